@@ -1,0 +1,173 @@
+import type { Envelope } from '@aloft/idl/aloft/v1/bus';
+import type { Database, Transaction } from '@aloft/database';
+
+/**
+ * The event bus's port. Promises (proved by one contract suite over every driver): order per key; at least once;
+ * position order is commit order within a stream; a consumer's stored position moves in the transaction of what it did;
+ * poison is parked with its key; everything is bounded.
+ */
+
+/** `executions.commands`, `tasks.commands.<backend>`, `tasks.reports`, `executions.events`, `registry.events`. */
+export type Topic = string;
+
+/** A stream is one partition of a topic: the unit of order, lease and stored position. */
+export interface Stream {
+  topic: Topic;
+  partition: number;
+}
+
+export interface OutgoingMessage {
+  topic: Topic;
+  /** `envelope.key` orders; `envelope.shard` modulo the topic's partitions chooses the stream (for keys without an
+   * execution: `shardOf(key)`). Encoded size at most `maxMessageBytes`, else RESOURCE_EXHAUSTED before anything is sent. */
+  envelope: Envelope;
+}
+
+export interface IncomingMessage {
+  stream: Stream;
+  /** Position in the stream, from 1 without gaps per stream on the `postgres` driver, strictly rising on every driver.
+   * `null`: a re-derivable message handed over without a commit of its own (see {@link Bus.deliver}). */
+  position: bigint | null;
+  envelope: Envelope;
+}
+
+export const maxMessageBytes = 256 * 1024;
+
+export interface Bus {
+  /** Number of partitions of a topic (fixed when the installation is made). */
+  partitions(topic: Topic): number;
+
+  /**
+   * Adds messages to the outbox in the caller's transaction: sent if and only if it commits, in this order per key. One
+   * NOTIFY a transaction. After the commit, consumers in this process get them in memory at once.
+   */
+  publish(tx: Transaction, messages: readonly OutgoingMessage[]): Promise<void>;
+
+  /**
+   * Hands over re-derivable messages (task reports): resolves when a consumer's commit has acknowledged them (consumer in
+   * this process) or when they are stored durably (any other). Rejects when neither happened: the caller keeps its state and
+   * delivers again. May be seen twice.
+   */
+  deliver(messages: readonly OutgoingMessage[]): Promise<void>;
+
+  /**
+   * Reads one stream from after a position, in order: pull-based, bounded, ends with `close()`. The lower level, for
+   * consumers that merge several streams in one commit of their own (the propeller). Parking is theirs too
+   * (see {@link ParkingStore}).
+   */
+  read(stream: Stream, after: bigint, options?: ReadOptions): StreamReader;
+
+  /** The whole consumer: leases streams, keeps positions, retries, bisects, parks. */
+  consume(options: ConsumerOptions): Consumer;
+
+  close(): Promise<void>;
+}
+
+export interface ReadOptions {
+  /** Messages buffered at most (default 4096). */
+  maxBuffered?: number;
+  /** Also take messages given to {@link Bus.deliver} in this process. */
+  acceptDelivered?: boolean;
+}
+
+export interface StreamReader {
+  readonly stream: Stream;
+  /** At least one message, at most `limit`; waits for one; `undefined` once closed. */
+  next(limit: number): Promise<ReadBatch | undefined>;
+  /** What is there now without waiting; possibly nothing. */
+  poll(limit: number): ReadBatch | undefined;
+  /** Resolves when `poll` may give something, or on close. */
+  ready(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ReadBatch {
+  messages: IncomingMessage[];
+  /** Call after the commit that applied them (settles `deliver` of positionless ones). */
+  acknowledge(): void;
+  /** Call when they were not applied: delivered ones are rejected to their sender. */
+  reject(error: unknown): void;
+}
+
+export interface ConsumerOptions {
+  topic: Topic;
+  /** Consumer group: one stored position per group and stream. */
+  group: string;
+  /** The consumer's own database: its schema holds the tables of positions and parked messages (see `busMigrations`). */
+  database: Database;
+  /**
+   * `leased`: this process takes the streams that nobody else of the group holds, and hands over on close or expiry.
+   * `tail`: every process reads all streams from now on, stores nothing (live views).
+   */
+  mode: 'leased' | 'tail';
+  /** Messages in one transaction at most (default 500). */
+  maxBatch?: number;
+  /** Lease time in milliseconds (default 10,000). */
+  leaseMs?: number;
+  /**
+   * Applies a batch of one stream in `tx` (absent in `tail` mode), in order. Throwing rolls back; errors with bus
+   * disposition `retry` are retried with backoff, others bisected until the poisonous message is found and parked.
+   */
+  handle(messages: readonly IncomingMessage[], tx: Transaction | undefined): Promise<void>;
+  /** A message was parked (its key waits from now on). */
+  onParked?(parked: ParkedMessage): void;
+}
+
+export interface Consumer {
+  /** Resolves when every stream that this process holds has been read up to what was published before the call. */
+  caughtUp(): Promise<void>;
+  /** Streams held now, with stored position and head. */
+  status(): StreamStatus[];
+  /** Handles a parked key's messages again, in order; they stay parked if that fails again. */
+  release(key: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StreamStatus {
+  stream: Stream;
+  position: bigint;
+  head: bigint;
+}
+
+export interface ParkedMessage {
+  group: string;
+  message: IncomingMessage;
+  reason: string;
+  at: Date;
+}
+
+/** Stored positions of one consumer group in the consumer's own schema, for users of {@link Bus.read}. */
+export interface PositionStore {
+  load(tx: Transaction, streams: readonly Stream[]): Promise<bigint[]>;
+  /**
+   * Moves a position; refuses (ABORTED) if what is stored is not `from`, or if `epoch` is not the stream lease's: a stale
+   * owner's transaction fails here.
+   */
+  advance(
+    tx: Transaction,
+    moves: readonly { stream: Stream; from: bigint; to: bigint; epoch: bigint }[],
+  ): Promise<void>;
+}
+
+/** Messages set aside with their key, in the consumer's own schema. */
+export interface ParkingStore {
+  isParked(key: string): boolean;
+  park(tx: Transaction, parked: ParkedMessage): Promise<void>;
+  list(limit: number): Promise<ParkedMessage[]>;
+  /** Takes all messages of a key out, in order of position. */
+  take(tx: Transaction, key: string): Promise<ParkedMessage[]>;
+}
+
+/** Leases of streams in the consumer's own schema: the only authority on who may commit. */
+export interface StreamLeases {
+  /** Takes free or expired leases among `streams`, bumping their epochs; returns those held now by this owner. */
+  acquire(streams: readonly Stream[]): Promise<HeldLease[]>;
+  renew(): Promise<HeldLease[]>;
+  release(streams: readonly Stream[]): Promise<void>;
+}
+
+export interface HeldLease {
+  stream: Stream;
+  epoch: bigint;
+  expiresAt: Date;
+}

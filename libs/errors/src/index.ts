@@ -1,0 +1,2 @@
+export * from './aloft-error.js';
+export * from './mapping.js';
