@@ -1,0 +1,222 @@
+import type { EngineInput, LogEntry } from '@aloft/idl/aloft/v1/engine';
+import type { ExecutionEvent, LiteralsValue, TaskAttempt, ExecutionSettings } from '@aloft/idl/aloft/v1/bus';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
+import type { ExecutionError, WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import type { Identifier, WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
+
+/**
+ * What stands between the pure engine and the propeller's shell.
+ *
+ * The shell feeds inputs (already with their log time) to a {@link Run}, takes the effects of the batch, appends the inputs
+ * to the log and hands the effects on: events, launches and aborts into the outbox of the same transaction, timers into
+ * their table, requests performed by the shell after the commit (reads may start before it). A request's answer comes back as an
+ * input. Everything unanswered is part of the state: {@link Run.outstanding} lists it again after recovery.
+ */
+
+/** A compiled closure as integers and arrays; immutable, shared by all runs of the same digest. */
+export interface Graph {
+  readonly digest: string;
+  readonly closure: CompiledWorkflowClosure;
+}
+
+/** Looks a graph up by hex digest; the shell loads those that {@link RunStatics.graphsOf} names before it restores a run. */
+export type GraphLookup = (digest: string) => Graph;
+
+export interface Run {
+  readonly id: WorkflowExecutionIdentifier;
+  readonly uid: string;
+  readonly phase: WorkflowExecution_Phase;
+  /** Terminal and nothing outstanding any more: the shell may write the history object and trim the log. */
+  readonly finished: boolean;
+  /**
+   * Applies one input. Returns whether anything changed: an input that changed nothing isn't logged. `graphs` must know the
+   * digest named by `started` and by `answered.graph` inputs. Costs the out-degree of the node concerned, whatever
+   * the size of the graph. Throws only on a bug of the engine itself (the shell quarantines the run).
+   */
+  apply(entry: LogEntry, graphs: GraphLookup): boolean;
+  /** The effects since the last call, in order. */
+  takeEffects(): Effect[];
+  /** Unanswered requests and running timers, for a run just restored. */
+  outstanding(): Effect[];
+  /** Why a node isn't running, from state (U-12). */
+  explain(nodeId: string): NodeExplanation | undefined;
+  /** Compact, versioned. `restore(snapshot)` then the later log entries give the same run. */
+  snapshot(): Uint8Array;
+}
+
+export interface RunStatics {
+  /** An empty run; its first entry is `started`. */
+  create(): Run;
+  restore(snapshot: Uint8Array, graphs: GraphLookup): Run;
+  /** Hex digests of the graphs that a snapshot needs. */
+  graphsOf(snapshot: Uint8Array): string[];
+  /** Hex digest of the graph that an input needs before it can be applied, if any. */
+  graphOf(input: EngineInput): { digest: string; uri: string } | undefined;
+}
+
+export interface NodeExplanation {
+  state: string;
+  waitingFor: string;
+  since: Timestamp | undefined;
+}
+
+export type Effect =
+  | EmitEvent
+  | LaunchTaskEffect
+  | AbortTaskEffect
+  | SetTimer
+  | CancelTimer
+  | Request
+  | AbortChildEffect
+  | ReleaseReservation
+  | RunEnded;
+
+/** A fact for `executions.events`; sequence numbers are the engine's. */
+export interface EmitEvent {
+  kind: 'event';
+  event: ExecutionEvent;
+}
+
+/** The shell fills the template's placeholders, resources and environment from `settings` and sends a LaunchTask. */
+export interface LaunchTaskEffect {
+  kind: 'launch';
+  attempt: TaskAttempt;
+  /** With the node's overrides (resources, container image, …) applied, placeholders not filled. */
+  template: TaskTemplate;
+  settings: ExecutionSettings;
+  inputs: LiteralsValue;
+  workflow: Identifier;
+  /** Folder of the node's data, `…/<node>/data` without a slash at the end: inputs.pb lies in it. */
+  dataPrefix: string;
+  /** Where outputs.pb of this attempt belongs. */
+  outputPrefix: string;
+  prevCheckpointPrefix: string;
+  interruptible: boolean;
+  /** Set for items of an array: its number of items. */
+  arraySize?: number;
+}
+
+export interface AbortTaskEffect {
+  kind: 'abort';
+  attempt: TaskAttempt;
+  /** Task type, for routing to the same backend as its launch. */
+  taskType: string;
+  reason: string;
+}
+
+export interface SetTimer {
+  kind: 'set-timer';
+  timer: bigint;
+  at: Timestamp;
+}
+
+export interface CancelTimer {
+  kind: 'cancel-timer';
+  timer: bigint;
+}
+
+/** What the engine waits for an answer to. Performing it twice is harmless. */
+export interface Request {
+  kind: 'request';
+  request: bigint;
+  ask: LookUpCache | StoreInCache | ResolveGraph | LoadLiterals | StoreLiterals | StartChild | LookUpRecovered;
+}
+
+interface Cacheable {
+  template: TaskTemplate;
+  inputs: LiteralsValue;
+  settings: ExecutionSettings;
+  /** Owner of the reservation, or provenance of the artifact. */
+  attempt: TaskAttempt;
+}
+
+/** Look-up of one task's (or array item's) result; with `reserve`, a miss also takes the reservation (C-95). */
+export interface LookUpCache extends Cacheable {
+  kind: 'cache-lookup';
+  reserve: boolean;
+}
+
+export interface StoreInCache extends Cacheable {
+  kind: 'cache-store';
+  outputs: LiteralsValue;
+  /** Replaces what is there (C-94). */
+  overwrite: boolean;
+}
+
+/** Decode and compile a dynamic task's futures, store the closure by digest (bad graph: error, kind USER, C-152). */
+export interface ResolveGraph {
+  kind: 'resolve-graph';
+  futuresUri: string;
+  /** Id and interface that the generated workflow stands for. */
+  template: TaskTemplate;
+  storeUnder: string;
+}
+
+/** Read stored literals because the engine must look into them (branch condition, attribute path, array length). */
+export interface LoadLiterals {
+  kind: 'load';
+  uri: string;
+  /** Only these variables; all when absent. */
+  variables?: string[];
+}
+
+/** Where one variable of a composed map comes from. */
+export type LiteralSource =
+  | { literal: Literal }
+  /** A variable of a stored map, then keys and indexes into it (C-103), cast to `type`. */
+  | { uri: string; variable: string; path: (string | number)[]; type: LiteralType | undefined }
+  | { collection: LiteralSource[] }
+  | { map: Record<string, LiteralSource> };
+
+/** Write literals that are too large for a message, composed of parts that may themselves be stored. */
+export interface StoreLiterals {
+  kind: 'store';
+  uri: string;
+  variables: Record<string, LiteralSource>;
+}
+
+export interface StartChild {
+  kind: 'start-child';
+  /** Derived (C-163): asking twice yields one child. */
+  name: string;
+  launchPlan: Identifier;
+  inputs: LiteralsValue;
+  settings: ExecutionSettings;
+  nodeId: string;
+  attempt: number;
+  /** The child that this one recovers (C-84). */
+  recover?: string;
+}
+
+/** What the run being recovered has of this node, keyed by its spec path. */
+export interface LookUpRecovered {
+  kind: 'recovered-node';
+  recoverFromUid: string;
+  recoverFrom: WorkflowExecutionIdentifier;
+  specPath: string;
+}
+
+/** Not answered: the child's end arrives as `child_ended` all the same. */
+export interface AbortChildEffect {
+  kind: 'abort-child';
+  child: WorkflowExecutionIdentifier;
+  cause: string;
+}
+
+export interface ReleaseReservation extends Cacheable {
+  kind: 'release-reservation';
+}
+
+/** The run's end, last effect but for late clean-up. The shell tells the parent, if there is one. */
+export interface RunEnded {
+  kind: 'ended';
+  phase: WorkflowExecution_Phase;
+  outputs: LiteralsValue | undefined;
+  error: ExecutionError | undefined;
+}
+
+export type { LiteralMap };
