@@ -71,7 +71,8 @@ async function compile({ source, target }) {
 if (process.argv[1] === import.meta.filename) {
   const started = Date.now();
   const count = await build();
-  console.log(`built ${count} files in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  if (count > 0 || !process.argv.includes('--quiet'))
+    console.log(`built ${count} files in ${((Date.now() - started) / 1000).toFixed(1)} s`);
   if (process.argv.includes('--watch')) {
     let timer;
     for (const { folder } of projects())
