@@ -1,0 +1,128 @@
+import { appendFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { BenchClient } from './client.js';
+import { commitMs, quantile } from './commit-time.js';
+import { startPlatform } from './platform.js';
+import { usageOf, type Usage } from './processes.js';
+import { chain, fanOut } from './shapes.js';
+
+/**
+ * Noop tasks through the public API against a running platform: each is dispatched over the bus to a backend host and
+ * reported back, everything is durable, and the read model's projection is waited for where the row says so.
+ */
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    only: { type: 'string', multiple: true },
+    short: { type: 'boolean', default: false },
+    repeat: { type: 'string', default: '3' },
+  },
+});
+
+interface Row {
+  workload: string;
+  n: number;
+  seconds: number;
+  steps_per_s: number;
+  ms_per_step: number;
+  p50_ms: number;
+  p99_ms: number;
+  cpu_ms_per_step: { ours: number; postgres: number };
+  rss_mb: number;
+  commit_ms: number;
+}
+
+const version = `bench-${Date.now()}`;
+const repeat = options.short ? 1 : Number(options.repeat);
+const platform = await startPlatform();
+const client = new BenchClient(platform.grpc);
+const commit = commitMs(platform.dataDir);
+let runs = 0;
+const runName = () => `bench-${Date.now().toString(36)}-${runs++}`;
+
+/** One run from launch to the read model's terminal phase; gives milliseconds until Watch said so, and until that. */
+async function timeRun(workflow: string): Promise<{ watched: number; projected: number }> {
+  const started = performance.now();
+  const id = await client.launch(workflow, version, runName());
+  await client.succeeded(id);
+  const watched = performance.now() - started;
+  await client.projected(id);
+  return { watched, projected: performance.now() - started };
+}
+
+/** `steps` per sample; each sample's wall time in milliseconds. */
+function report(workload: string, n: number, steps: number, samples: number[], before: Usage, after: Usage): void {
+  const median = quantile(samples, 0.5);
+  const done = steps * samples.length;
+  const row: Row = {
+    workload,
+    n,
+    seconds: round(median / 1000),
+    steps_per_s: round((steps * 1000) / median),
+    ms_per_step: round(median / steps),
+    p50_ms: round(median),
+    p99_ms: round(quantile(samples, 0.99)),
+    cpu_ms_per_step: {
+      ours: round((after.oursCpuMs - before.oursCpuMs) / done),
+      postgres: round((after.postgresCpuMs - before.postgresCpuMs) / done),
+    },
+    rss_mb: Math.round(after.rssMb),
+    commit_ms: round(commit),
+  };
+  console.log(JSON.stringify(row));
+  if (options.json) appendFileSync(options.json, `${JSON.stringify(row)}\n`);
+}
+
+const round = (value: number): number => Number(value.toPrecision(4));
+const wanted = (name: string): boolean => !options.only?.length || options.only.includes(name);
+
+async function repeated(workload: string, workflow: string, n: number, times = repeat): Promise<void> {
+  await timeRun(workflow); // Warm-up: code, caches, connections.
+  const before = usageOf(platform.pids);
+  const samples: number[] = [];
+  for (let i = 0; i < times; i++) samples.push((await timeRun(workflow)).projected);
+  report(workload, n, n, samples, before, usageOf(platform.pids));
+}
+
+async function manyRuns(count: number, steps: number): Promise<void> {
+  const workflow = `bench.chain_${steps}`;
+  await timeRun(workflow);
+  const before = usageOf(platform.pids);
+  const samples: number[] = [];
+  for (let i = 0; i < repeat; i++) {
+    const started = performance.now();
+    await Promise.all(
+      Array.from({ length: count }, async () => {
+        const id = await client.launch(workflow, version, runName());
+        await client.succeeded(id);
+        await client.projected(id);
+      }),
+    );
+    samples.push(performance.now() - started);
+  }
+  report('c_many', count * steps, count * steps, samples, before, usageOf(platform.pids));
+}
+
+async function latency(times: number): Promise<void> {
+  for (let i = 0; i < 20; i++) await timeRun('bench.chain_1');
+  const before = usageOf(platform.pids);
+  const samples: number[] = [];
+  for (let i = 0; i < times; i++) samples.push((await timeRun('bench.chain_1')).watched);
+  report('d_latency', 1, 1, samples, before, usageOf(platform.pids));
+}
+
+try {
+  await client.registerTask(version);
+  for (const n of [1, 10, 100]) await client.register(chain(n, version), version);
+  for (const n of options.short ? [1000] : [1000, 5000]) await client.register(fanOut(n, version), version);
+  if (wanted('a_chain')) await repeated('a_chain', 'bench.chain_100', 100);
+  if (wanted('b_fanout')) {
+    await repeated('b_fanout', 'bench.fanout_1000', 1000);
+    if (!options.short) await repeated('b_fanout', 'bench.fanout_5000', 5000);
+  }
+  if (wanted('c_many')) await manyRuns(options.short ? 100 : 500, 10);
+  if (wanted('d_latency')) await latency(options.short ? 100 : 300);
+} finally {
+  client.close();
+  await platform.stop();
+}

@@ -1,0 +1,21 @@
+// npm run test:integration [-- flytekit …]: the suites against real outside parts, each of which they start themselves.
+import { join } from 'node:path';
+import { prepare, root, run } from './prepare.mjs';
+import { pythonEnvironment } from './python.mjs';
+
+const suites = {
+  /** Stock flytekit (pip, its own environment) against a platform of its own: shapes, kills, bad input. */
+  flytekit: (args) => {
+    const folder = join(root, 'e2e', 'flytekit');
+    const python = pythonEnvironment(join(folder, 'requirements.txt'));
+    run(
+      python,
+      ['-m', 'pytest', '--rootdir', folder, '-c', join(folder, 'pytest.ini'), join(folder, 'tests'), ...args],
+      'flytekit suite failed',
+    );
+  },
+};
+
+prepare();
+const [only, ...args] = process.argv.slice(2);
+for (const [name, suite] of Object.entries(suites)) if (!only || only === name) suite(args);
