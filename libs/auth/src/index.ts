@@ -1,1 +1,3 @@
-export {};
+export * from './policy.js';
+export * from './principal.js';
+export * from './resource-of.js';

@@ -1,0 +1,32 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Principal } from '@aloft/auth';
+import type { TraceContext } from '@aloft/telemetry';
+
+/** What a handler may know of its call besides the request. */
+export interface CallContext {
+  /** `/flyteidl.service.AdminService/CreateTask`. */
+  readonly path: string;
+  readonly principal: Principal;
+  readonly trace: TraceContext;
+  /** The request as it came: digests and stored originals are these bytes, never a re-encoding. */
+  readonly requestBytes: Uint8Array;
+  /** When the caller gives up, in milliseconds since the epoch. */
+  readonly deadline: number | undefined;
+  /** Aborted when the caller has gone or its deadline has passed. */
+  readonly signal: AbortSignal;
+  /** Address of the caller, or `in-process`. */
+  readonly peer: string;
+  /** A header of the call, by lower-case name. */
+  header(name: string): string | undefined;
+}
+
+const storage = new AsyncLocalStorage<CallContext>();
+
+/** The rpc that this code runs for, if any. */
+export function currentCall(): CallContext | undefined {
+  return storage.getStore();
+}
+
+export function runInCall<T>(call: CallContext, work: () => T): T {
+  return storage.run(call, work);
+}

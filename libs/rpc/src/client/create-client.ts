@@ -1,0 +1,192 @@
+import { AloftError } from '@aloft/errors';
+import { currentTrace } from '@aloft/telemetry';
+import {
+  Client,
+  credentials as channelCredentials,
+  Metadata,
+  type ChannelCredentials,
+  type ChannelOptions,
+} from '@grpc/grpc-js';
+import { currentCall } from '../call-context.js';
+import {
+  serviceName,
+  type MethodDefinition,
+  type RequestOf,
+  type ResponseOf,
+  type ServiceDefinition,
+} from '../definition.js';
+import { fromServiceError } from '../status.js';
+
+export interface CallOptions {
+  /** Time for the whole call, retries included (default the client's); `Infinity` for none. */
+  deadlineMs?: number;
+  metadata?: Record<string, string>;
+  /** Cancels the call. */
+  signal?: AbortSignal;
+}
+
+export interface ClientOptions {
+  /** Default time for a unary call (default 30,000 ms). Server streams have none unless the call says so. */
+  deadlineMs?: number;
+  /** Largest message sent or taken, in bytes (default 64 MiB: the server's limit is the one that counts). */
+  maxMessageBytes?: number;
+  /**
+   * Rpcs that may be sent again after UNAVAILABLE, since a repeat changes nothing. Default: those named get…, list…, find…,
+   * watch… or check….
+   */
+  safe?: (method: string) => boolean;
+  /** For TLS; default plain text. */
+  credentials?: ChannelCredentials;
+  /** Headers of every call (an access token). */
+  metadata?: () => Record<string, string> | Promise<Record<string, string>>;
+  channelOptions?: ChannelOptions;
+}
+
+type ClientMethod<M> = M extends { requestStream: true }
+  ? never
+  : M extends { responseStream: true }
+    ? (request: RequestOf<M>, options?: CallOptions) => AsyncIterable<ResponseOf<M>>
+    : (request: RequestOf<M>, options?: CallOptions) => Promise<ResponseOf<M>>;
+
+/** The rpcs of a service as functions. Failures are `AloftError`s with their typed details. */
+export type RpcClient<S extends ServiceDefinition> = { readonly [K in keyof S]: ClientMethod<S[K]> } & {
+  /** Resolves when the server can be reached; rejects UNAVAILABLE after `deadlineMs`. */
+  ready(deadlineMs?: number): Promise<void>;
+  close(): void;
+};
+
+/** A client constructor as ts-proto makes it (`AdminServiceClient`). */
+export interface ServiceClientConstructor<S extends ServiceDefinition> {
+  readonly service: S;
+}
+
+const safeByName = (method: string): boolean => /^(get|list|find|watch|check)[A-Z]?/.test(method);
+
+/**
+ * A client of one service at one address (`host:port`), for as long as its owner lives: connections are kept and made again
+ * after a loss. Trace context and the deadline of the rpc being served travel on.
+ */
+export function createClient<S extends ServiceDefinition>(
+  constructor: ServiceClientConstructor<S>,
+  address: string,
+  options: ClientOptions = {},
+): RpcClient<S> {
+  const definition = constructor.service;
+  const service = serviceName(definition);
+  const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
+  const channel = new Client(address, options.credentials ?? channelCredentials.createInsecure(), {
+    'grpc.max_receive_message_length': max,
+    'grpc.max_send_message_length': max,
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 5_000,
+    'grpc.service_config': serviceConfig(service, definition, options.safe ?? safeByName),
+    ...options.channelOptions,
+  });
+  const calls = new Calls(channel, options);
+  const client: Record<string, unknown> = {
+    ready: (deadlineMs = 10_000) =>
+      new Promise<void>((resolve, reject) =>
+        channel.waitForReady(Date.now() + deadlineMs, (error) =>
+          error
+            ? reject(
+                new AloftError('UNAVAILABLE', `${service} at ${address} cannot be reached within ${deadlineMs} ms`),
+              )
+            : resolve(),
+        ),
+      ),
+    close: () => channel.close(),
+  };
+  for (const [name, method] of Object.entries(definition)) {
+    if (method.requestStream) continue;
+    client[name] = method.responseStream
+      ? (request: unknown, call: CallOptions = {}) => calls.stream(method, request, call)
+      : (request: unknown, call: CallOptions = {}) => calls.unary(method, request, call);
+  }
+  return client as RpcClient<S>;
+}
+
+function serviceConfig(service: string, definition: ServiceDefinition, safe: (method: string) => boolean): string {
+  const names = Object.entries(definition)
+    .filter(([name]) => safe(name))
+    .map(([, { path }]) => ({ service, method: path.split('/')[2] }));
+  const retryPolicy = {
+    maxAttempts: 5,
+    initialBackoff: '0.1s',
+    maxBackoff: '2s',
+    backoffMultiplier: 2,
+    retryableStatusCodes: ['UNAVAILABLE'],
+  };
+  return JSON.stringify({ methodConfig: names.length > 0 ? [{ name: names, retryPolicy }] : [] });
+}
+
+class Calls {
+  constructor(
+    private readonly channel: Client,
+    private readonly defaults: ClientOptions,
+  ) {}
+
+  async unary(method: MethodDefinition, request: unknown, options: CallOptions): Promise<unknown> {
+    const metadata = await this.metadata(options);
+    const deadline = deadlineOf(options.deadlineMs ?? this.defaults.deadlineMs ?? 30_000);
+    return new Promise((resolve, reject) => {
+      const call = this.channel.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        metadata,
+        { deadline },
+        (error, response) => {
+          options.signal?.removeEventListener('abort', cancel);
+          if (error) reject(fromServiceError(error, method.path));
+          else resolve(response);
+        },
+      );
+      const cancel = () => call.cancel();
+      if (options.signal?.aborted) cancel();
+      else options.signal?.addEventListener('abort', cancel);
+    });
+  }
+
+  async *stream(method: MethodDefinition, request: unknown, options: CallOptions): AsyncGenerator<unknown, void> {
+    const metadata = await this.metadata(options);
+    const call = this.channel.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      metadata,
+      { deadline: deadlineOf(options.deadlineMs ?? Infinity) },
+    );
+    const cancel = () => call.cancel();
+    if (options.signal?.aborted) cancel();
+    else options.signal?.addEventListener('abort', cancel);
+    try {
+      for await (const message of call) yield message;
+    } catch (error) {
+      throw fromServiceError(error, method.path);
+    } finally {
+      options.signal?.removeEventListener('abort', cancel);
+      call.cancel();
+    }
+  }
+
+  private async metadata(options: CallOptions): Promise<Metadata> {
+    const metadata = new Metadata();
+    const trace = currentTrace();
+    if (trace) {
+      metadata.set('traceparent', trace.traceparent);
+      if (trace.tracestate) metadata.set('tracestate', trace.tracestate);
+    }
+    const common = this.defaults.metadata ? await this.defaults.metadata() : undefined;
+    for (const [name, value] of Object.entries({ ...common, ...options.metadata })) metadata.set(name, value);
+    return metadata;
+  }
+}
+
+/** The earlier of the call's own deadline and that of the rpc being served. */
+function deadlineOf(deadlineMs: number): number {
+  return Math.min(Date.now() + deadlineMs, currentCall()?.deadline ?? Infinity);
+}
