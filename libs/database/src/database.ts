@@ -1,8 +1,23 @@
 import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 
-/** Runs SQL; a pool outside a transaction, one connection inside. */
+/**
+ * A statement that each connection parses and plans once: for hot paths. The name is unique for its text (at most 63
+ * bytes); keep both constants of a module.
+ */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * Runs SQL; a pool outside a transaction, one connection inside. `int8` comes back as bigint, `bytea` as Buffer,
+ * `timestamptz` as Date (milliseconds). Rejects with {@link DatabaseError}.
+ */
 export interface Queryable {
-  query<R extends QueryResultRow = QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+  query<R extends QueryResultRow = QueryResultRow>(
+    sql: string | Statement,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>>;
 }
 
 /** An open transaction. Repositories take it as an argument; it is never implied. */
@@ -18,7 +33,10 @@ export interface Database extends Queryable {
   readonly schema: string;
   /** Connection URL, for drivers that open connections of their own (LISTEN, leases). */
   readonly url: string;
-  /** Commits when `work` resolves, rolls back when it rejects. Not nestable. */
+  /**
+   * Commits when `work` resolves, rolls back when it rejects. Not nestable. UNAVAILABLE with `outcomeUnknown` when the
+   * connection was lost while committing.
+   */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }

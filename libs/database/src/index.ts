@@ -1,1 +1,11 @@
 export * from './database.js';
+export * from './database-error.js';
+export { openDatabase, type DatabaseOptions } from './open-database.js';
+export * from './migrations.js';
+export * from './services.js';
+export * from './typeorm.js';
+export {
+  startEmbeddedPostgres,
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+} from './embedded/embedded-postgres.js';

@@ -1,0 +1,2 @@
+export * from './shared-postgres.js';
+export * from './test-database.js';
