@@ -13,7 +13,7 @@ import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/
 import { currentCall } from '../call-context.js';
 import { createClient } from '../client/create-client.js';
 import { serveForTest } from '../testing/index.js';
-import { RpcServer } from './rpc-server.js';
+import { type RpcServer } from './rpc-server.js';
 
 const servers: RpcServer[] = [];
 const closers: (() => void)[] = [];
