@@ -1,1 +1,16 @@
-export {};
+export * from './type-of.js';
+export * from './literal-of.js';
+export * from './literal-type.js';
+export * from './casting.js';
+export * from './matching.js';
+export * from './inputs.js';
+export * from './attribute-path.js';
+export * from './msgpack.js';
+export * from './template.js';
+export * from './catalog-hash.js';
+export * from './digest.js';
+export * from './literal-format.js';
+export * from './type-format.js';
+export * from './time.js';
+export { byCodePoint, stableJson, type Json } from './plain-json.js';
+export { literalMapToJson, literalToJson, typeToJson, variableMapToJson } from './canonical-json.js';
