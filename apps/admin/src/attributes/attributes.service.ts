@@ -1,0 +1,215 @@
+import { anonymous, type Policy } from '@aloft/auth';
+import { invalidArgument, notFound } from '@aloft/errors';
+import { currentCall } from '@aloft/rpc';
+import {
+  MatchableResource,
+  MatchingAttributes,
+  type MatchableAttributesConfiguration,
+  type PluginOverride,
+  type WorkflowExecutionConfig,
+} from '@aloft/idl/flyteidl/admin/matchable_resource';
+import { LRUCache } from 'lru-cache';
+import type { AdminConfig } from '../config.js';
+import type { ProjectsService } from '../projects/projects.service.js';
+import type { AttributesRow } from '../registry/entities.js';
+import type { Registry } from '../registry/registry.js';
+import { requireQuantities } from './task-resources.js';
+import type { AttributeScope, AttributesRepository } from './attributes.repository.js';
+
+type Target = NonNullable<MatchingAttributes['target']>;
+type TargetOf<K extends Target['$case']> = Extract<Target, { $case: K }>['value'];
+
+const resourceTypes: Record<Target['$case'], MatchableResource> = {
+  taskResourceAttributes: MatchableResource.TASK_RESOURCE,
+  clusterResourceAttributes: MatchableResource.CLUSTER_RESOURCE,
+  executionQueueAttributes: MatchableResource.EXECUTION_QUEUE,
+  executionClusterLabel: MatchableResource.EXECUTION_CLUSTER_LABEL,
+  qualityOfService: MatchableResource.QUALITY_OF_SERVICE_SPECIFICATION,
+  pluginOverrides: MatchableResource.PLUGIN_OVERRIDE,
+  workflowExecutionConfig: MatchableResource.WORKFLOW_EXECUTION_CONFIG,
+  clusterAssignment: MatchableResource.CLUSTER_ASSIGNMENT,
+};
+
+/** A-91: the most specific row wins; nothing is merged between levels. */
+export function priorityOf(scope: AttributeScope): number {
+  if (scope.launchPlan !== '') return 1000;
+  if (scope.workflow !== '') return 100;
+  if (scope.project !== '' && scope.domain !== '') return 10;
+  return scope.project !== '' ? 5 : 1;
+}
+
+/** Rows decoded once, most specific first. */
+interface DecodedRow {
+  resourceType: MatchableResource;
+  scope: AttributeScope;
+  target: Target;
+}
+
+/** Settings per project, domain, workflow or launch plan (A-90…A-94). */
+export class AttributesService {
+  private readonly rows: LRUCache<string, DecodedRow[]>;
+
+  constructor(
+    private readonly registry: Registry,
+    private readonly attributes: AttributesRepository,
+    private readonly projects: ProjectsService,
+    private readonly config: AdminConfig,
+    private readonly policy: Policy,
+  ) {
+    this.rows = new LRUCache({ max: 1_000, ttl: Math.max(1, config.caches.settingsTtlMs) });
+  }
+
+  async update(scope: AttributeScope, matching: MatchingAttributes | undefined): Promise<void> {
+    await this.requireScope(scope);
+    const target = matching?.target;
+    if (!target)
+      throw invalidArgument(
+        `attributes.matching_attributes: missing; set one of ${Object.keys(resourceTypes).map(snake).join(', ')}`,
+      );
+    if (target.$case === 'taskResourceAttributes') {
+      requireQuantities(target.value.defaults, 'attributes.matching_attributes.task_resource_attributes.defaults');
+      requireQuantities(target.value.limits, 'attributes.matching_attributes.task_resource_attributes.limits');
+    }
+    const resourceType = resourceTypes[target.$case];
+    await this.registry.transaction(async (manager) => {
+      const merged =
+        target.$case === 'pluginOverrides'
+          ? mergeOverrides(await this.attributes.find(manager, resourceType, scope), target.value.overrides)
+          : target;
+      await this.attributes.upsert(manager, {
+        ...scope,
+        resourceType,
+        priority: priorityOf(scope),
+        attributes: Buffer.from(MatchingAttributes.encode({ target: merged }).finish()),
+      });
+    });
+    this.rows.clear();
+  }
+
+  /** The row that applies; NOT_FOUND if none does. */
+  async get(scope: AttributeScope, resourceType: MatchableResource): Promise<MatchingAttributes> {
+    await this.requireScope(scope);
+    const target = (await this.matching(scope, resourceType))[0];
+    if (!target)
+      throw notFound(
+        `no ${MatchableResource[resourceType]} attributes are set for ${describeScope(scope)} or above it`,
+      );
+    return { target };
+  }
+
+  /** A-93: filled up with the server's defaults, and answered with them when nothing is stored. */
+  async getOfProject(org: string, project: string, resourceType: MatchableResource): Promise<MatchingAttributes> {
+    const scope = { org, project, domain: '', workflow: '', launchPlan: '' };
+    if (resourceType !== MatchableResource.WORKFLOW_EXECUTION_CONFIG) return this.get(scope, resourceType);
+    await this.requireScope(scope);
+    const [target] = await this.matching(scope, resourceType);
+    const stored = target?.$case === 'workflowExecutionConfig' ? target.value : undefined;
+    return { target: { $case: 'workflowExecutionConfig', value: fillDefaults(stored, this.config) } };
+  }
+
+  async delete(scope: AttributeScope, resourceType: MatchableResource): Promise<void> {
+    await this.requireScope(scope);
+    const found = await this.attributes.delete(this.registry.read, resourceType, scope);
+    this.rows.clear();
+    if (!found) throw notFound(`no ${MatchableResource[resourceType]} attributes are set for ${describeScope(scope)}`);
+  }
+
+  async list(org: string, resourceType: MatchableResource): Promise<MatchableAttributesConfiguration[]> {
+    const rows = await this.attributes.list(this.registry.read, org, resourceType);
+    const principal = currentCall()?.principal ?? anonymous;
+    const visible = await Promise.all(
+      rows.map((row) =>
+        this.policy.allows(principal, 'attributes/list', { org, project: row.project, domain: row.domain }),
+      ),
+    );
+    return rows
+      .filter((_row, i) => visible[i])
+      .map(({ org, project, domain, workflow, launchPlan, attributes }) => ({
+        attributes: MatchingAttributes.decode(attributes),
+        org,
+        project,
+        domain,
+        workflow,
+        launchPlan,
+      }));
+  }
+
+  /** The attributes of one kind that apply, most specific first. */
+  async effective<K extends Target['$case']>(kind: K, scope: AttributeScope): Promise<TargetOf<K>[]> {
+    const targets = await this.matching(scope, resourceTypes[kind]);
+    return targets.flatMap((target) => (target.$case === kind ? [target.value as TargetOf<K>] : []));
+  }
+
+  private async matching(scope: AttributeScope, resourceType: MatchableResource): Promise<Target[]> {
+    const key = `${scope.org}\n${scope.project}`;
+    let rows = this.rows.get(key);
+    if (!rows) {
+      rows = (await this.attributes.ofProject(this.registry.read, scope.org, scope.project)).flatMap(decode);
+      this.rows.set(key, rows);
+    }
+    return rows.filter((row) => row.resourceType === resourceType && covers(row.scope, scope)).map((row) => row.target);
+  }
+
+  /** A-92, A-93: archived projects have attributes too. */
+  private async requireScope(scope: AttributeScope): Promise<void> {
+    if (scope.project === '' && scope.domain === '')
+      throw invalidArgument('attributes: project and domain are both missing; at least one must be given');
+    if (scope.project !== '') await this.projects.requireKnown(scope.org, scope.project, 'attributes.project');
+    if (scope.domain !== '') this.projects.requireDomain(scope.domain, 'attributes.domain');
+    if (scope.workflow !== '' && scope.project === '')
+      throw invalidArgument('attributes.project: missing; attributes of a workflow need its project');
+    if (scope.launchPlan !== '' && scope.workflow === '')
+      throw invalidArgument('attributes.workflow: missing; attributes of a launch plan need its workflow');
+  }
+}
+
+function decode(row: AttributesRow): DecodedRow[] {
+  const { target } = MatchingAttributes.decode(row.attributes);
+  const { org, project, domain, workflow, launchPlan, resourceType } = row;
+  return target ? [{ resourceType, scope: { org, project, domain, workflow, launchPlan }, target }] : [];
+}
+
+function covers(row: AttributeScope, asked: AttributeScope): boolean {
+  return (['project', 'domain', 'workflow', 'launchPlan'] as const).every(
+    (part) => row[part] === '' || row[part] === asked[part],
+  );
+}
+
+function mergeOverrides(stored: AttributesRow | null, changes: PluginOverride[]): Target {
+  const target = stored && MatchingAttributes.decode(stored.attributes).target;
+  const old = target?.$case === 'pluginOverrides' ? target.value.overrides : [];
+  const byType = new Map([...old, ...changes].map((override) => [override.taskType, override]));
+  return { $case: 'pluginOverrides', value: { overrides: [...byType.values()] } };
+}
+
+/** What the server sets where nobody else does (A-43). */
+export function fillDefaults(
+  stored: WorkflowExecutionConfig | undefined,
+  config: AdminConfig,
+): WorkflowExecutionConfig {
+  const { maxParallelism, rawOutputPrefix, serviceAccount, role } = config.executions;
+  const identity = { iamRole: role, k8sServiceAccount: serviceAccount, oauth2Client: undefined, executionIdentity: '' };
+  return {
+    labels: undefined,
+    annotations: undefined,
+    interruptible: undefined,
+    overwriteCache: false,
+    envs: undefined,
+    executionEnvAssignments: [],
+    ...stored,
+    maxParallelism: stored?.maxParallelism || maxParallelism,
+    securityContext:
+      stored?.securityContext ??
+      (serviceAccount === '' && role === '' ? undefined : { runAs: identity, secrets: [], tokens: [] }),
+    rawOutputDataConfig:
+      stored?.rawOutputDataConfig ?? (rawOutputPrefix === '' ? undefined : { outputLocationPrefix: rawOutputPrefix }),
+  };
+}
+
+function describeScope(scope: AttributeScope): string {
+  return [scope.project, scope.domain, scope.workflow, scope.launchPlan].filter((part) => part !== '').join('/');
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+
+const resources = z
+  .object({
+    cpu: z.string().default(''),
+    gpu: z.string().default(''),
+    memory: z.string().default(''),
+    ephemeralStorage: z.string().default(''),
+  })
+  .prefault({});
+
+/** Settings of the admin service: every one has a default. */
+export const adminConfigSchema = z
+  .object({
+    /** The same for every project (A-82). */
+    domains: z
+      .array(z.object({ id: z.string().min(1), name: z.string().min(1) }))
+      .min(1)
+      .default([
+        { id: 'development', name: 'development' },
+        { id: 'staging', name: 'staging' },
+        { id: 'production', name: 'production' },
+      ]),
+    /** Where admin's own objects lie within the platform's bucket (A-6). */
+    storagePrefix: z.string().min(1).default('metadata/admin'),
+    /** Where the engine's data lie (C-100): data of runs may be signed from here. */
+    executionDataPrefix: z.string().min(1).default('metadata/propeller'),
+    limits: z
+      .object({
+        /** User nodes in a workflow's top graph (A-20). Flyte's default is 100. */
+        workflowNodes: z.number().int().positive().default(100_000),
+        /** Labels and annotations of a request or launch plan (A-30, A-44). */
+        labels: z.number().int().positive().default(16),
+        /** Bytes of inputs or outputs that data calls answer inline (A-54). */
+        inlineBytes: z
+          .number()
+          .int()
+          .positive()
+          .default(2 * 1024 * 1024),
+        /** Depth of child executions below a run that somebody started. */
+        nesting: z.number().int().positive().default(64),
+        /** Characters of error messages in lists (A-53). */
+        listedErrorLength: z.number().int().positive().default(100),
+      })
+      .prefault({}),
+    /** Task types that may be registered; empty = all (A-10). */
+    allowedTaskTypes: z.array(z.string()).default([]),
+    taskResources: z.object({ defaults: resources, limits: resources }).prefault({}),
+    /** What an execution gets that nobody set otherwise (A-43). */
+    executions: z
+      .object({
+        /** 0 = no limit. */
+        maxParallelism: z.number().int().nonnegative().default(0),
+        /** Empty: `s3://<bucket>/data`. */
+        rawOutputPrefix: z.string().default(''),
+        serviceAccount: z.string().default(''),
+        role: z.string().default(''),
+        /** Attempts of a node whose task says nothing; 0 = the engine's default. */
+        userAttempts: z.number().int().nonnegative().default(0),
+        systemRetries: z.number().int().nonnegative().default(0),
+      })
+      .prefault({}),
+    dataProxy: z
+      .object({
+        uploadPrefix: z.string().min(1).default('uploads'),
+        /** Default and cap of a signed URL's life, in seconds (A-120). */
+        maxExpirySeconds: z.number().int().positive().default(3600),
+      })
+      .prefault({}),
+    watch: z
+      .object({
+        /** Events held for one slow watcher before it gets a new snapshot instead. */
+        queueLength: z.number().int().positive().default(2_000),
+        /** Recent events of all runs held in memory, which bridge a snapshot and the live stream. */
+        recentEvents: z.number().int().positive().default(50_000),
+        /** Nodes and tasks in a snapshot at most. */
+        snapshotRows: z.number().int().positive().default(5_000),
+      })
+      .prefault({}),
+    caches: z
+      .object({
+        /** Launch plans, workflows and task specs kept in memory, each. */
+        registryEntries: z.number().int().positive().default(2_000),
+        /** Milliseconds for which another replica's change of a project or an attribute may go unseen. */
+        settingsTtlMs: z.number().int().nonnegative().default(1_000),
+      })
+      .prefault({}),
+  })
+  .prefault({});
+
+export type AdminConfig = z.infer<typeof adminConfigSchema>;

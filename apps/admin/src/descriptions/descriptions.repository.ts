@@ -1,0 +1,35 @@
+import type { EntityManager } from 'typeorm';
+import { descriptionModel } from '../listing/list-models.js';
+import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
+import { DescriptionRow } from '../registry/entities.js';
+import type { EntityKey, NameKey } from '../registry/identifiers.js';
+
+type DescriptionValues = Pick<DescriptionRow, 'resourceType' | 'digest' | 'entity' | 'shortDescription'> & EntityKey;
+
+/** I/O on the table of descriptions. */
+export class DescriptionsRepository {
+  async insert(manager: EntityManager, description: DescriptionValues): Promise<void> {
+    await manager.insert(DescriptionRow, description);
+  }
+
+  find(manager: EntityManager, resourceType: number, key: EntityKey): Promise<DescriptionRow | null> {
+    return manager.findOneBy(DescriptionRow, { ...key, resourceType });
+  }
+
+  async list(manager: EntityManager, resourceType: number, name: NameKey, request: ListRequest) {
+    const parameters = new SqlParameters();
+    const where = [
+      `d.org = ${parameters.add(name.org)}`,
+      `d.project = ${parameters.add(name.project)}`,
+      `d.domain = ${parameters.add(name.domain)}`,
+      `d.resource_type = ${parameters.add(resourceType)}::smallint`,
+      `d.name = ${parameters.add(name.name)}`,
+    ];
+    const list = compileList({ model: descriptionModel, request, parameters, where });
+    const rows: Pick<DescriptionRow, 'version' | 'entity'>[] = await manager.query(
+      `SELECT d.version, d.entity ${list.tail}`,
+      parameters.values,
+    );
+    return { rows, token: list.nextToken(rows.length) };
+  }
+}

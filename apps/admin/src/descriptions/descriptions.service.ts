@@ -1,0 +1,56 @@
+import { notFound } from '@aloft/errors';
+import {
+  DescriptionEntity,
+  type DescriptionEntityList,
+  type DescriptionEntityListRequest,
+} from '@aloft/idl/flyteidl/admin/description_entity';
+import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { EntityManager } from 'typeorm';
+import { canonicalBytes, sha256 } from '../registry/canonical.js';
+import { describeKey, identifierOf, requireIdentifier, requireName, type EntityKey } from '../registry/identifiers.js';
+import type { Registry } from '../registry/registry.js';
+import type { DescriptionsRepository } from './descriptions.repository.js';
+
+/** Documentation of versions: text, links, source (A-101). */
+export class DescriptionsService {
+  constructor(
+    private readonly registry: Registry,
+    private readonly descriptions: DescriptionsRepository,
+  ) {}
+
+  /** Keeps what came with a task or workflow, in its transaction. */
+  async store(
+    manager: EntityManager,
+    resourceType: number,
+    key: EntityKey,
+    entity: DescriptionEntity | undefined,
+  ): Promise<void> {
+    if (!entity) return;
+    const bytes = canonicalBytes(DescriptionEntity, { ...entity, id: undefined });
+    await this.descriptions.insert(manager, {
+      ...key,
+      resourceType,
+      digest: sha256(bytes),
+      entity: bytes,
+      shortDescription: entity.shortDescription,
+    });
+  }
+
+  async get(id: Identifier | undefined): Promise<DescriptionEntity> {
+    const resourceType = id?.resourceType ?? 0;
+    const key = requireIdentifier(id, resourceType);
+    const row = await this.descriptions.find(this.registry.read, resourceType, key);
+    if (!row) throw notFound(`there is no description of ${describeKey(key)}`);
+    return { ...DescriptionEntity.decode(row.entity), id: identifierOf(key, resourceType) };
+  }
+
+  async list(request: DescriptionEntityListRequest): Promise<DescriptionEntityList> {
+    const name = requireName(request.id);
+    const { rows, token } = await this.descriptions.list(this.registry.read, request.resourceType, name, request);
+    const descriptionEntities = rows.map(({ version, entity }) => ({
+      ...DescriptionEntity.decode(entity),
+      id: identifierOf({ ...name, version }, request.resourceType),
+    }));
+    return { descriptionEntities, token };
+  }
+}

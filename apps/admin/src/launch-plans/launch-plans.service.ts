@@ -1,0 +1,222 @@
+import type { Bus } from '@aloft/bus';
+import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
+import { RegistryEvent_Change } from '@aloft/idl/aloft/v1/bus';
+import type { NamedEntityIdentifier, ResourceListRequest } from '@aloft/idl/flyteidl/admin/common';
+import {
+  LaunchPlanSpec,
+  LaunchPlanState,
+  type ActiveLaunchPlanListRequest,
+  type LaunchPlan,
+  type LaunchPlanCreateRequest,
+  type LaunchPlanList,
+  type LaunchPlanUpdateRequest,
+} from '@aloft/idl/flyteidl/admin/launch_plan';
+import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { ParameterMap, VariableMap } from '@aloft/idl/flyteidl/core/interface';
+import { LRUCache } from 'lru-cache';
+import type { EntityManager } from 'typeorm';
+import type { AdminConfig } from '../config.js';
+import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
+import type { ProjectsService } from '../projects/projects.service.js';
+import { canonicalBytes, sha256 } from '../registry/canonical.js';
+import { describeDifference } from '../registry/diff.js';
+import type { LaunchPlanRow } from '../registry/entities.js';
+import {
+  describeKey,
+  identifierOf,
+  keyText,
+  requireIdentifier,
+  requireName,
+  requireScope,
+  type EntityKey,
+} from '../registry/identifiers.js';
+import { registryMessage } from '../registry/registry-events.js';
+import type { Registry } from '../registry/registry.js';
+import { timestampOf } from '../time.js';
+import type { WorkflowsService } from '../workflows/workflows.service.js';
+import { expectedInputs } from './expected-inputs.js';
+import { requireLaunchPlanSpec } from './launch-plan-validation.js';
+import type { LaunchPlansRepository } from './launch-plans.repository.js';
+import { requireSchedule } from './schedules.js';
+
+/** What launches need of a launch plan: immutable, unlike its state. */
+export interface RegisteredLaunchPlan {
+  key: EntityKey;
+  spec: LaunchPlanSpec;
+  expectedInputs: ParameterMap;
+  expectedOutputs: VariableMap;
+}
+
+/** Registration, activation and reading of launch plans (A-30…A-37). */
+export class LaunchPlansService {
+  private readonly cache: LRUCache<string, RegisteredLaunchPlan>;
+
+  constructor(
+    private readonly registry: Registry,
+    private readonly plans: LaunchPlansRepository,
+    private readonly names: NamedEntitiesRepository,
+    private readonly workflows: WorkflowsService,
+    private readonly projects: ProjectsService,
+    private readonly bus: Bus,
+    private readonly config: AdminConfig,
+  ) {
+    this.cache = new LRUCache({ max: config.caches.registryEntries });
+  }
+
+  /** `originalSpec`: the LaunchPlanSpec as it was sent. */
+  async create({ id, spec: sent }: LaunchPlanCreateRequest, originalSpec: Buffer): Promise<void> {
+    const key = requireIdentifier(id, ResourceType.LAUNCH_PLAN);
+    await this.projects.requireActive(key.org, key.project, key.domain);
+    const spec = requireLaunchPlanSpec(sent, this.config.limits.labels);
+    const workflowKey = requireIdentifier(spec.workflowId, ResourceType.WORKFLOW, 'spec.workflow_id');
+    const workflow = await this.workflows.find(workflowKey);
+    if (!workflow)
+      throw notFound(`spec.workflow_id: there is no workflow ${describeKey(workflowKey)}; register it first`);
+    const expected = expectedInputs(workflow.interface.inputs, spec.defaultInputs, spec.fixedInputs);
+    const scheduleType = requireSchedule(spec.entityMetadata?.schedule, expected);
+    // Before hashing, so that two requests that merge alike are identical (A-31).
+    const merged: LaunchPlanSpec = { ...spec, defaultInputs: expected };
+    const bytes = canonicalBytes(LaunchPlanSpec, merged);
+    const digest = sha256(bytes);
+    const identifier = identifierOf(key, ResourceType.LAUNCH_PLAN);
+    const inserted = await this.registry.transaction(async (manager, tx) => {
+      const done = await this.insert(manager, {
+        ...key,
+        workflowProject: workflowKey.project,
+        workflowDomain: workflowKey.domain,
+        workflowName: workflowKey.name,
+        workflowVersion: workflowKey.version,
+        digest,
+        original: originalSpec,
+        spec: bytes,
+        expectedInputs: canonicalBytes(ParameterMap, expected),
+        expectedOutputs: canonicalBytes(VariableMap, workflow.interface.outputs ?? { variables: {} }),
+        state: LaunchPlanState.INACTIVE,
+        scheduleType,
+        shortDescription: '',
+      });
+      if (done) await this.bus.publish(tx, [registryMessage(identifier, RegistryEvent_Change.REGISTERED)]);
+      return done;
+    });
+    if (!inserted) await this.refuseRepeat(key, merged, digest);
+  }
+
+  /** Row and name in a transaction that is open already; `false` if the version exists. */
+  async insert(
+    manager: EntityManager,
+    row: Omit<LaunchPlanRow, 'createdAt' | 'updatedAt'>,
+    nameState = 0,
+  ): Promise<boolean> {
+    if (!(await this.plans.insert(manager, row))) return false;
+    await this.names.ensure(manager, ResourceType.LAUNCH_PLAN, row, nameState);
+    return true;
+  }
+
+  /** A-33: at most one active version a name, changed in one transaction. */
+  async update({ id, state }: LaunchPlanUpdateRequest): Promise<void> {
+    const key = requireIdentifier(id, ResourceType.LAUNCH_PLAN);
+    if (state !== LaunchPlanState.ACTIVE && state !== LaunchPlanState.INACTIVE)
+      throw invalidArgument(`state: ${state} is unknown; use ACTIVE or INACTIVE`);
+    const identifier = identifierOf(key, ResourceType.LAUNCH_PLAN);
+    await this.registry.transaction(async (manager, tx) => {
+      const row = await this.plans.find(manager, key);
+      if (!row) throw notFound(`there is no launch plan ${describeKey(key)}`);
+      if (state === LaunchPlanState.ACTIVE) {
+        const former = await this.plans.activate(manager, key);
+        await this.bus.publish(tx, [
+          ...(former
+            ? [registryMessage(identifierOf(former, ResourceType.LAUNCH_PLAN), RegistryEvent_Change.DEACTIVATED)]
+            : []),
+          registryMessage(identifier, RegistryEvent_Change.ACTIVATED),
+        ]);
+      } else {
+        await this.plans.setState(manager, key, LaunchPlanState.INACTIVE);
+        await this.bus.publish(tx, [registryMessage(identifier, RegistryEvent_Change.DEACTIVATED)]);
+      }
+    });
+  }
+
+  async get(id: Identifier | undefined): Promise<LaunchPlan> {
+    const key = requireIdentifier(id, ResourceType.LAUNCH_PLAN);
+    const row = await this.plans.find(this.registry.read, key);
+    if (!row) throw notFound(`there is no launch plan ${describeKey(key)}`);
+    return toLaunchPlan(row);
+  }
+
+  /** For launches; cached, since only the state of a plan ever changes. */
+  async find(key: EntityKey): Promise<RegisteredLaunchPlan | undefined> {
+    const cacheKey = keyText(key);
+    const cached = this.cache.get(cacheKey);
+    if (cached) return cached;
+    const row = await this.plans.find(this.registry.read, key);
+    if (!row) return undefined;
+    const plan = {
+      key,
+      spec: LaunchPlanSpec.decode(row.spec),
+      expectedInputs: ParameterMap.decode(row.expectedInputs),
+      expectedOutputs: VariableMap.decode(row.expectedOutputs),
+    };
+    this.cache.set(cacheKey, plan);
+    return plan;
+  }
+
+  async getActive(id: NamedEntityIdentifier | undefined): Promise<LaunchPlan> {
+    const key = requireName(id);
+    const row = await this.plans.findActive(this.registry.read, key);
+    if (!row)
+      throw notFound(`no version of launch plan ${describeKey(key)} is active; activate one with UpdateLaunchPlan`);
+    return toLaunchPlan(row);
+  }
+
+  list(request: ResourceListRequest): Promise<LaunchPlanList> {
+    return this.listWhere(requireScope(request.id), request, []);
+  }
+
+  listActive(request: ActiveLaunchPlanListRequest): Promise<LaunchPlanList> {
+    const scope = requireScope({ ...request, name: '' }, 'request');
+    return this.listWhere(scope, { ...request, filters: '' }, ['l.state = 1']);
+  }
+
+  private async listWhere(
+    scope: ReturnType<typeof requireScope>,
+    request: Parameters<LaunchPlansRepository['list']>[2],
+    conditions: string[],
+  ): Promise<LaunchPlanList> {
+    const { rows, token } = await this.plans.list(this.registry.read, scope, request, conditions);
+    const launchPlans = rows.map((row) =>
+      toLaunchPlan({
+        ...(row as unknown as LaunchPlanRow),
+        expectedInputs: row.expected_inputs as Buffer,
+        expectedOutputs: row.expected_outputs as Buffer,
+        createdAt: row.created_at as Date,
+        updatedAt: row.updated_at as Date,
+      }),
+    );
+    return { launchPlans, token };
+  }
+
+  private async refuseRepeat(key: EntityKey, spec: LaunchPlanSpec, digest: Buffer): Promise<never> {
+    const row = await this.plans.find(this.registry.read, key);
+    if (!row || row.digest.equals(digest))
+      throw alreadyExists(`launch plan ${describeKey(key)} with identical structure exists already`);
+    throw invalidArgument(
+      `launch plan ${describeKey(key)} with different structure exists already; register the change under a new version. ` +
+        `What differs (registered → sent):\n${describeDifference(LaunchPlanSpec.decode(row.spec), spec)}`,
+    );
+  }
+}
+
+function toLaunchPlan(row: LaunchPlanRow): LaunchPlan {
+  const { org, project, domain, name, version } = row;
+  return {
+    id: identifierOf({ org, project, domain, name, version }, ResourceType.LAUNCH_PLAN),
+    spec: LaunchPlanSpec.decode(row.spec),
+    closure: {
+      state: row.state,
+      expectedInputs: ParameterMap.decode(row.expectedInputs),
+      expectedOutputs: VariableMap.decode(row.expectedOutputs),
+      createdAt: timestampOf(row.createdAt),
+      updatedAt: timestampOf(row.updatedAt),
+    },
+  };
+}

@@ -1,0 +1,286 @@
+/** How a filter's text becomes a parameter. `duration`: seconds or a Go duration, in nanoseconds. */
+export type ColumnType = 'text' | 'integer' | 'boolean' | 'timestamp' | 'duration';
+
+export interface ListColumn {
+  /** Expression over the model's alias. */
+  sql: string;
+  type: ColumnType;
+}
+
+export interface ListModel {
+  /** Prefix in filters (A-192). */
+  entity: string;
+  table: string;
+  alias: string;
+  columns: Readonly<Record<string, ListColumn>>;
+  /** Entities that filters may name besides the own one: how they hang on this model's row. */
+  joins: Readonly<Record<string, { model: () => ListModel; on: string }>>;
+  /** Ends every ORDER BY, so that pages neither repeat nor skip. */
+  tieBreaker: string;
+}
+
+const text = (sql: string): ListColumn => ({ sql, type: 'text' });
+const integer = (sql: string): ListColumn => ({ sql, type: 'integer' });
+const boolean = (sql: string): ListColumn => ({ sql, type: 'boolean' });
+const timestamp = (sql: string): ListColumn => ({ sql, type: 'timestamp' });
+const duration = (sql: string): ListColumn => ({ sql, type: 'duration' });
+
+const registryColumns = (alias: string): Record<string, ListColumn> => ({
+  id: integer(`${alias}.id`),
+  org: text(`${alias}.org`),
+  project: text(`${alias}.project`),
+  domain: text(`${alias}.domain`),
+  name: text(`${alias}.name`),
+  version: text(`${alias}.version`),
+  short_description: text(`${alias}.short_description`),
+  created_at: timestamp(`${alias}.created_at`),
+  updated_at: timestamp(`${alias}.updated_at`),
+});
+
+export const taskModel: ListModel = {
+  entity: 'task',
+  table: 'tasks',
+  alias: 't',
+  columns: { ...registryColumns('t'), type: text('t.type') },
+  joins: {},
+  tieBreaker: 't.id',
+};
+
+export const workflowModel: ListModel = {
+  entity: 'workflow',
+  table: 'workflows',
+  alias: 'w',
+  columns: registryColumns('w'),
+  joins: {},
+  tieBreaker: 'w.id',
+};
+
+export const launchPlanModel: ListModel = {
+  entity: 'launch_plan',
+  table: 'launch_plans',
+  alias: 'l',
+  columns: {
+    ...registryColumns('l'),
+    state: integer('l.state'),
+    schedule_type: text('l.schedule_type'),
+  },
+  joins: {
+    workflow: {
+      model: () => workflowModel,
+      on:
+        'w.org = l.org AND w.project = l.workflow_project AND w.domain = l.workflow_domain ' +
+        'AND w.name = l.workflow_name AND w.version = l.workflow_version',
+    },
+  },
+  tieBreaker: 'l.id',
+};
+
+const executionTagModel = (entity: string): ListModel => ({
+  entity,
+  table: 'execution_tags',
+  alias: 'g',
+  // `admin_tag.name` is what `execution_tag.key` is (A-193).
+  columns: { key: text('g.key'), value: text('g.value'), name: text('g.key') },
+  joins: {},
+  tieBreaker: 'g.key',
+});
+const tagModels = {
+  execution_tag: executionTagModel('execution_tag'),
+  admin_tag: executionTagModel('admin_tag'),
+  execution_admin_tag: executionTagModel('execution_admin_tag'),
+};
+
+export const executionModel: ListModel = {
+  entity: 'execution',
+  table: 'executions',
+  alias: 'e',
+  columns: {
+    id: integer('e.id'),
+    org: text('e.org'),
+    project: text('e.project'),
+    domain: text('e.domain'),
+    name: text('e.name'),
+    execution_org: text('e.org'),
+    execution_project: text('e.project'),
+    execution_domain: text('e.domain'),
+    execution_name: text('e.name'),
+    phase: text('e.phase'),
+    state: integer('e.state'),
+    mode: integer('e.mode'),
+    started_at: timestamp('e.started_at'),
+    created_at: timestamp('e.created_at'),
+    updated_at: timestamp('e.updated_at'),
+    execution_created_at: timestamp('e.created_at'),
+    execution_updated_at: timestamp('e.updated_at'),
+    duration: duration('e.duration_ns'),
+    error_kind: text('e.error_kind'),
+    error_code: text('e.error_code'),
+    abort_cause: text('e.abort_cause'),
+    user: text('e.principal'),
+    cluster: text('e.cluster'),
+    launch_entity: text('e.launch_entity'),
+    parent_node_execution_id: text('e.parent_node_id'),
+  },
+  joins: {
+    launch_plan: {
+      model: () => launchPlanModel,
+      on:
+        'l.org = e.org AND l.project = e.launch_plan_project AND l.domain = e.launch_plan_domain ' +
+        'AND l.name = e.launch_plan_name AND l.version = e.launch_plan_version',
+    },
+    workflow: {
+      model: () => workflowModel,
+      on:
+        'w.org = e.org AND w.project = e.workflow_project AND w.domain = e.workflow_domain ' +
+        'AND w.name = e.workflow_name AND w.version = e.workflow_version',
+    },
+    task: {
+      model: () => taskModel,
+      on:
+        't.org = e.org AND t.project = e.task_project AND t.domain = e.task_domain ' +
+        'AND t.name = e.task_name AND t.version = e.task_version',
+    },
+    execution_tag: { model: () => tagModels.execution_tag, on: 'g.execution_id = e.id' },
+    admin_tag: { model: () => tagModels.admin_tag, on: 'g.execution_id = e.id' },
+    execution_admin_tag: { model: () => tagModels.execution_admin_tag, on: 'g.execution_id = e.id' },
+  },
+  tieBreaker: 'e.id',
+};
+
+export const nodeExecutionModel: ListModel = {
+  entity: 'node_execution',
+  table: 'node_executions',
+  alias: 'n',
+  columns: {
+    id: integer('n.id'),
+    node_id: text('n.node_id'),
+    spec_node_id: text('n.spec_node_id'),
+    phase: text('n.phase'),
+    parent_id: text('n.parent_node_id'),
+    input_uri: text('n.input_uri'),
+    started_at: timestamp('n.started_at'),
+    created_at: timestamp('n.created_at'),
+    updated_at: timestamp('n.updated_at'),
+    node_execution_created_at: timestamp('n.created_at'),
+    node_execution_updated_at: timestamp('n.updated_at'),
+    duration: duration('n.duration_ns'),
+    error_kind: text('n.error_kind'),
+    error_code: text('n.error_code'),
+    cache_status: text('n.cache_status'),
+    is_parent: boolean('n.is_parent'),
+    is_dynamic: boolean('n.is_dynamic'),
+    is_array: boolean('n.is_array'),
+  },
+  joins: { execution: { model: () => executionModel, on: 'e.id = n.execution_id' } },
+  tieBreaker: 'n.id',
+};
+
+export const taskExecutionModel: ListModel = {
+  entity: 'task_execution',
+  table: 'task_executions',
+  alias: 'x',
+  columns: {
+    id: integer('x.id'),
+    node_id: text('x.node_id'),
+    project: text('x.task_project'),
+    domain: text('x.task_domain'),
+    name: text('x.task_name'),
+    version: text('x.task_version'),
+    retry_attempt: integer('x.retry_attempt'),
+    phase: text('x.phase'),
+    phase_version: integer('x.phase_version'),
+    task_type: text('x.task_type'),
+    input_uri: text('x.input_uri'),
+    started_at: timestamp('x.started_at'),
+    created_at: timestamp('x.created_at'),
+    updated_at: timestamp('x.updated_at'),
+    task_execution_created_at: timestamp('x.created_at'),
+    task_execution_updated_at: timestamp('x.updated_at'),
+    duration: duration('x.duration_ns'),
+    error_kind: text('x.error_kind'),
+    error_code: text('x.error_code'),
+  },
+  joins: {
+    task: {
+      model: () => taskModel,
+      on:
+        't.org = x.task_org AND t.project = x.task_project AND t.domain = x.task_domain ' +
+        'AND t.name = x.task_name AND t.version = x.task_version',
+    },
+    execution: { model: () => executionModel, on: 'e.id = x.execution_id' },
+    node_execution: {
+      model: () => nodeExecutionModel,
+      on: 'n.execution_id = x.execution_id AND n.node_id = x.node_id',
+    },
+  },
+  tieBreaker: 'x.id',
+};
+
+const namedEntityColumns: Record<string, ListColumn> = {
+  id: integer('ne.id'),
+  org: text('ne.org'),
+  project: text('ne.project'),
+  domain: text('ne.domain'),
+  name: text('ne.name'),
+  description: text('ne.description'),
+  state: integer('ne.state'),
+  created_at: timestamp('ne.created_at'),
+  updated_at: timestamp('ne.updated_at'),
+};
+
+/** Names and their metadata are one table here: a name's row exists from its first registration on. */
+const namedEntityMetadataModel: ListModel = {
+  entity: 'named_entity_metadata',
+  table: 'named_entities',
+  alias: 'ne',
+  columns: namedEntityColumns,
+  joins: {},
+  tieBreaker: 'ne.id',
+};
+
+export const namedEntityModel: ListModel = {
+  ...namedEntityMetadataModel,
+  entity: 'entities',
+  joins: { named_entity_metadata: { model: () => namedEntityMetadataModel, on: '' } },
+};
+
+export const projectModel: ListModel = {
+  entity: 'project',
+  table: 'projects',
+  alias: 'p',
+  columns: {
+    id: text('p.identifier'),
+    identifier: text('p.identifier'),
+    org: text('p.org'),
+    name: text('p.name'),
+    description: text('p.description'),
+    state: integer('p.state'),
+    created_at: timestamp('p.created_at'),
+    updated_at: timestamp('p.updated_at'),
+  },
+  joins: {},
+  tieBreaker: 'p.identifier',
+};
+
+export const descriptionModel: ListModel = {
+  entity: 'description_entity',
+  table: 'descriptions',
+  alias: 'd',
+  columns: registryColumns('d'),
+  joins: {},
+  tieBreaker: 'd.id',
+};
+
+export const signalModel: ListModel = {
+  entity: 'signal',
+  table: 'signals',
+  alias: 's',
+  columns: {
+    id: integer('s.id'),
+    signal_id: text('s.signal_id'),
+    created_at: timestamp('s.created_at'),
+    updated_at: timestamp('s.updated_at'),
+  },
+  joins: { execution: { model: () => executionModel, on: 'e.id = s.execution_id' } },
+  tieBreaker: 's.id',
+};

@@ -1,0 +1,130 @@
+import { Sort_Direction } from '@aloft/idl/flyteidl/admin/common';
+import { executionModel, launchPlanModel, projectModel, taskModel, type ListModel } from './list-models.js';
+import { compileList, filtersName, SqlParameters } from './list-query.js';
+import { parseDuration, parseTimestamp } from './values.js';
+
+function compile(model: ListModel, filters: string, rest: object = {}) {
+  const parameters = new SqlParameters();
+  const query = compileList({
+    model,
+    parameters,
+    where: [],
+    request: { filters, sortBy: undefined, limit: 10, token: '', ...rest },
+  });
+  return { ...query, values: parameters.values };
+}
+const refusal = (model: ListModel, filters: string, rest?: object) => {
+  try {
+    compile(model, filters, rest);
+  } catch (error) {
+    return error as Error & { code: string };
+  }
+  throw new Error(`${filters} was accepted`);
+};
+
+describe('filters (A-190…A-194)', () => {
+  test('K-31: phase and creation time of runs', () => {
+    const { tail, values } = compile(
+      executionModel,
+      'eq(execution.phase,FAILED)+gte(execution_created_at,2026-01-01T00:00:00Z)',
+    );
+    expect(tail).toBe(
+      'FROM executions e WHERE e.phase = $1::text AND e.created_at >= $2::timestamptz ORDER BY e.id LIMIT $3',
+    );
+    expect(values).toEqual(['FAILED', '2026-01-01T00:00:00Z', 10]);
+  });
+
+  test('K-31: lists', () => {
+    const { tail, values } = compile(executionModel, 'value_in(phase,RUNNING;QUEUED)');
+    expect(tail).toContain('e.phase = ANY ($1::text[])');
+    expect(values[0]).toEqual(['RUNNING', 'QUEUED']);
+    expect(compile(executionModel, 'value_not_in(phase,RUNNING)').tail).toContain('e.phase <> ALL ($1::text[])');
+  });
+
+  test('K-31: joined entities; all terms on one of them hold for the same row', () => {
+    expect(compile(executionModel, 'contains(launch_plan.name,tr%in)').values[0]).toBe('%tr\\%in%');
+    const tags = compile(executionModel, 'eq(execution_tag.key,team)+eq(execution_tag.value,ml)').tail;
+    expect(tags).toContain(
+      'EXISTS (SELECT 1 FROM execution_tags g WHERE g.execution_id = e.id AND g.key = $1::text AND g.value = $2::text)',
+    );
+    expect(compile(executionModel, 'eq(admin_tag.name,team)').tail).toContain('g.key = $1::text');
+    expect(compile(launchPlanModel, 'eq(workflow.version,abc)').tail).toContain('w.version = $1::text');
+  });
+
+  test('A-53: a filter on state switches the default off', () => {
+    expect(filtersName(executionModel, 'ne(state,1)', 'state')).toBe(true);
+    expect(filtersName(executionModel, 'eq(launch_plan.state,1)', 'state')).toBe(false);
+  });
+
+  test('Q-10: times in either spelling of the column; a value may hold a plus', () => {
+    expect(compile(executionModel, 'gt(CreatedAt, 2026-01-01T00:00:00+02:00)+eq(phase,RUNNING)').values).toEqual([
+      '2026-01-01T00:00:00+02:00',
+      'RUNNING',
+      10,
+    ]);
+  });
+
+  test.each([
+    ['like(phase,X)', 'unknown function "like"'],
+    ['eq(colour,red)', 'execution has no field "colour"'],
+    ['eq(project.name,x)', "can't be joined to execution"],
+    ['gt(CreatedAt,yesterday)', 'is no timestamp for "created_at"; write RFC 3339'],
+    ['gt(execution_created_at,yesterday)', 'is no timestamp'],
+    ['eq(phase,A;B)', 'eq takes one value'],
+    ['eq(mode,one)', 'is no integer'],
+    ['contains(duration,1)', 'works on text'],
+    ['phase=FAILED', 'is no filter'],
+    ['eq(a.b.c,1)', 'must be <field> or <entity>.<field>'],
+    ['eq(constructor,1)', 'no field "constructor"'],
+  ])('K-30: %s is refused: %s', (filters, message) => {
+    expect(refusal(executionModel, filters)).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(message),
+    });
+  });
+});
+
+describe('sort and page (A-195, A-196)', () => {
+  test('a sort ends in a tie-breaker', () => {
+    const sortBy = { key: 'created_at', direction: Sort_Direction.DESCENDING };
+    expect(compile(taskModel, '', { sortBy }).tail).toBe(
+      'FROM tasks t ORDER BY t.created_at DESC NULLS LAST, t.id DESC LIMIT $1',
+    );
+  });
+
+  test('K-30: an unknown sort key is refused', () => {
+    expect(refusal(taskModel, '', { sortBy: { key: 'size', direction: 0 } }).message).toContain('sort_by.key');
+  });
+
+  test('K-7: limit 0 and a foreign token are refused; projects take limit 0 for all', () => {
+    expect(refusal(taskModel, '', { limit: 0 })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(refusal(taskModel, '', { token: 'abc' })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    const parameters = new SqlParameters();
+    const all = compileList({
+      model: projectModel,
+      parameters,
+      where: [],
+      unlimited: true,
+      request: { filters: '', sortBy: undefined, limit: 0, token: '' },
+    });
+    expect(all.tail).toBe('FROM projects p ORDER BY p.identifier');
+    expect(all.nextToken(3)).toBe('');
+  });
+
+  test('the token is the next offset, empty on a short page', () => {
+    const { nextToken, values, tail } = compile(taskModel, '', { token: '20' });
+    expect(tail).toContain('LIMIT $1 OFFSET $2');
+    expect(values).toEqual([10, 20]);
+    expect(nextToken(10)).toBe('30');
+    expect(nextToken(9)).toBe('');
+  });
+});
+
+test('values: times and durations', () => {
+  expect(parseTimestamp('2026-01-01')).toBe('2026-01-01T00:00:00Z');
+  expect(parseTimestamp('2026-13-01T00:00:00Z')).toBeUndefined();
+  expect(parseDuration('90')).toBe('90000000000');
+  expect(parseDuration('1h30m')).toBe('5400000000000');
+  expect(parseDuration('-250ms')).toBe('-250000000');
+  expect(parseDuration('soon')).toBeUndefined();
+});

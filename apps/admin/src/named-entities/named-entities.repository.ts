@@ -1,0 +1,72 @@
+import type { EntityManager } from 'typeorm';
+import { namedEntityModel } from '../listing/list-models.js';
+import { compileList, filtersName, SqlParameters, type ListRequest } from '../listing/list-query.js';
+import { NamedEntityRow } from '../registry/entities.js';
+import type { NameKey } from '../registry/identifiers.js';
+
+/** Names of what the server makes for single tasks (A-42), hidden from lists unless a filter asks (A-100). */
+export const generatedPrefix = '.flytegen';
+
+/** I/O on the table of names. */
+export class NamedEntitiesRepository {
+  /** The row exists from a name's first registration on; repeats change nothing. */
+  async ensure(manager: EntityManager, resourceType: number, key: NameKey, state = 0): Promise<void> {
+    const { org, project, domain, name } = key;
+    await manager
+      .createQueryBuilder()
+      .insert()
+      .into(NamedEntityRow)
+      .values({ org, project, domain, name, resourceType, state, description: '' })
+      .orIgnore()
+      .execute();
+  }
+
+  find(
+    manager: EntityManager,
+    resourceType: number,
+    { org, project, domain, name }: NameKey,
+  ): Promise<NamedEntityRow | null> {
+    return manager.findOneBy(NamedEntityRow, { org, project, domain, name, resourceType });
+  }
+
+  async update(
+    manager: EntityManager,
+    resourceType: number,
+    { org, project, domain, name }: NameKey,
+    changes: { description: string; state: number },
+  ): Promise<boolean> {
+    const { affected } = await manager.update(
+      NamedEntityRow,
+      { org, project, domain, name, resourceType },
+      { ...changes, updatedAt: () => 'now()' },
+    );
+    return (affected ?? 0) > 0;
+  }
+
+  async list(
+    manager: EntityManager,
+    resourceType: number,
+    scope: Omit<NameKey, 'name'>,
+    request: ListRequest,
+    options: { hideGenerated: boolean },
+  ): Promise<{
+    rows: { project: string; domain: string; name: string; org: string; description: string; state: number }[];
+    token: string;
+  }> {
+    const parameters = new SqlParameters();
+    const where = [
+      `ne.org = ${parameters.add(scope.org)}`,
+      `ne.project = ${parameters.add(scope.project)}`,
+      `ne.domain = ${parameters.add(scope.domain)}`,
+      `ne.resource_type = ${parameters.add(resourceType)}::smallint`,
+    ];
+    const asked = filtersName(namedEntityModel, request.filters, 'name');
+    if (options.hideGenerated && !asked) where.push(`NOT starts_with(ne.name, '${generatedPrefix}')`);
+    const list = compileList({ model: namedEntityModel, request, parameters, where, defaultOrder: 'ne.name, ne.id' });
+    const rows = await manager.query(
+      `SELECT ne.org, ne.project, ne.domain, ne.name, ne.description, ne.state ${list.tail}`,
+      parameters.values,
+    );
+    return { rows, token: list.nextToken(rows.length) };
+  }
+}

@@ -1,0 +1,19 @@
+import { taskModel } from '../listing/list-models.js';
+import { TaskRow } from '../registry/entities.js';
+import { VersionedRepository } from '../registry/versioned.repository.js';
+
+/** I/O on the table of tasks. */
+export class TasksRepository extends VersionedRepository<TaskRow> {
+  constructor() {
+    super(TaskRow, taskModel, [
+      'org',
+      'project',
+      'domain',
+      'name',
+      'version',
+      'compiled',
+      'short_description',
+      'created_at',
+    ]);
+  }
+}

@@ -1,0 +1,148 @@
+import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
+import { RegistryEvent_Change } from '@aloft/idl/aloft/v1/bus';
+import type { ResourceListRequest } from '@aloft/idl/flyteidl/admin/common';
+import type { Task, TaskCreateRequest, TaskList } from '@aloft/idl/flyteidl/admin/task';
+import { CompiledTask } from '@aloft/idl/flyteidl/core/compiler';
+import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { TypedInterface } from '@aloft/idl/flyteidl/core/interface';
+import type { Bus } from '@aloft/bus';
+import { LRUCache } from 'lru-cache';
+import { mergeQuantities } from '../attributes/task-resources.js';
+import type { AttributesService } from '../attributes/attributes.service.js';
+import type { AdminConfig } from '../config.js';
+import type { DescriptionsService } from '../descriptions/descriptions.service.js';
+import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
+import type { ProjectsService } from '../projects/projects.service.js';
+import { canonicalBytes, sha256 } from '../registry/canonical.js';
+import { describeDifference } from '../registry/diff.js';
+import type { TaskRow } from '../registry/entities.js';
+import {
+  describeKey,
+  identifierOf,
+  keyText,
+  requireIdentifier,
+  requireScope,
+  type EntityKey,
+} from '../registry/identifiers.js';
+import { registryMessage } from '../registry/registry-events.js';
+import type { Registry } from '../registry/registry.js';
+import { timestampOf } from '../time.js';
+import { requireTask } from './task-validation.js';
+import type { TasksRepository } from './tasks.repository.js';
+
+/** What launches need of a task: immutable. */
+export interface RegisteredTask {
+  compiled: CompiledTask;
+  createdAt: Date;
+  shortDescription: string;
+}
+
+/** Registration and reading of tasks (A-10…A-12). */
+export class TasksService {
+  private readonly cache: LRUCache<string, RegisteredTask>;
+
+  constructor(
+    private readonly registry: Registry,
+    private readonly tasks: TasksRepository,
+    private readonly names: NamedEntitiesRepository,
+    private readonly descriptions: DescriptionsService,
+    private readonly projects: ProjectsService,
+    private readonly attributes: AttributesService,
+    private readonly bus: Bus,
+    private readonly config: AdminConfig,
+  ) {
+    this.cache = new LRUCache({ max: config.caches.registryEntries });
+  }
+
+  /** `originalSpec`: the TaskSpec as it was sent. */
+  async create({ id, spec }: TaskCreateRequest, originalSpec: Buffer): Promise<void> {
+    const key = requireIdentifier(id, ResourceType.TASK);
+    await this.projects.requireActive(key.org, key.project, key.domain);
+    const template = requireTask(spec, {
+      allowedTypes: this.config.allowedTaskTypes,
+      limits: await this.limits(key),
+    });
+    const compiled: CompiledTask = { template: { ...template, id: identifierOf(key, ResourceType.TASK) } };
+    const bytes = canonicalBytes(CompiledTask, compiled);
+    const digest = sha256(bytes);
+    const inserted = await this.registry.transaction(async (manager, tx) => {
+      const done = await this.tasks.insert(manager, {
+        ...key,
+        digest,
+        type: template.type,
+        spec: originalSpec,
+        compiled: bytes,
+        interface: canonicalBytes(TypedInterface, template.interface ?? TypedInterface.fromPartial({})),
+        shortDescription: spec?.description?.shortDescription ?? '',
+      });
+      if (!done) return false;
+      await this.names.ensure(manager, ResourceType.TASK, key);
+      await this.descriptions.store(manager, ResourceType.TASK, key, spec?.description);
+      await this.bus.publish(tx, [
+        registryMessage(identifierOf(key, ResourceType.TASK), RegistryEvent_Change.REGISTERED),
+      ]);
+      return true;
+    });
+    if (!inserted) await this.refuseRepeat(key, compiled, digest);
+  }
+
+  async get(id: Identifier | undefined): Promise<Task> {
+    const key = requireIdentifier(id, ResourceType.TASK);
+    const task = await this.find(key);
+    if (!task) throw notFound(`there is no task ${describeKey(key)}`);
+    return {
+      id: identifierOf(key, ResourceType.TASK),
+      closure: { compiledTask: task.compiled, createdAt: timestampOf(task.createdAt) },
+      shortDescription: task.shortDescription,
+    };
+  }
+
+  async find(key: EntityKey): Promise<RegisteredTask | undefined> {
+    const cacheKey = keyText(key);
+    const cached = this.cache.get(cacheKey);
+    if (cached) return cached;
+    const row = await this.tasks.find(this.registry.read, key);
+    if (!row) return undefined;
+    const { createdAt, shortDescription } = row;
+    const task = { compiled: CompiledTask.decode(row.compiled), createdAt, shortDescription };
+    this.cache.set(cacheKey, task);
+    return task;
+  }
+
+  async list(request: ResourceListRequest): Promise<TaskList> {
+    const scope = requireScope(request.id);
+    const { rows, token } = await this.tasks.list(this.registry.read, scope, request);
+    const tasks = rows.map((row): Task => {
+      const { org, project, domain, name, version, compiled } = row as unknown as TaskRow;
+      return {
+        id: identifierOf({ org, project, domain, name, version }, ResourceType.TASK),
+        closure: { compiledTask: CompiledTask.decode(compiled), createdAt: timestampOf(row.created_at as Date) },
+        shortDescription: row.short_description as string,
+      };
+    });
+    return { tasks, token };
+  }
+
+  private async limits(key: EntityKey) {
+    const { org, project, domain, name } = key;
+    const [attributes] = await this.attributes.effective('taskResourceAttributes', {
+      org,
+      project,
+      domain,
+      workflow: name,
+      launchPlan: '',
+    });
+    return mergeQuantities(attributes?.limits, this.config.taskResources.limits);
+  }
+
+  /** A-11: the same again is ALREADY_EXISTS, another is INVALID_ARGUMENT with what differs. */
+  private async refuseRepeat(key: EntityKey, compiled: CompiledTask, digest: Buffer): Promise<never> {
+    const row = await this.tasks.find(this.registry.read, key);
+    if (!row || row.digest.equals(digest))
+      throw alreadyExists(`task ${describeKey(key)} with identical structure exists already`);
+    throw invalidArgument(
+      `task ${describeKey(key)} with different structure exists already; register the change under a new version. ` +
+        `What differs (registered → sent):\n${describeDifference(CompiledTask.decode(row.compiled), compiled)}`,
+    );
+  }
+}
