@@ -1,0 +1,111 @@
+import { Resources as ResourcesMessage, Resources_ResourceName, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import { VariableMap } from '@aloft/idl/flyteidl/core/interface';
+import { entityBrand, type Task } from '../entities.js';
+import type { ResourceAmounts, Resources } from '../graph/node.js';
+import { mapInterface } from '../map.js';
+import { nameOf } from '../registry.js';
+import type { Fields } from '../types/data-type.js';
+import { milliseconds, toProtoDuration } from '../types/durations.js';
+import { sdkVersion } from '../version.js';
+import { identifierOf, type SerializeContext } from './context.js';
+
+/** Backends know by it that the container's arguments are `aloft-execute`'s. */
+export const taskType = 'typescript-task';
+
+export const variables = (fields: Fields): VariableMap =>
+  VariableMap.fromPartial({
+    variables: Object.fromEntries(
+      Object.entries(fields).map(([name, type]) => [
+        name,
+        { type: type.literalType, description: type.description || name },
+      ]),
+    ),
+  });
+
+const resourceNames = {
+  cpu: Resources_ResourceName.CPU,
+  memory: Resources_ResourceName.MEMORY,
+  gpu: Resources_ResourceName.GPU,
+  ephemeralStorage: Resources_ResourceName.EPHEMERAL_STORAGE,
+} as const;
+
+const amounts = (given: ResourceAmounts) =>
+  Object.entries(resourceNames).flatMap(([key, name]) => {
+    const value = given[key as keyof ResourceAmounts];
+    return value === undefined ? [] : [{ name, value: String(value) }];
+  });
+
+export function resourcesMessage(resources: Resources | undefined): ResourcesMessage {
+  const { limits, ...requests } = resources ?? {};
+  return ResourcesMessage.fromPartial({ requests: amounts(requests), limits: amounts(limits ?? requests) });
+}
+
+/** Arguments of the container; the platform fills the templates (C-106). */
+function argumentsOf(task: Task, context: SerializeContext, bound?: readonly string[]): string[] {
+  return [
+    'aloft-execute',
+    '--inputs',
+    '{{.input}}',
+    '--output-prefix',
+    '{{.outputPrefix}}',
+    '--raw-output-data-prefix',
+    '{{.rawOutputDataPrefix}}',
+    '--checkpoint-path',
+    '{{.checkpointOutputPrefix}}',
+    '--prev-checkpoint',
+    '{{.prevCheckpointPrefix}}',
+    ...(context.distribution ? ['--additional-distribution', context.distribution] : []),
+    '--module',
+    context.module,
+    '--task',
+    nameOf(task),
+    ...(bound ? ['--map', ...(bound.length > 0 ? ['--bound-inputs', bound.join(',')] : [])] : []),
+  ];
+}
+
+/** Template of a task, or, with `bound`, of the variant that the items of a map run: its lists come whole, with an index. */
+export function taskTemplate(task: Task, context: SerializeContext, bound?: readonly string[]): TaskTemplate {
+  const definition = task[entityBrand];
+  const shape = bound ? mapInterface(task, bound) : { ...definition, name: nameOf(task) };
+  const { cache } = definition;
+  const env = { ...context.env, ...definition.env };
+  return TaskTemplate.fromPartial({
+    id: identifierOf(task, context, shape.name),
+    type: taskType,
+    taskTypeVersion: bound ? 1 : 0,
+    metadata: {
+      discoverable: cache !== undefined,
+      discoveryVersion: cache?.version ?? '',
+      cacheSerializable: cache?.serialize ?? false,
+      cacheIgnoreInputVars: [...(cache?.ignoredInputs ?? [])],
+      runtime: { type: 0, version: sdkVersion, flavor: 'typescript' },
+      retries: { retries: definition.retries ?? 0 },
+      timeout:
+        definition.timeout === undefined
+          ? undefined
+          : toProtoDuration(milliseconds(definition.timeout, `timeout of task ${shape.name}`)),
+      interruptibleValue:
+        definition.interruptible === undefined
+          ? undefined
+          : { $case: 'interruptible', value: definition.interruptible },
+      deprecatedErrorMessage: definition.deprecated ?? '',
+      generatesDeck: definition.deck ?? false,
+    },
+    interface: { inputs: variables(shape.inputs), outputs: variables(shape.outputs) },
+    securityContext:
+      definition.secrets && definition.secrets.length > 0
+        ? { secrets: definition.secrets.map(({ group, key }) => ({ group: group ?? '', key })) }
+        : undefined,
+    target: {
+      $case: 'container',
+      value: {
+        image: definition.image ?? context.image,
+        args: argumentsOf(task, context, bound),
+        resources: resourcesMessage(definition.resources),
+        env: Object.entries(env)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, value]) => ({ key, value })),
+      },
+    },
+  });
+}
