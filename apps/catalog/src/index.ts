@@ -1,1 +1,2 @@
-export {};
+export * from './catalog.module.js';
+export { catalogMigrations } from './migrations.js';
