@@ -49,9 +49,9 @@ async function* walk(folder: string, base: string, options: Required<ListKeysOpt
     // Everything below is before the start.
     if (compareKeys(key, options.startAfter) < 0 && !options.startAfter.startsWith(key)) continue;
     if (options.folders && key.startsWith(options.prefix) && key !== options.prefix) {
-      // The start lies inside: the caller had this prefix already.
-      if (options.startAfter.startsWith(key)) continue;
-      if (await holdsObject(path, key)) yield { kind: 'prefix', prefix: key };
+      // The start is this prefix itself: the caller had it already.
+      if (key !== options.startAfter && (await holdsObject(path, key, options.startAfter)))
+        yield { kind: 'prefix', prefix: key };
     } else yield* walk(path, key, options);
   }
 }
@@ -71,7 +71,7 @@ async function entriesOf(folder: string, base: string): Promise<{ entry: Dirent;
     .sort((a, b) => compareKeys(a.key, b.key));
 }
 
-async function holdsObject(folder: string, key: string): Promise<boolean> {
-  for await (const _ of walk(folder, key, { prefix: '', startAfter: '', folders: false })) return true;
+async function holdsObject(folder: string, key: string, startAfter: string): Promise<boolean> {
+  for await (const _ of walk(folder, key, { prefix: '', startAfter, folders: false })) return true;
   return false;
 }

@@ -141,10 +141,10 @@ export class MultipartUploads {
 
   private async chosenParts(upload: Upload, chosen: readonly { number: number; etag: string }[]): Promise<Part[]> {
     if (chosen.length === 0) throw new S3Error('MalformedXML', 400, 'an upload is completed with at least one part');
+    if (chosen.some(({ number }, i) => i > 0 && number <= chosen[i - 1]!.number))
+      throw new S3Error('InvalidPartOrder', 400, 'the parts must be listed in ascending order of their numbers');
     const there = new Map((await this.parts(upload)).map((part) => [part.number, part]));
     return chosen.map(({ number, etag }, i) => {
-      if (i > 0 && number <= chosen[i - 1]!.number)
-        throw new S3Error('InvalidPartOrder', 400, 'the parts must be listed in ascending order of their numbers');
       const part = there.get(number);
       if (!part || part.etag !== etag)
         throw new S3Error('InvalidPart', 400, `part ${number} with ETag ${etag} was not uploaded`);

@@ -58,11 +58,10 @@ function objectHeaders(object: StoredObject, request: S3Request): Record<string,
   return headers;
 }
 
-/** Headers carry Latin-1: what is beyond goes as its UTF-8 bytes, as it came. */
+/** One line of Latin-1, as headers are: what is beyond goes as its UTF-8 bytes. */
 function headerValue(value: string): string {
-  return Buffer.from(value.replace(/[\r\n\0]/g, ' '), 'latin1').toString('latin1') === value
-    ? value
-    : Buffer.from(value.replace(/[\r\n\0]/g, ' ')).toString('latin1');
+  const line = value.replace(/[\r\n\0]/g, ' ');
+  return /^[\0-\xff]*$/.test(line) ? line : Buffer.from(line).toString('latin1');
 }
 
 export async function putObject(

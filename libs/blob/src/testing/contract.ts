@@ -133,7 +133,8 @@ export function blobStoreContract(name: string, create: () => Promise<ContractSu
     });
 
     test('more keys than fit on a page', async () => {
-      await Promise.all(Array.from({ length: 1100 }, (_, i) => store.put(`${base}/n${i}`, Buffer.from('x'))));
+      for (let i = 0; i < 1100; i += 50)
+        await Promise.all(Array.from({ length: 50 }, (_, n) => store.put(`${base}/n${i + n}`, Buffer.from('x'))));
       expect(await uris(store.list(`${base}/`))).toHaveLength(1100);
     });
 
