@@ -1,1 +1,10 @@
 export * from './port.js';
+export * from './envelope.js';
+export { busMigrations } from './consumer/migrations.js';
+export { createPositionStore, LeaseLostError } from './consumer/positions.js';
+export { createStreamLeases, type OwnedStreamLeases, type StreamLeasesOptions } from './consumer/leases.js';
+export { createParkingStore, type LoadedParkingStore } from './consumer/parking.js';
+export { Backoff } from './backoff.js';
+export { createPostgresBus, type PostgresBus, type PostgresBusOptions } from './postgres/postgres-bus.js';
+export { postgresBusMigrations } from './postgres/migrations.js';
+export { allowPublishing } from './postgres/grants.js';

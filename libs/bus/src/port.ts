@@ -38,8 +38,10 @@ export interface Bus {
   partitions(topic: Topic): number;
 
   /**
-   * Adds messages to the outbox in the caller's transaction: sent if and only if it commits, in this order per key. One
-   * NOTIFY a transaction. After the commit, consumers in this process get them in memory at once.
+   * Adds messages to the outbox in the caller's transaction: sent if and only if it commits, in this order per key. They
+   * are checked and encoded at once and written just before the COMMIT, so that the streams' locks are held briefly. After
+   * the commit, consumers in this process get them in memory at once, other processes by one NOTIFY for all commits that
+   * ended meanwhile. Envelopes handed over in memory are the very objects: nobody may change one after publishing it.
    */
   publish(tx: Transaction, messages: readonly OutgoingMessage[]): Promise<void>;
 
@@ -57,6 +59,16 @@ export interface Bus {
    */
   read(stream: Stream, after: bigint, options?: ReadOptions): StreamReader;
 
+  /**
+   * Tells the driver up to where a group has durably stored what it read: nothing above the lowest stored position of any
+   * group is trimmed. A lower bound: users of {@link Bus.read} call it when they begin and every few seconds after;
+   * `consume` does so itself.
+   */
+  keep(group: string, positions: readonly { stream: Stream; position: bigint }[]): Promise<void>;
+
+  /** Position of the last message of each stream now (0: none yet), for `caughtUp` and lag. */
+  heads(streams: readonly Stream[]): Promise<bigint[]>;
+
   /** The whole consumer: leases streams, keeps positions, retries, bisects, parks. */
   consume(options: ConsumerOptions): Consumer;
 
@@ -72,9 +84,17 @@ export interface ReadOptions {
 
 export interface StreamReader {
   readonly stream: Stream;
-  /** At least one message, at most `limit`; waits for one; `undefined` once closed. */
+  /** Highest position known to exist. */
+  readonly head: bigint;
+  /** Whether all that is known to exist was read into the buffer or given out. */
+  readonly isCaughtUp: boolean;
+  /**
+   * At least one message, at most `limit`; waits for one; `undefined` once closed. Rejects, and goes on rejecting, when it
+   * can't go on: FAILED_PRECONDITION (a message needs a newer reader; those before it were given out), DATA_LOSS (messages
+   * after the position are no longer there), OUT_OF_RANGE (the position is ahead of the stream).
+   */
   next(limit: number): Promise<ReadBatch | undefined>;
-  /** What is there now without waiting; possibly nothing. */
+  /** What is there now without waiting; possibly nothing. Throws as `next` rejects. */
   poll(limit: number): ReadBatch | undefined;
   /** Resolves when `poll` may give something, or on close. */
   ready(): Promise<void>;

@@ -24,6 +24,11 @@ export interface Queryable {
 export interface Transaction extends Queryable {
   /** The connection itself, for COPY and the like. */
   readonly client: PoolClient;
+  /**
+   * Runs when the work is done, just before COMMIT, in order of registration: for what takes locks that everybody wants
+   * (the bus's streams) and so should hold them briefly. Rejecting rolls back.
+   */
+  beforeCommit(work: () => Promise<void>): void;
   /** Runs after COMMIT succeeded, in order of registration, before `transaction()` resolves; never after a rollback. */
   afterCommit(effect: () => void): void;
 }

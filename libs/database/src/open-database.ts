@@ -61,7 +61,8 @@ class PooledDatabase implements Database {
       connectionString: options.url,
       max: options.poolSize ?? 8,
       application_name: options.applicationName ?? `aloft-${options.schema}`,
-      options: `-c search_path=${options.schema}${role}`,
+      // A paused process must not hold its rows' locks for ever.
+      options: `-c search_path=${options.schema} -c idle_in_transaction_session_timeout=60s${role}`,
       idleTimeoutMillis: 60_000,
       connectionTimeoutMillis: 15_000,
       allowExitOnIdle: true,
@@ -96,7 +97,7 @@ class PooledDatabase implements Database {
     try {
       await client.query('BEGIN');
       const result = await work(tx);
-      tx.checkHealthy();
+      await tx.prepareCommit();
       committing = true;
       await client.query('COMMIT');
       client.off('error', onError);
@@ -143,6 +144,7 @@ export function run<R extends QueryResultRow>(
 
 /** A transaction on a connection that somebody else begins and ends. */
 export class OpenTransaction implements Transaction {
+  #last: (() => Promise<void>)[] = [];
   #effects: (() => void)[] = [];
 
   constructor(readonly client: PoolClient) {}
@@ -155,8 +157,21 @@ export class OpenTransaction implements Transaction {
     }
   }
 
+  beforeCommit(work: () => Promise<void>): void {
+    this.#last.push(work);
+  }
+
+  /** Runs what was to run before COMMIT. */
+  async prepareCommit(): Promise<void> {
+    this.#checkHealthy();
+    for (let work = this.#last.shift(); work !== undefined; work = this.#last.shift()) {
+      await work();
+      this.#checkHealthy();
+    }
+  }
+
   /** Postgres would answer the COMMIT of a failed transaction with a rollback, and no error. */
-  checkHealthy(): void {
+  #checkHealthy(): void {
     const { getTransactionStatus } = this.client as unknown as { getTransactionStatus(): string | null };
     if (getTransactionStatus.call(this.client) === 'E')
       throw new AloftError(

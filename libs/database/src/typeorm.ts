@@ -50,7 +50,7 @@ export async function inTransaction<T>(
     await runner.startTransaction();
     const tx = new OpenTransaction(client);
     const result = await work(runner.manager, tx);
-    tx.checkHealthy();
+    await tx.prepareCommit();
     committing = true;
     await runner.commitTransaction();
     tx.committed(log);

@@ -1,0 +1,191 @@
+import { failedPrecondition, notFound, toAloftError, unavailable } from '@aloft/errors';
+import type { Bus, Consumer, ConsumerOptions, HeldLease, Stream, StreamStatus } from '../port.js';
+import type { ConsumerDriver } from './consumer.js';
+import { createStreamLeases, type OwnedStreamLeases } from './leases.js';
+import { createParkingStore, type LoadedParkingStore } from './parking.js';
+import { createPositionStore, loadPosition } from './positions.js';
+import { Progress } from './progress.js';
+import { StreamWorker, type WorkerEnd } from './stream-worker.js';
+
+const keepMs = 5_000;
+
+const nameOf = ({ topic, partition }: Stream): string => `${topic}/${partition}`;
+
+/** Takes the streams of a topic that nobody else of the group holds, and works each off. */
+export class LeasedConsumer implements Consumer {
+  readonly #leases: OwnedStreamLeases;
+  readonly #parking: LoadedParkingStore;
+  readonly #workers = new Map<string, StreamWorker>();
+  readonly #progress = new Progress();
+  readonly #leaseMs: number;
+  readonly #unwatch: () => void;
+  #rounds: Promise<void> = Promise.resolve();
+  #began = false;
+  #timer: NodeJS.Timeout | undefined;
+  #keeper: NodeJS.Timeout | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    readonly options: ConsumerOptions,
+    readonly bus: Bus,
+    readonly driver: ConsumerDriver,
+  ) {
+    this.#leaseMs = options.leaseMs ?? 10_000;
+    this.#leases = createStreamLeases(options.database, {
+      group: options.group,
+      leaseMs: this.#leaseMs,
+      logger: driver.log,
+    });
+    this.#parking = createParkingStore(options.database, options.group);
+    this.#unwatch = driver.onReleased((group) => group === options.group && this.#round());
+    this.#timer = setInterval(() => this.#round(), this.#leaseMs / 3);
+    this.#keeper = setInterval(() => void this.#keep([...this.#workers.values()]), keepMs);
+    this.#timer.unref();
+    this.#keeper.unref();
+    this.#round();
+  }
+
+  /** Renews what is held, takes what is free; one at a time. */
+  #round(): void {
+    this.#rounds = this.#rounds.then(async () => {
+      if (this.#closed || this.#progress.failure !== undefined) return;
+      try {
+        await this.#renewAndAcquire();
+        this.#began = true;
+        this.#progress.moved();
+      } catch (error) {
+        this.driver.log.warn(
+          { err: toAloftError(error), group: this.options.group },
+          'could not renew leases; tried again',
+        );
+        if (!this.#began) setTimeout(() => this.#round(), 200).unref();
+      }
+    });
+  }
+
+  async #renewAndAcquire(): Promise<void> {
+    const { topic } = this.options;
+    const renewed = new Map((await this.#leases.renew()).map((lease) => [nameOf(lease.stream), lease.epoch]));
+    for (const [name, worker] of this.#workers)
+      if (renewed.get(name) !== worker.lease.epoch) {
+        this.#workers.delete(name);
+        await worker.close();
+      }
+    const streams = Array.from({ length: this.bus.partitions(topic) }, (_, partition) => ({ topic, partition }));
+    for (const lease of await this.#leases.acquire(streams))
+      if (!this.#workers.has(nameOf(lease.stream))) await this.#begin(lease);
+  }
+
+  async #begin(lease: HeldLease): Promise<void> {
+    const { options } = this;
+    const position = await loadPosition(options.database, options.group, lease.stream);
+    await this.#parking.load([lease.stream]);
+    await this.bus.keep(options.group, [{ stream: lease.stream, position }]);
+    const name = nameOf(lease.stream);
+    const worker = new StreamWorker(lease, this.bus.read(lease.stream, position), position, {
+      options,
+      positions: createPositionStore(options.group),
+      parking: this.#parking,
+      log: this.driver.log,
+      moved: () => this.#progress.moved(),
+    });
+    this.#workers.set(name, worker);
+    void worker.ended.then((end) => this.#workerEnded(name, worker, end));
+  }
+
+  #workerEnded(name: string, worker: StreamWorker, end: WorkerEnd): void {
+    if (this.#workers.get(name) !== worker) return;
+    this.#workers.delete(name);
+    if (end.kind === 'failed') {
+      this.driver.log.error(
+        { err: end.error, stream: worker.lease.stream, group: this.options.group },
+        'the consumer stops',
+      );
+      this.#progress.fail(end.error);
+      void this.close();
+    } else if (end.kind === 'lost') {
+      // Either another process has it, or our own position was behind a commit whose answer was lost: then it is ours to
+      // take again, from where it stands.
+      this.driver.log.warn({ stream: worker.lease.stream, group: this.options.group }, 'a stream was lost');
+      void this.#leases.release([worker.lease.stream]).then(
+        () => this.#round(),
+        (error) => this.driver.log.warn({ err: toAloftError(error) }, 'could not release a lost stream'),
+      );
+    }
+  }
+
+  async #keep(workers: readonly StreamWorker[]): Promise<void> {
+    try {
+      await this.bus.keep(
+        this.options.group,
+        workers.map(({ lease, position }) => ({ stream: lease.stream, position })),
+      );
+    } catch (error) {
+      this.driver.log.warn({ err: toAloftError(error) }, 'could not register positions; tried again');
+    }
+  }
+
+  async caughtUp(): Promise<void> {
+    await this.#progress.until(() => this.#began || this.#closed !== undefined);
+    if (this.#closed) throw unavailable(`the consumer of group ${this.options.group} is closed`);
+    const streams = [...this.#workers.values()].map(({ lease }) => lease.stream);
+    const heads = await this.bus.heads(streams);
+    await this.#progress.until(() =>
+      streams.every((stream, i) => {
+        const worker = this.#workers.get(nameOf(stream));
+        return worker === undefined || worker.position >= heads[i]!;
+      }),
+    );
+  }
+
+  status(): StreamStatus[] {
+    return [...this.#workers.values()].map(({ lease, position, reader }) => ({
+      stream: lease.stream,
+      position,
+      head: position > reader.head ? position : reader.head,
+    }));
+  }
+
+  async release(key: string): Promise<void> {
+    const { rows } = await this.options.database.query<{ topic: string; partition: number; owner: string | null }>(
+      `SELECT DISTINCT p.topic, p.partition, s.owner FROM bus_parked p JOIN bus_streams s USING (group_name, topic, partition)
+       WHERE p.group_name = $1 AND p.key = $2 AND p.topic = $3`,
+      [this.options.group, key, this.options.topic],
+    );
+    if (rows.length === 0) throw notFound(`group ${this.options.group}: no message of key "${key}" is parked`);
+    for (const row of rows) {
+      const worker = this.#workers.get(nameOf(row));
+      if (!worker)
+        throw failedPrecondition(
+          `group ${this.options.group}: key "${key}" is parked in ${nameOf(row)}, which ` +
+            `${row.owner === null ? 'nobody holds now' : `is held by ${row.owner}`}; release it there`,
+        );
+      await worker.release(key);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#timer);
+    clearInterval(this.#keeper);
+    this.#unwatch();
+    await this.#rounds;
+    const workers = [...this.#workers.values()];
+    this.#workers.clear();
+    await Promise.all(workers.map((worker) => worker.close()));
+    await this.#keep(workers);
+    try {
+      await this.#leases.release(workers.map(({ lease }) => lease.stream));
+      await this.driver.announceRelease(this.options.group);
+    } catch (error) {
+      // They are free as soon as our session ends, just below.
+      this.driver.log.warn({ err: toAloftError(error) }, 'could not release leases');
+    }
+    await this.#leases.close();
+    this.#progress.fail(unavailable(`the consumer of group ${this.options.group} is closed`));
+  }
+}
