@@ -1,0 +1,64 @@
+// Runs CI's steps one after the other, shows their output, counts their tests, goes on after a failure, and ends with
+// the line "N passed, N failed". A step that fails without a failed test counts as one.
+import { spawn } from 'node:child_process';
+import { root } from './prepare.mjs';
+
+const steps = [
+  { name: 'check', command: ['npm', 'run', 'check', '--silent'], counts: false },
+  { name: 'test', command: ['npm', 'test', '--silent'], counts: true },
+  { name: 'integration', command: ['npm', 'run', 'test:integration', '--silent'], counts: true },
+  { name: 'bench', command: ['npm', 'run', 'bench', '--silent', '--', '--short'], counts: false },
+];
+
+let passed = 0;
+let failed = 0;
+const summary = [];
+for (const { name, command, counts } of steps) {
+  const started = Date.now();
+  console.log(`\n=== ${name}: ${command.join(' ')}`);
+  const { code, output } = await show(command);
+  const tests = counts ? count(output) : { passed: 0, failed: 0 };
+  const stepFailed = code === 0 ? 0 : Math.max(1, tests.failed);
+  passed += tests.passed + (counts || code !== 0 ? 0 : 1);
+  failed += stepFailed;
+  if (counts && code === 0 && tests.passed === 0) {
+    console.error(`${name} passed but ran no test`);
+    failed++;
+  }
+  summary.push(
+    `${name}: ${code === 0 ? 'ok' : `exit ${code}`}, ${tests.passed} tests passed, ${Math.round((Date.now() - started) / 1000)} s`,
+  );
+}
+console.log(`\n${summary.join('\n')}`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
+
+function show([command, ...args]) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const [stream, target] of [
+      [child.stdout, process.stdout],
+      [child.stderr, process.stderr],
+    ])
+      stream.on('data', (chunk) => {
+        target.write(chunk);
+        output += chunk;
+      });
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ code: code ?? `signal ${signal}`, output }));
+  });
+}
+
+/** Jest's "Tests: 1 failed, 2 passed, 3 total" and pytest's "== 1 failed, 2 passed in 3s ==" lines, added up. */
+function count(output) {
+  // eslint-disable-next-line no-control-regex -- colours
+  const lines = output.replace(/\x1b\[[0-9;]*m/g, '').split('\n');
+  const totals = { passed: 0, failed: 0 };
+  for (const line of lines) {
+    if (!/^Tests:\s/.test(line) && !/^=+ .*(passed|failed|error).* in [\d.]+s/.test(line)) continue;
+    totals.passed += Number(/(\d+) passed/.exec(line)?.[1] ?? 0);
+    totals.failed += Number(/(\d+) failed/.exec(line)?.[1] ?? 0) + Number(/(\d+) errors?/.exec(line)?.[1] ?? 0);
+  }
+  return totals;
+}
