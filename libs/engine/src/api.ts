@@ -38,7 +38,7 @@ export interface Run {
    * the size of the graph. Throws only on a bug of the engine itself (the shell quarantines the run).
    */
   apply(entry: LogEntry, graphs: GraphLookup): boolean;
-  /** The effects since the last call, in order. */
+  /** The effects since the last call, in order. When it is called changes nothing in them, nor in the events' sequence. */
   takeEffects(): Effect[];
   /** Unanswered requests and running timers, for a run just restored. */
   outstanding(): Effect[];
@@ -162,15 +162,25 @@ export interface LoadLiterals {
   uri: string;
   /** Only these variables; all when absent. */
   variables?: string[];
+  /**
+   * The engine only wants to know which variables are collections, and how long: answer with `LiteralsLoaded.lengths` instead of the
+   * literals, so that a list of a million items doesn't enter the log. (Answering with the literals is right, too.)
+   */
+  lengthsOnly?: boolean;
 }
 
 /** Where one variable of a composed map comes from. */
 export type LiteralSource =
   | { literal: Literal }
-  /** A variable of a stored map, then keys and indexes into it (C-103), cast to `type`. */
+  /**
+   * A variable of a stored map, then keys and indexes into it (C-103), cast to `type`. Where the map lacks the variable and `type`
+   * accepts None, it is None; else the request fails with BindingResolutionFailure.
+   */
   | { uri: string; variable: string; path: (string | number)[]; type: LiteralType | undefined }
   | { collection: LiteralSource[] }
-  | { map: Record<string, LiteralSource> };
+  | { map: Record<string, LiteralSource> }
+  /** An encoded `flyteidl.core.Literal`: the collected outputs of an array, which nobody should decode for this. */
+  | { encoded: Uint8Array };
 
 /** Write literals that are too large for a message, composed of parts that may themselves be stored. */
 export interface StoreLiterals {

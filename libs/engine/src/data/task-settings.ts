@@ -1,0 +1,144 @@
+import type { Duration } from '@aloft/idl/google/protobuf/duration';
+import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { TaskMetadata, type Resources, type TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import type { Node, TaskNodeOverrides } from '@aloft/idl/flyteidl/core/workflow';
+import { Kind, type GraphTemplate } from '../graph/graph.js';
+import type { RunState } from '../state/run-state.js';
+import type { Scope } from '../state/scope.js';
+import { isPositive } from '../time.js';
+
+/** What applies to a node's attempts: the node's own settings before the task's before the run's. */
+
+const defaultUserAttempts = 1;
+const defaultSystemFailures = 3;
+
+/** The node that runs a task: the node itself, or what an array maps over. */
+export function runnable(template: GraphTemplate, node: number): Node {
+  const spec = template.specs[node]!;
+  return spec.target?.$case === 'arrayNode' ? (spec.target.value.node as Node) : spec;
+}
+
+const templates = new WeakMap<Node, TaskTemplate>();
+
+/** The task's template with the node's overrides applied; the same object for every attempt. */
+export function templateOf(scope: Scope, node: number): TaskTemplate {
+  const spec = runnable(scope.template, node);
+  const known = templates.get(spec);
+  if (known) return known;
+  const task = withOverrides(scope.graph.tasks[scope.template.targets[node]!]!, spec);
+  templates.set(spec, task);
+  return task;
+}
+
+function withOverrides(task: TaskTemplate, spec: Node): TaskTemplate {
+  const overrides = spec.target?.$case === 'taskNode' ? spec.target.value.overrides : undefined;
+  const metadata = spec.metadata;
+  let result = task;
+  if (overrides) result = overridden(result, overrides);
+  if (metadata?.cacheableValue || metadata?.cacheVersionValue || metadata?.cacheSerializableValue) {
+    result = {
+      ...result,
+      metadata: {
+        ...(result.metadata ?? TaskMetadata.create()),
+        discoverable: metadata.cacheableValue?.value ?? result.metadata?.discoverable ?? false,
+        discoveryVersion: metadata.cacheVersionValue?.value ?? result.metadata?.discoveryVersion ?? '',
+        cacheSerializable: metadata.cacheSerializableValue?.value ?? result.metadata?.cacheSerializable ?? false,
+      },
+    };
+  }
+  return result;
+}
+
+function overridden(task: TaskTemplate, overrides: TaskNodeOverrides): TaskTemplate {
+  const result = { ...task };
+  if (overrides.extendedResources) result.extendedResources = overrides.extendedResources;
+  if (task.target?.$case === 'container') {
+    const container = { ...task.target.value };
+    if (overrides.containerImage !== '') container.image = overrides.containerImage;
+    if (overrides.resources) container.resources = mergeResources(container.resources, overrides.resources);
+    result.target = { $case: 'container', value: container };
+  }
+  if (overrides.podTemplate) result.target = { $case: 'k8sPod', value: overrides.podTemplate };
+  return result;
+}
+
+/** Each named resource of the override replaces the task's. */
+function mergeResources(base: Resources | undefined, over: Resources): Resources {
+  const merge = (mine: Resources['requests'], theirs: Resources['requests']) => [
+    ...mine.filter((entry) => !theirs.some((other) => other.name === entry.name)),
+    ...theirs,
+  ];
+  return {
+    requests: merge(base?.requests ?? [], over.requests),
+    limits: merge(base?.limits ?? [], over.limits),
+  };
+}
+
+/** Attempts that the user's own failures may use (C-30). */
+export function userAttempts(run: RunState, scope: Scope, node: number): number {
+  const spec = runnable(scope.template, node);
+  const isTask = spec.target?.$case === 'taskNode';
+  const retries =
+    spec.metadata?.retries?.retries ||
+    (isTask ? scope.graph.tasks[scope.template.targets[node]!]!.metadata?.retries?.retries : 0);
+  return retries ? retries + 1 : run.settings.defaultUserAttempts || defaultUserAttempts;
+}
+
+/** Failures of the system after which it is given up (C-30). */
+export function systemFailureBudget(run: RunState): number {
+  return run.settings.maxSystemRetries || defaultSystemFailures;
+}
+
+/** C-50. */
+export function executionTimeout(scope: Scope, node: number): Duration | undefined {
+  const spec = runnable(scope.template, node);
+  if (isPositive(spec.metadata?.timeout)) return spec.metadata?.timeout;
+  const kind = scope.template.kinds[node];
+  if (kind !== Kind.Task && kind !== Kind.Array) return undefined;
+  const own =
+    scope.template.targets[node]! >= 0 ? scope.graph.tasks[scope.template.targets[node]!]!.metadata : undefined;
+  return isPositive(own?.timeout) ? own?.timeout : undefined;
+}
+
+/** C-51: flytepropeller gives a node twice its timeout over all attempts and their waiting. */
+export function activeTimeout(scope: Scope, node: number): Duration | undefined {
+  const timeout = scope.template.specs[node]!.metadata?.timeout;
+  return isPositive(timeout) ? timeout : undefined;
+}
+
+/** C-40; the last system failure of the budget runs on demand (C-41). */
+export function isInterruptible(run: RunState, scope: Scope, node: number, systemFailures: number): boolean {
+  const spec = runnable(scope.template, node);
+  const wanted =
+    spec.metadata?.interruptibleValue?.value ??
+    scope.template.specs[node]!.metadata?.interruptibleValue?.value ??
+    scope.graph.tasks[scope.template.targets[node]!]?.metadata?.interruptibleValue?.value ??
+    run.settings.interruptible ??
+    run.root.template.workflow.metadataDefaults?.interruptible ??
+    false;
+  return wanted && systemFailures < systemFailureBudget(run) - 1;
+}
+
+/** Only tasks are cacheable (C-97), with a version and something to remember (C-91). */
+export function isCacheable(task: TaskTemplate): boolean {
+  const metadata = task.metadata;
+  return (
+    metadata !== undefined &&
+    metadata.discoverable &&
+    metadata.discoveryVersion !== '' &&
+    Object.keys(task.interface?.outputs?.variables ?? {}).length > 0
+  );
+}
+
+export function workflowId(scope: Scope): Identifier {
+  return (
+    scope.template.workflow.id ?? {
+      resourceType: ResourceType.WORKFLOW,
+      project: '',
+      domain: '',
+      name: '',
+      version: '',
+      org: '',
+    }
+  );
+}

@@ -1,0 +1,61 @@
+import type { LiteralsValue, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { type ExecutionError, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import {
+  TaskExecutionEvent,
+  TaskExecutionMetadata,
+  TaskExecutionMetadata_InstanceClass,
+} from '@aloft/idl/flyteidl/event/event';
+import { taskName } from '../names.js';
+import type { NodeWork } from '../state/node-work.js';
+import type { RunState } from '../state/run-state.js';
+import { emit, producer } from './emit.js';
+import { inputOf, outcomeOf } from './workflow-events.js';
+
+export interface TaskFacts {
+  inputs?: LiteralsValue;
+  outputs?: LiteralsValue;
+  error?: ExecutionError;
+  reason?: string;
+  interruptible?: boolean;
+  /** What the backend said. */
+  report?: TaskReport;
+}
+
+/** An attempt of a task entered a phase, or changed within one (A-62, C-173). */
+export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Phase, facts: TaskFacts = {}): void {
+  const { scope, node } = work;
+  const task = scope.graph.tasks[scope.template.targets[node]!]!;
+  const report = facts.report;
+  const event = TaskExecutionEvent.create();
+  event.taskId = task.id;
+  event.parentNodeExecutionId = { nodeId: work.id, executionId: run.id };
+  event.retryAttempt = work.attempt;
+  // Retryable failures are failures of that attempt to everybody outside (C-173).
+  event.phase = phase === TaskExecution_Phase.RETRYABLE_FAILED ? TaskExecution_Phase.FAILED : phase;
+  event.phaseVersion = work.phaseVersion;
+  event.producerId = producer;
+  event.occurredAt = report?.occurredAt ?? run.now;
+  event.reportedAt = run.now;
+  event.inputValue = inputOf(facts.inputs);
+  event.outputResult = outcomeOf(facts);
+  event.taskType = task.type;
+  event.eventVersion = 1;
+  const reason = facts.reason ?? report?.reason ?? '';
+  if (reason !== '') {
+    event.reason = reason;
+    event.reasons = [{ reason, occurredAt: event.occurredAt }];
+  }
+  if (report) {
+    event.logs = report.logs;
+    event.customInfo = report.customInfo;
+  }
+  const metadata = TaskExecutionMetadata.create();
+  metadata.generatedName = taskName(run.id.name, work.id, work.attempt);
+  metadata.pluginIdentifier = report?.backend ?? '';
+  metadata.instanceClass =
+    (report?.interruptible ?? facts.interruptible)
+      ? TaskExecutionMetadata_InstanceClass.INTERRUPTIBLE
+      : TaskExecutionMetadata_InstanceClass.DEFAULT;
+  event.metadata = metadata;
+  emit(run, { $case: 'task', value: event }, report?.usage);
+}

@@ -1,0 +1,11 @@
+import type { TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { taskReported as ofTask } from '../nodes/task.js';
+import { Kind } from '../graph/graph.js';
+import type { RunState } from '../state/run-state.js';
+
+/** A backend's report, to the node whose attempt (or item) it is about; those of nodes that are over change nothing. */
+export function taskReported(run: RunState, report: TaskReport): boolean {
+  const work = run.find(report.attempt?.nodeId ?? '');
+  if (!work || report.attempt?.executionUid !== run.start?.uid) return false;
+  return work.scope.template.kinds[work.node] === Kind.Task && ofTask(run, work, report);
+}

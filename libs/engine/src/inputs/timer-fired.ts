@@ -1,0 +1,33 @@
+import { enter } from '../lifecycle/active.js';
+import { request } from '../lifecycle/requests.js';
+import { attemptTimedOut, nodeTimedOut } from '../lifecycle/retry.js';
+import { slept } from '../nodes/gate.js';
+import { NodeState } from '../state/node-state.js';
+import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
+
+/** A timer's time came; cancelled ones that fired all the same change nothing. */
+export function timerFired(run: RunState, id: number): boolean {
+  const timer = run.timers.get(id);
+  if (!timer) return false;
+  run.timers.delete(id);
+  const { work } = timer;
+  switch (timer.purpose) {
+    case TimerPurpose.Execution:
+      attemptTimedOut(run, work);
+      return true;
+    case TimerPurpose.Active:
+      nodeTimedOut(run, work);
+      return true;
+    case TimerPurpose.Wait:
+      work.waitTimer = 0;
+      if (work.state === NodeState.Reserved) {
+        enter(run, work, NodeState.LookingUp);
+        request(run, work, Purpose.LookUpCache);
+      } else {
+        slept(run, work);
+      }
+      return true;
+    default:
+      throw new Error(`engine: timer ${id} has the unknown purpose ${timer.purpose}`);
+  }
+}

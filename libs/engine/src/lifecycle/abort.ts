@@ -1,0 +1,80 @@
+import { ExecutionError_ErrorKind, NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { attemptOf } from '../data/attempts.js';
+import { templateOf } from '../data/task-settings.js';
+import { nodeEvent } from '../events/node-events.js';
+import { taskEvent } from '../events/task-events.js';
+import { Kind } from '../graph/graph.js';
+import { NodeState } from '../state/node-state.js';
+import type { NodeWork } from '../state/node-work.js';
+import { Purpose, type PendingRequest, type RunState } from '../state/run-state.js';
+import { ScopeStatus, type Scope } from '../state/scope.js';
+import { close, enter } from './active.js';
+import { abortItems } from './abort-items.js';
+import { releaseReservation } from './reservations.js';
+import { effectOf } from './requests.js';
+
+/** Aborts everything in flight in a scope and below it; its nodes' events say so, and why (C-60). */
+export function abortScope(run: RunState, scope: Scope, reason: string): void {
+  for (const work of [...scope.active.values()]) abortNode(run, work, reason);
+}
+
+/** Drops a scope with all that runs in it: its node is over, or starts anew (C-33). */
+export function discardScope(run: RunState, scope: Scope, reason: string): void {
+  abortScope(run, scope, reason);
+  scope.status = ScopeStatus.Over;
+  run.scopes.delete(scope.id);
+}
+
+export function abortNode(run: RunState, work: NodeWork, reason: string): void {
+  const wasParked = work.state === NodeState.Parked;
+  stopAttempt(run, work, reason);
+  enter(run, work, NodeState.Aborted);
+  if (!wasParked) {
+    nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.ABORTED, {
+      error: {
+        code: 'NodeAborted',
+        message: reason,
+        errorUri: '',
+        kind: ExecutionError_ErrorKind.USER,
+        timestamp: run.now,
+        worker: '',
+      },
+    });
+  }
+  close(run, work);
+}
+
+/** Stops whatever the node's current attempt started: task, items, child execution, scope, request. */
+export function stopAttempt(run: RunState, work: NodeWork, reason: string): void {
+  const { scope, node } = work;
+  const kind = scope.template.kinds[node];
+  if (kind === Kind.Task && (work.state === NodeState.Launched || work.state === NodeState.Running)) {
+    run.effects.push({ kind: 'abort', attempt: attemptOf(run, work), taskType: templateOf(scope, node).type, reason });
+    work.taskPhase = TaskExecution_Phase.ABORTED;
+    taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
+  }
+  if (work.items) abortItems(run, work, work.items, reason);
+  const pending = run.requests.get(work.request);
+  if (pending?.purpose === Purpose.StartChild) orphan(run, pending);
+  else if (pending) run.requests.delete(pending.id);
+  work.request = 0;
+  if (work.child) {
+    run.effects.push({ kind: 'abort-child', child: work.child, cause: childCause(run, reason) });
+    work.child = undefined;
+  }
+  const child = run.scopes.get(work.childScope);
+  if (child) discardScope(run, child, reason);
+  work.childScope = -1;
+  releaseReservation(run, work);
+}
+
+export function childCause(run: RunState, reason: string): string {
+  return `cascading abort as parent execution ${run.id.name} no longer needs it: ${reason}`;
+}
+
+/** The child was asked for and may exist: its creation's answer is awaited, then it is stopped. */
+export function orphan(run: RunState, pending: PendingRequest): void {
+  const { ask } = effectOf(run, pending);
+  if (ask.kind !== 'start-child') throw new Error(`engine: request ${pending.id} starts no child execution`);
+  run.requests.set(pending.id, { id: pending.id, purpose: Purpose.StopChild, work: undefined, item: -1, child: ask });
+}

@@ -1,0 +1,119 @@
+import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { type ExecutionError, NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import { releaseSources } from '../data/compose.js';
+import { nodeEvent } from '../events/node-events.js';
+import { END, Kind } from '../graph/graph.js';
+import { isSatisfied, NodeState } from '../state/node-state.js';
+import type { NodeWork } from '../state/node-work.js';
+import type { RunState } from '../state/run-state.js';
+import { ScopeStatus, type Scope } from '../state/scope.js';
+import { Step } from '../state/work-queue.js';
+import { abortScope } from './abort.js';
+import { close, enter } from './active.js';
+
+/** A node succeeded (or was recovered): its outputs are there for its readers, and what waited only for it may start. */
+export function succeed(
+  run: RunState,
+  work: NodeWork,
+  outputs: LiteralsValue | undefined,
+  occurredAt?: Timestamp,
+  state: typeof NodeState.Succeeded | typeof NodeState.Recovered = NodeState.Succeeded,
+): void {
+  const { scope, node } = work;
+  enter(run, work, state);
+  const phase = state === NodeState.Recovered ? NodeExecution_Phase.RECOVERED : NodeExecution_Phase.SUCCEEDED;
+  const inputs = state === NodeState.Recovered || node <= END ? work.inputs : undefined;
+  nodeEvent(run, scope, node, work, phase, { outputs, inputs, occurredAt });
+  close(run, work);
+  publish(scope, node, outputs);
+  advance(run, scope, node);
+  const branch = scope.template.branchOf[node]!;
+  const parent = branch >= 0 ? scope.active.get(branch) : undefined;
+  // C-123: a branch's outputs are its chosen node's.
+  if (parent) succeed(run, parent, outputs, occurredAt);
+  if (node === scope.template.failureNode) run.work.push(Step.Settle, scope, -1);
+}
+
+/** Keeps a node's outputs while somebody will read them; the end node's are its scope's. */
+export function publish(scope: Scope, node: number, outputs: LiteralsValue | undefined): void {
+  if (outputs && (scope.readers[node]! > 0 || node === END)) scope.outputs.set(node, outputs);
+}
+
+/** A node failed for good. The nearest workflow's policy decides what becomes of the rest of its scope (C-60, C-61). */
+export function fail(run: RunState, work: NodeWork, error: ExecutionError, timedOut = false): void {
+  const { scope, node } = work;
+  enter(run, work, timedOut ? NodeState.TimedOut : NodeState.Failed);
+  const phase = timedOut ? NodeExecution_Phase.TIMED_OUT : NodeExecution_Phase.FAILED;
+  nodeEvent(run, scope, node, work, phase, { error });
+  close(run, work);
+  const branch = scope.template.branchOf[node]!;
+  const parent = branch >= 0 ? scope.active.get(branch) : undefined;
+  if (parent) return fail(run, parent, error, timedOut);
+  if (node === scope.template.failureNode) {
+    // C-62: the failure node's own failure hides the first.
+    scope.failures.length = 0;
+    scope.failures.push({ nodeId: work.id, error, timedOut });
+    run.work.push(Step.Settle, scope, -1);
+    return;
+  }
+  scope.failures.push({ nodeId: work.id, error, timedOut });
+  if (scope.failAfterExecutable) {
+    skipInside(scope, node);
+    advance(run, scope, node);
+    return;
+  }
+  scope.status = ScopeStatus.Failing;
+  abortScope(run, scope, `node ${work.id} failed`);
+  run.work.push(Step.Settle, scope, -1);
+}
+
+/** A node that never starts: something upstream failed or was skipped, or a branch chose another case (C-22, C-120). */
+export function skip(run: RunState, scope: Scope, node: number): void {
+  scope.states[node] = NodeState.Skipped;
+  nodeEvent(run, scope, node, undefined, NodeExecution_Phase.SKIPPED);
+  releaseSources(scope, node);
+  skipInside(scope, node);
+  advance(run, scope, node);
+  if (node === END) run.work.push(Step.Settle, scope, -1);
+}
+
+/** The node that a branch chose can't start: the branch is skipped with it. */
+export function skipBranch(run: RunState, branch: NodeWork, chosen: number): void {
+  const { scope, node } = branch;
+  if (scope.states[chosen] === NodeState.Waiting) {
+    scope.states[chosen] = NodeState.Skipped;
+    nodeEvent(run, scope, chosen, undefined, NodeExecution_Phase.SKIPPED);
+    releaseSources(scope, chosen);
+  }
+  enter(run, branch, NodeState.Skipped);
+  nodeEvent(run, scope, node, branch, NodeExecution_Phase.SKIPPED);
+  close(run, branch);
+  advance(run, scope, node);
+  const outer = scope.active.get(scope.template.branchOf[node]!);
+  if (outer) skipBranch(run, outer, node);
+}
+
+/** Nodes inside a branch that chose nothing are never seen; what they would have read needn't be kept for them. */
+function skipInside(scope: Scope, branch: number): void {
+  for (const node of scope.template.branches.get(branch)?.nodes ?? []) {
+    if (scope.states[node] !== NodeState.Waiting) continue;
+    scope.states[node] = NodeState.Skipped;
+    releaseSources(scope, node);
+    skipInside(scope, node);
+  }
+}
+
+/** The node is over: each node that depends on it has one unmet dependency less. Costs the node's out-degree. */
+export function advance(run: RunState, scope: Scope, node: number): void {
+  const { firstDown, down, branchOf, kinds } = scope.template;
+  const satisfied = isSatisfied(scope.states[node]!);
+  const isBranch = kinds[node] === Kind.Branch;
+  for (let at = firstDown[node]!; at < firstDown[node + 1]!; at++) {
+    const next = down[at]!;
+    // A branch releases the node that it chose when it chooses.
+    if (isBranch && branchOf[next] === node) continue;
+    if (!satisfied) scope.blocked[next] = 1;
+    if (--scope.unmet[next]! === 0 && scope.states[next] === NodeState.Waiting) run.work.push(Step.Ready, scope, next);
+  }
+}

@@ -1,0 +1,68 @@
+import { NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { BindingError, composeInputs, literalsOf, releaseSources } from '../data/compose.js';
+import { systemError } from '../data/failures.js';
+import { activeTimeout } from '../data/task-settings.js';
+import { fitsInline, inlined, inlineValue } from '../data/values.js';
+import { nodeEvent } from '../events/node-events.js';
+import { END, Kind } from '../graph/graph.js';
+import { kinds } from '../nodes/kinds.js';
+import { NodeState } from '../state/node-state.js';
+import type { NodeWork } from '../state/node-work.js';
+import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
+import { addDuration } from '../time.js';
+import { enter } from './active.js';
+import { fail } from './finish.js';
+import { request } from './requests.js';
+import { setTimer } from './timers.js';
+
+/** A node may start: recovery first, then its inputs, then what its kind does. */
+export function begin(run: RunState, work: NodeWork): void {
+  const { scope, node } = work;
+  work.queuedAt = run.now;
+  const active = activeTimeout(scope, node);
+  if (active) work.activeTimer = setTimer(run, TimerPurpose.Active, work, addDuration(run.now, active, 2));
+  if (run.start?.recoverFrom && node > END && node !== scope.template.failureNode) {
+    enter(run, work, NodeState.Recovering);
+    request(run, work, Purpose.Recover);
+    return;
+  }
+  resolveInputs(run, work);
+}
+
+/** Composes the node's inputs; writes them first if they are too large for a message or partly stored (C-102). */
+export function resolveInputs(run: RunState, work: NodeWork): void {
+  enter(run, work, NodeState.Resolving);
+  try {
+    const literals = literalsOf(composeInputs(work.scope, work.node));
+    if (!literals || !fitsInline(literals)) {
+      request(run, work, work.node === END ? Purpose.StoreOutputs : Purpose.StoreInputs);
+      return;
+    }
+    work.inputs = inlineValue(literals);
+  } catch (error) {
+    if (!(error instanceof BindingError)) throw error;
+    // C-104
+    releaseSources(work.scope, work.node);
+    fail(run, work, systemError(run, 'BindingResolutionFailure', error.message));
+    return;
+  }
+  inputsReady(run, work);
+}
+
+/** The inputs are at hand or stored; kinds that must look into stored ones have them read. */
+export function inputsReady(run: RunState, work: NodeWork): void {
+  const { scope, node } = work;
+  const kind = scope.template.kinds[node];
+  releaseSources(scope, node);
+  if ((kind === Kind.Branch || kind === Kind.Array) && !inlined(work.inputs)) {
+    request(run, work, Purpose.LoadInputs);
+    return;
+  }
+  start(run, work);
+}
+
+export function start(run: RunState, work: NodeWork): void {
+  const { scope, node } = work;
+  if (node > END) nodeEvent(run, scope, node, work, NodeExecution_Phase.QUEUED, { inputs: work.inputs });
+  kinds[scope.template.kinds[node] as Kind].start(run, work);
+}

@@ -1,0 +1,76 @@
+import { END, Kind } from '../graph/graph.js';
+import { kinds } from '../nodes/kinds.js';
+import { NodeState } from '../state/node-state.js';
+import type { NodeWork } from '../state/node-work.js';
+import type { RunState } from '../state/run-state.js';
+import { ScopeStatus, type Scope } from '../state/scope.js';
+import { Step } from '../state/work-queue.js';
+import { enter, open } from './active.js';
+import { skip, skipBranch } from './finish.js';
+import { begin } from './prepare.js';
+import { settle } from './settle.js';
+
+/** Does all that the input at hand made possible. Chains of nodes that end at once take a loop, not a stack. */
+export function drain(run: RunState): void {
+  while (
+    run.work.take((step, scope, node) => {
+      if (run.isOver) return;
+      if (step === Step.Unpark) unpark(run);
+      else if (!scope || scope.status === ScopeStatus.Over) return;
+      else if (step === Step.Settle) settle(run, scope);
+      else if (step === Step.Ready) ready(run, scope, node);
+      else {
+        const work = scope.active.get(node);
+        if (work) kinds[scope.template.kinds[node] as Kind].start(run, work);
+      }
+    })
+  );
+}
+
+/** All upstream nodes are over (C-22). */
+function ready(run: RunState, scope: Scope, node: number): void {
+  if (scope.status !== ScopeStatus.Running || scope.states[node] !== NodeState.Waiting) return;
+  if (scope.blocked[node]) {
+    const branch = scope.active.get(scope.template.branchOf[node]!);
+    if (branch) return skipBranch(run, branch, node);
+    // Branches not taken don't keep a workflow from its end; failures do.
+    if (node !== END || scope.failures.length > 0) return skip(run, scope, node);
+  }
+  const work = open(run, scope, node);
+  if (countsAsParallel(scope, node)) {
+    if (isFull(run)) {
+      enter(run, work, NodeState.Parked);
+      run.parked.push(work);
+      return;
+    }
+    takePermit(run, work);
+  }
+  begin(run, work);
+}
+
+/** C-70: tasks, arrays and child executions count; what only holds other nodes doesn't. */
+function countsAsParallel(scope: Scope, node: number): boolean {
+  const kind = scope.template.kinds[node];
+  return kind === Kind.Task || kind === Kind.Array || kind === Kind.ChildExecution;
+}
+
+function isFull(run: RunState): boolean {
+  const limit = run.settings.maxParallelism;
+  return limit > 0 && run.permits >= limit;
+}
+
+function takePermit(run: RunState, work: NodeWork): void {
+  work.permit = true;
+  run.permits++;
+}
+
+function unpark(run: RunState): void {
+  let next = 0;
+  while (next < run.parked.length && !isFull(run)) {
+    const work = run.parked[next++]!;
+    if (work.state !== NodeState.Parked || work.scope.active.get(work.node) !== work) continue;
+    takePermit(run, work);
+    begin(run, work);
+  }
+  run.parked.splice(0, next);
+}

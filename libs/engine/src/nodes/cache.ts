@@ -1,0 +1,70 @@
+import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
+import { CacheLookedUp_Result, type CacheLookedUp } from '@aloft/idl/aloft/v1/engine';
+import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
+import { templateOf } from '../data/task-settings.js';
+import { emit } from '../events/emit.js';
+import { enter } from '../lifecycle/active.js';
+import { succeed } from '../lifecycle/finish.js';
+import { request } from '../lifecycle/requests.js';
+import { setTimer } from '../lifecycle/timers.js';
+import { NodeState } from '../state/node-state.js';
+import type { NodeWork } from '../state/node-work.js';
+import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
+import { addMillis } from '../time.js';
+import { Step } from '../state/work-queue.js';
+
+/** How long to wait for a reservation of somebody else's if the catalog doesn't say, in milliseconds (C-95). */
+const defaultRetryMillis = 10_000;
+
+/** Asks the catalog before anything is launched (C-93); told to overwrite, it doesn't ask, nor reserve (C-94). */
+export function lookUpCache(run: RunState, work: NodeWork): void {
+  if (run.settings.overwriteCache) {
+    work.cacheStatus = CatalogCacheStatus.CACHE_SKIPPED;
+    return proceed(run, work);
+  }
+  enter(run, work, NodeState.LookingUp);
+  request(run, work, Purpose.LookUpCache);
+}
+
+export function cacheLookedUp(run: RunState, work: NodeWork, answer: CacheLookedUp): void {
+  work.cacheMetadata = answer.metadata;
+  switch (answer.result) {
+    case CacheLookedUp_Result.HIT:
+      work.cacheStatus = CatalogCacheStatus.CACHE_HIT;
+      return succeed(run, work, answer.outputs);
+    case CacheLookedUp_Result.RESERVED:
+      return waitForReservation(run, work, answer);
+    case CacheLookedUp_Result.MISS:
+      work.cacheStatus = CatalogCacheStatus.CACHE_MISS;
+      if (templateOf(work.scope, work.node).metadata?.cacheSerializable) work.reservedBy = work.attempt;
+      return proceed(run, work);
+    default:
+      // C-93: a failed look-up never fails the node.
+      work.cacheStatus = CatalogCacheStatus.CACHE_LOOKUP_FAILURE;
+      return proceed(run, work);
+  }
+}
+
+function proceed(run: RunState, work: NodeWork): void {
+  work.lookedUp = true;
+  run.work.push(Step.Attempt, work.scope, work.node);
+}
+
+function waitForReservation(run: RunState, work: NodeWork, answer: CacheLookedUp): void {
+  enter(run, work, NodeState.Reserved);
+  if (work.reservationHolder !== answer.holder) {
+    // C-98 Ours: whoever waits is told for whom.
+    work.reservationHolder = answer.holder;
+    emit(run, {
+      $case: 'wait',
+      value: {
+        nodeId: work.id,
+        kind: WaitReason_Kind.RESERVATION,
+        detail: `waiting for the cache reservation held by ${answer.holder}`,
+        since: run.now,
+      },
+    });
+  }
+  const at = answer.retryAt ?? addMillis(run.now, defaultRetryMillis);
+  work.waitTimer = setTimer(run, TimerPurpose.Wait, work, at);
+}

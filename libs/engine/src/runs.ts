@@ -1,0 +1,34 @@
+import type { EngineInput } from '@aloft/idl/aloft/v1/engine';
+import type { GraphLookup, Run, RunStatics } from './api.js';
+import { hexOf } from './nodes/dynamic.js';
+import { ExecutionRun } from './run.js';
+import { graphsOf as digestsOf, readSnapshot } from './snapshot/read-snapshot.js';
+
+/** An empty run; its first entry is `started`. */
+export function createRun(): Run {
+  return new ExecutionRun();
+}
+
+/** The run as it was when the snapshot was taken; its later log entries bring it up to date. */
+export function restoreRun(snapshot: Uint8Array, graphs: GraphLookup): Run {
+  return new ExecutionRun(readSnapshot(snapshot, graphs));
+}
+
+/** Hex digests of the graphs that a snapshot needs. */
+export function graphsOf(snapshot: Uint8Array): string[] {
+  return digestsOf(snapshot);
+}
+
+/** The graph that an input needs before it can be applied, if any. */
+export function graphOf(input: EngineInput): { digest: string; uri: string } | undefined {
+  if (input.input?.$case === 'started') {
+    return { digest: hexOf(input.input.value.closureDigest), uri: input.input.value.closureUri };
+  }
+  if (input.input?.$case === 'answered' && input.input.value.answer?.$case === 'graph') {
+    const graph = input.input.value.answer.value;
+    return { digest: hexOf(graph.closureDigest), uri: graph.closureUri };
+  }
+  return undefined;
+}
+
+export const runs: RunStatics = { create: createRun, restore: restoreRun, graphsOf, graphOf };

@@ -1,0 +1,70 @@
+import { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { RecoveredNode } from '@aloft/idl/aloft/v1/engine';
+import { CatalogMetadata } from '@aloft/idl/flyteidl/core/catalog';
+import { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import { NodeWork } from '../state/node-work.js';
+import type { Scope } from '../state/scope.js';
+import type { ByteReader, ByteWriter } from './bytes.js';
+
+/** An active node. Literals read for a branch are never part of it: they are used in the step that brings them. */
+export function writeWork(out: ByteWriter, work: NodeWork): void {
+  out.int(work.node);
+  out.int(work.attempt);
+  out.int(work.systemFailures);
+  out.message(LiteralsValue, work.inputs);
+  out.message(LiteralsValue, work.outputs);
+  out.message(Timestamp, work.queuedAt);
+  out.message(Timestamp, work.since);
+  out.flag(work.permit);
+  out.flag(work.announced);
+  out.int(work.request);
+  out.int(work.executionTimer);
+  out.int(work.activeTimer);
+  out.int(work.waitTimer);
+  out.int(work.taskPhase);
+  out.int(work.phaseVersion);
+  out.int(work.cacheStatus);
+  out.flag(work.lookedUp);
+  out.message(CatalogMetadata, work.cacheMetadata);
+  out.int(work.reservedBy);
+  out.string(work.reservationHolder);
+  out.string(work.deckUri);
+  out.string(work.checkpointUri);
+  out.int(work.childScope);
+  out.string(work.futuresUri);
+  out.string(work.graphUri);
+  out.message(WorkflowExecutionIdentifier, work.child);
+  out.message(RecoveredNode, work.recovered);
+}
+
+export function readWork(from: ByteReader, scope: Scope): NodeWork {
+  const work = new NodeWork(scope, from.int(), { seconds: 0n, nanos: 0 });
+  work.attempt = from.int();
+  work.systemFailures = from.int();
+  work.inputs = from.message(LiteralsValue);
+  work.outputs = from.message(LiteralsValue);
+  work.queuedAt = from.message(Timestamp);
+  work.since = from.message(Timestamp) ?? work.since;
+  work.permit = from.flag();
+  work.announced = from.flag();
+  work.request = from.int();
+  work.executionTimer = from.int();
+  work.activeTimer = from.int();
+  work.waitTimer = from.int();
+  work.taskPhase = from.int();
+  work.phaseVersion = from.int();
+  work.cacheStatus = from.int();
+  work.lookedUp = from.flag();
+  work.cacheMetadata = from.message(CatalogMetadata);
+  work.reservedBy = from.int();
+  work.reservationHolder = from.string();
+  work.deckUri = from.string();
+  work.checkpointUri = from.string();
+  work.childScope = from.int();
+  work.futuresUri = from.string();
+  work.graphUri = from.string();
+  work.child = from.message(WorkflowExecutionIdentifier);
+  work.recovered = from.message(RecoveredNode);
+  return work;
+}

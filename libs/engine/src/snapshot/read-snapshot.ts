@@ -1,0 +1,102 @@
+import { LiteralsValue, StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
+import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { Literal } from '@aloft/idl/flyteidl/core/literals';
+import { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import type { GraphLookup, StartChild } from '../api.js';
+import type { CompiledGraph } from '../graph/graph.js';
+import type { NodeWork } from '../state/node-work.js';
+import { RunState, type Purpose, type TimerPurpose } from '../state/run-state.js';
+import { ByteReader } from './bytes.js';
+import { readScope } from './scope-codec.js';
+import { snapshotVersion } from './write-snapshot.js';
+
+/** Hex digests of the graphs that a snapshot needs. */
+export function graphsOf(snapshot: Uint8Array): string[] {
+  return readHead(new ByteReader(snapshot));
+}
+
+function readHead(from: ByteReader): string[] {
+  const version = from.int();
+  if (version !== snapshotVersion) {
+    throw new Error(`engine: a snapshot of version ${version}; this engine reads version ${snapshotVersion}`);
+  }
+  const digests: string[] = [];
+  from.list(() => void digests.push(from.string()));
+  return digests;
+}
+
+/** @throws Error if the snapshot is of another version, damaged, or doesn't fit its graphs. */
+export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunState {
+  const from = new ByteReader(snapshot);
+  const known = readHead(from).map((digest) => graphs(digest) as CompiledGraph);
+  const run = new RunState();
+  for (const graph of known) run.graphs.set(graph.digest, graph);
+  run.start = from.message(StartExecution);
+  run.id = run.start?.id ?? run.id;
+  run.phase = from.int();
+  run.now = from.message(Timestamp) ?? run.now;
+  run.sequence = from.int();
+  run.lastRequest = from.int();
+  run.lastTimer = from.int();
+  run.lastScope = from.int();
+  run.permits = from.int();
+  run.outputs = from.message(LiteralsValue);
+  run.error = from.message(ExecutionError);
+  const find = (scope: number, node: number): NodeWork | undefined => run.scopes.get(scope)?.active.get(node);
+  const must = (): NodeWork => {
+    const [scope, node] = [from.int(), from.int()];
+    const work = find(scope, node);
+    if (!work) throw new Error(`engine: the snapshot names node ${node} of scope ${scope}, which isn't active`);
+    return work;
+  };
+  from.list(() => {
+    const scope = readScope(from, known, find);
+    run.scopes.set(scope.id, scope);
+    for (const work of scope.active.values()) {
+      if (scope.id > 0 || scope.template.indexOf(work.id) !== work.node) run.nested.set(work.id, work);
+    }
+  });
+  from.list(() => {
+    const id = from.int();
+    const purpose = from.int() as Purpose;
+    const work = find(from.int(), from.int());
+    const item = from.int();
+    const child = from.flag() ? readChild(from, run) : undefined;
+    run.requests.set(id, { id, purpose, work, item, child });
+  });
+  from.list(() => {
+    const id = from.int();
+    const purpose = from.int() as TimerPurpose;
+    const work = must();
+    run.timers.set(id, { id, purpose, work, item: from.int(), at: from.message(Timestamp) as Timestamp });
+  });
+  from.list(() => {
+    const signalId = from.string();
+    const revision = BigInt(from.string());
+    const value = from.message(Literal);
+    const consumed = from.flag();
+    const waiting: NodeWork[] = [];
+    from.list(() => {
+      const work = find(from.int(), from.int());
+      if (work) waiting.push(work);
+    });
+    run.signals.set(signalId, { revision, value, consumed, waiting });
+  });
+  from.list(() => {
+    const work = find(from.int(), from.int());
+    if (work) run.parked.push(work);
+  });
+  return run;
+}
+
+function readChild(from: ByteReader, run: RunState): StartChild {
+  const name = from.string();
+  const launchPlan = from.message(Identifier) as Identifier;
+  const inputs = from.message(LiteralsValue) as LiteralsValue;
+  const nodeId = from.string();
+  const attempt = from.int();
+  const recover = from.string();
+  const child: StartChild = { kind: 'start-child', name, launchPlan, inputs, settings: run.settings, nodeId, attempt };
+  return recover === '' ? child : { ...child, recover };
+}

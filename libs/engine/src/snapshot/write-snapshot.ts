@@ -1,0 +1,65 @@
+import { LiteralsValue, StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
+import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { Literal } from '@aloft/idl/flyteidl/core/literals';
+import { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import type { NodeWork } from '../state/node-work.js';
+import type { RunState } from '../state/run-state.js';
+import { ByteWriter } from './bytes.js';
+import { writeScope } from './scope-codec.js';
+
+/** First byte of a snapshot; a reader refuses those above its own. */
+export const snapshotVersion = 1;
+
+/** The state without its pending effects: those of a batch are out before a snapshot is taken. */
+export function writeSnapshot(run: RunState): Uint8Array {
+  const out = new ByteWriter();
+  out.int(snapshotVersion);
+  const digests = [...new Set([...run.scopes.values()].map((scope) => scope.graph.digest))];
+  out.list(digests, (digest) => out.string(digest));
+  out.message(StartExecution, run.start);
+  out.int(run.phase);
+  out.message(Timestamp, run.now);
+  out.int(run.sequence);
+  out.int(run.lastRequest);
+  out.int(run.lastTimer);
+  out.int(run.lastScope);
+  out.int(run.permits);
+  out.message(LiteralsValue, run.outputs);
+  out.message(ExecutionError, run.error);
+  out.list(run.scopes.values(), (scope) => writeScope(out, scope, digests.indexOf(scope.graph.digest)));
+  const place = (work: NodeWork | undefined): void => {
+    out.int(work?.scope.id ?? -1);
+    out.int(work?.node ?? -1);
+  };
+  out.list(run.requests.values(), ({ id, purpose, work, item, child }) => {
+    out.int(id);
+    out.int(purpose);
+    place(work);
+    out.int(item);
+    out.flag(child !== undefined);
+    if (!child) return;
+    out.string(child.name);
+    out.message(Identifier, child.launchPlan);
+    out.message(LiteralsValue, child.inputs);
+    out.string(child.nodeId);
+    out.int(child.attempt);
+    out.string(child.recover ?? '');
+  });
+  out.list(run.timers.values(), ({ id, purpose, work, item, at }) => {
+    out.int(id);
+    out.int(purpose);
+    place(work);
+    out.int(item);
+    out.message(Timestamp, at);
+  });
+  out.list(run.signals, ([signalId, signal]) => {
+    out.string(signalId);
+    out.string(String(signal.revision));
+    out.message(Literal, signal.value);
+    out.flag(signal.consumed);
+    out.list(signal.waiting, place);
+  });
+  out.list(run.parked, place);
+  return out.finish();
+}

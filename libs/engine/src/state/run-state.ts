@@ -1,0 +1,122 @@
+import type { StartExecution, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { WorkflowExecution_Phase, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
+import type { Literal } from '@aloft/idl/flyteidl/core/literals';
+import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import type { Effect, GraphLookup, StartChild } from '../api.js';
+import type { CompiledGraph } from '../graph/graph.js';
+import { WorkQueue } from './work-queue.js';
+import type { NodeWork } from './node-work.js';
+import type { Scope } from './scope.js';
+
+/** What a request is for; with its node (and item) this says what to ask, so a restored run can ask again. */
+export const Purpose = {
+  Recover: 0,
+  StoreInputs: 1,
+  LoadInputs: 2,
+  LookUpCache: 3,
+  StoreInCache: 4,
+  ResolveGraph: 5,
+  StartChild: 6,
+  StoreOutputs: 7,
+  LookUpItem: 8,
+  StoreItem: 9,
+  StartItemChild: 10,
+  StoreItemInputs: 11,
+  /** The node is over; the child that may exist must be stopped (the answer says whether it does). */
+  StopChild: 12,
+} as const;
+export type Purpose = (typeof Purpose)[keyof typeof Purpose];
+
+export interface PendingRequest {
+  id: number;
+  purpose: Purpose;
+  /** Absent for StopChild. */
+  work: NodeWork | undefined;
+  item: number;
+  /** StopChild only. */
+  child?: StartChild;
+}
+
+export const TimerPurpose = {
+  Execution: 0,
+  Active: 1,
+  Wait: 2,
+  ItemExecution: 3,
+  ItemReservation: 4,
+  ItemEvents: 5,
+} as const;
+export type TimerPurpose = (typeof TimerPurpose)[keyof typeof TimerPurpose];
+
+export interface RunningTimer {
+  id: number;
+  purpose: TimerPurpose;
+  work: NodeWork;
+  item: number;
+  at: Timestamp;
+}
+
+export interface Signal {
+  revision: bigint;
+  value: Literal | undefined;
+  /** Set once a gate took it: later sets change nothing. */
+  consumed: boolean;
+  /** Gates that wait for it. */
+  waiting: NodeWork[];
+}
+
+/** The whole state of one run, and the effects of the batch at hand. */
+export class RunState {
+  start: StartExecution | undefined;
+  id: WorkflowExecutionIdentifier = { project: '', domain: '', name: '', org: '' };
+  phase: WorkflowExecution_Phase = WorkflowExecution_Phase.UNDEFINED;
+  /** Log time of the entry being applied. */
+  now: Timestamp = { seconds: 0n, nanos: 0 };
+  sequence = 0;
+  lastRequest = 0;
+  lastTimer = 0;
+  lastScope = -1;
+  readonly graphs = new Map<string, CompiledGraph>();
+  readonly scopes = new Map<number, Scope>();
+  readonly requests = new Map<number, PendingRequest>();
+  readonly timers = new Map<number, RunningTimer>();
+  readonly signals = new Map<string, Signal>();
+  /** Active nodes whose unique id isn't an id of the root graph. */
+  readonly nested = new Map<string, NodeWork>();
+  /** Ready nodes that wait for a permit, in the order in which they became ready (C-70). */
+  readonly parked: NodeWork[] = [];
+  permits = 0;
+  outputs: LiteralsValue | undefined;
+  error: ExecutionError | undefined;
+
+  readonly work = new WorkQueue();
+  effects: Effect[] = [];
+  graphLookup: GraphLookup = (digest) => {
+    throw new Error(`engine: graph ${digest} was asked for outside an input`);
+  };
+
+  get root(): Scope {
+    return this.scopes.get(0) as Scope;
+  }
+
+  get settings() {
+    const settings = this.start?.settings;
+    if (!settings) throw new Error('engine: the run has no settings; its first entry must be `started`');
+    return settings;
+  }
+
+  get isOver(): boolean {
+    return (
+      this.phase === WorkflowExecution_Phase.SUCCEEDED ||
+      this.phase === WorkflowExecution_Phase.FAILED ||
+      this.phase === WorkflowExecution_Phase.ABORTED ||
+      this.phase === WorkflowExecution_Phase.TIMED_OUT
+    );
+  }
+
+  /** The active node with this unique id. */
+  find(nodeId: string): NodeWork | undefined {
+    const node = this.scopes.get(0)?.template.indexOf(nodeId);
+    return (node === undefined ? undefined : this.root.active.get(node)) ?? this.nested.get(nodeId);
+  }
+}

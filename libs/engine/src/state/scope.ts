@@ -1,0 +1,76 @@
+import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
+import type { CompiledGraph, GraphTemplate } from '../graph/graph.js';
+import { uniqueNodeId } from '../names.js';
+import type { NodeWork } from './node-work.js';
+
+export const ScopeStatus = {
+  Running: 0,
+  /** Something failed: no node starts any more; waits for what still runs (nothing, under FAIL_IMMEDIATELY). */
+  Failing: 1,
+  /** The failure node runs (C-62). */
+  HandlingFailure: 2,
+  Over: 3,
+} as const;
+export type ScopeStatus = (typeof ScopeStatus)[keyof typeof ScopeStatus];
+
+/** One failed node of a scope; all are kept (C-61 Ours). */
+export interface NodeFailure {
+  nodeId: string;
+  error: ExecutionError;
+  timedOut: boolean;
+}
+
+/**
+ * One instance of a graph: the run's root, one attempt of a sub-workflow node, or what one attempt of a dynamic task
+ * generated. The arrays are indexed by the template's node numbers.
+ */
+export class Scope {
+  readonly states: Uint8Array;
+  /** Upstream nodes that aren't over. */
+  readonly unmet: Int32Array;
+  /** Readers of the node's outputs that haven't read them yet. */
+  readonly readers: Int32Array;
+  /** 1 where an upstream node failed or was skipped. */
+  readonly blocked: Uint8Array;
+  /** Only of nodes that somebody will still read. */
+  readonly outputs = new Map<number, LiteralsValue>();
+  /** Only nodes that are neither waiting nor over. */
+  readonly active = new Map<number, NodeWork>();
+  readonly failures: NodeFailure[] = [];
+  status: ScopeStatus = ScopeStatus.Running;
+  inputs: LiteralsValue | undefined;
+
+  constructor(
+    readonly id: number,
+    readonly graph: CompiledGraph,
+    readonly template: GraphTemplate,
+    /** The node under which it runs. */
+    readonly parent: NodeWork | undefined,
+    readonly parentAttempt: number,
+    /** Nearest workflow's policy (C-12 Ours); what a dynamic task generated has its surrounding workflow's. */
+    readonly failAfterExecutable: boolean,
+    readonly dynamic: boolean,
+  ) {
+    this.states = new Uint8Array(template.count);
+    this.unmet = template.unmet.slice();
+    this.readers = template.readers.slice();
+    this.blocked = new Uint8Array(template.count);
+  }
+
+  /** Unique id (C-161); a node inside a branch has the branch for its parent. */
+  uniqueId(node: number): string {
+    const branch = this.template.branchOf[node]!;
+    const id = this.template.ids[node]!;
+    if (branch >= 0) return uniqueNodeId({ nodeId: this.uniqueId(branch), attempt: 0 }, id);
+    if (!this.parent) return uniqueNodeId(undefined, id);
+    return uniqueNodeId({ nodeId: this.parent.id, attempt: this.parentAttempt }, id);
+  }
+
+  /** Path of spec ids from the root, without attempts (C-84). */
+  specPath(node: number): string {
+    const branch = this.template.branchOf[node]!;
+    const above = branch >= 0 ? this.specPath(branch) : this.parent?.scope.specPath(this.parent.node);
+    return above === undefined ? this.template.ids[node]! : `${above}/${this.template.ids[node]}`;
+  }
+}

@@ -1,0 +1,291 @@
+import type { ExecutionSettings, LiteralsValue, SetSignal, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionSettings as Settings, StartExecution, TaskReport as Report } from '@aloft/idl/aloft/v1/bus';
+import { type EngineInput, LogEntry, type RequestAnswered } from '@aloft/idl/aloft/v1/engine';
+import {
+  ExecutionError,
+  ExecutionError_ErrorKind,
+  NodeExecution_Phase,
+  TaskExecution_Phase,
+  WorkflowExecution_Phase,
+} from '@aloft/idl/flyteidl/core/execution';
+import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
+import type { Literal } from '@aloft/idl/flyteidl/core/literals';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import type { NodeExecutionEvent, TaskExecutionEvent, WorkflowExecutionEvent } from '@aloft/idl/flyteidl/event/event';
+import type { Effect, Graph, LaunchTaskEffect, Request, Run, StartChild } from '../api.js';
+import { compileGraph } from '../graph/compile-graph.js';
+import { createRun, restoreRun } from '../runs.js';
+import { compareTimes } from '../time.js';
+import { MemoryStore } from './memory-store.js';
+import { plain } from './closures.js';
+
+export type Input = NonNullable<EngineInput['input']>;
+export type Ask = Request['ask'];
+export type Answer = NonNullable<RequestAnswered['answer']>;
+
+export interface DriverOptions {
+  inputs?: Record<string, Literal>;
+  settings?: Partial<ExecutionSettings>;
+  start?: Partial<StartExecution>;
+  /** Answers a request; undefined leaves it unanswered until {@link Driver.answer}. Stores and loads are answered by default. */
+  onRequest?: (ask: Ask, driver: Driver) => Answer | undefined;
+  /** Called before every input with the run as it is, and what will be applied. */
+  beforeEach?: (run: Run, entry: LogEntry) => void;
+}
+
+/** A shell without a clock, a database or a network: it feeds a run its inputs, and keeps what came out. */
+export class Driver {
+  run: Run = createRun();
+  readonly log: LogEntry[] = [];
+  readonly effects: Effect[] = [];
+  readonly graphs = new Map<string, Graph>();
+  readonly store = new MemoryStore();
+  /** Launches that nobody reported the end of. */
+  readonly launched: LaunchTaskEffect[] = [];
+  readonly requests = new Map<bigint, Ask>();
+  readonly timers = new Map<bigint, Timestamp>();
+  now: Timestamp = { seconds: 1000n, nanos: 0 };
+
+  constructor(
+    closure: CompiledWorkflowClosure,
+    private readonly options: DriverOptions = {},
+  ) {
+    const digest = this.addGraph(closure);
+    const start = StartExecution.create({
+      id: { project: 'p', domain: 'd', name: 'exec', org: '' },
+      uid: 'uid',
+      inputs: { value: { $case: 'inline', value: { literals: options.inputs ?? {} } } },
+      settings: { ...Settings.create({ rawOutputPrefix: 's3://raw' }), ...options.settings },
+      closureUri: 's3://closure',
+      closureDigest: digest,
+      ...options.start,
+    });
+    this.apply({ $case: 'started', value: start });
+  }
+
+  /** Makes a graph known, as the shell does before it applies an input that names it; returns its digest. */
+  addGraph(closure: CompiledWorkflowClosure): Uint8Array {
+    const digest = Uint8Array.of(this.graphs.size + 1);
+    const hex = digest[0]!.toString(16).padStart(2, '0');
+    this.graphs.set(hex, compileGraph(closure, hex));
+    return digest;
+  }
+
+  readonly lookup = (digest: string): Graph => {
+    const graph = this.graphs.get(digest);
+    if (!graph) throw new Error(`testing: no graph ${digest}`);
+    return graph;
+  };
+
+  apply(input: Input): boolean {
+    const time = { ...this.now };
+    const entry = LogEntry.create({ time, input: { input } });
+    this.options.beforeEach?.(this.run, entry);
+    const changed = this.run.apply(entry, this.lookup);
+    if (changed) this.log.push(entry);
+    const effects = this.run.takeEffects();
+    this.effects.push(...effects);
+    for (const effect of effects) this.perform(effect);
+    return changed;
+  }
+
+  private perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'launch':
+        this.launched.push(effect);
+        break;
+      case 'abort': {
+        const at = this.launched.findIndex(({ attempt }) => attempt.name === effect.attempt.name);
+        if (at >= 0) this.launched.splice(at, 1);
+        break;
+      }
+      case 'set-timer':
+        this.timers.set(effect.timer, effect.at);
+        break;
+      case 'cancel-timer':
+        this.timers.delete(effect.timer);
+        break;
+      case 'request': {
+        this.requests.set(effect.request, effect.ask);
+        const answer = this.options.onRequest?.(effect.ask, this) ?? this.store.answer(effect.ask);
+        if (answer) this.pending.push([effect.request, answer]);
+        break;
+      }
+      default:
+    }
+    this.flush();
+  }
+
+  private readonly pending: [bigint, Answer][] = [];
+  private flushing = false;
+
+  private flush(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    for (let next = this.pending.shift(); next; next = this.pending.shift()) this.answer(next[0], next[1]);
+    this.flushing = false;
+  }
+
+  answer(request: bigint, answer: Answer): boolean {
+    this.requests.delete(request);
+    return this.apply({ $case: 'answered', value: { request, answer } });
+  }
+
+  /** Answers the oldest unanswered request of a kind. */
+  answerNext(kind: Ask['kind'], answer: Answer): boolean {
+    for (const [request, ask] of this.requests) if (ask.kind === kind) return this.answer(request, answer);
+    throw new Error(`testing: nobody asked for ${kind}`);
+  }
+
+  launchOf(nodeId: string, index?: number): LaunchTaskEffect {
+    const found = this.launched.find(({ attempt }) => attempt.nodeId === nodeId && attempt.index === index);
+    if (!found) throw new Error(`testing: ${nodeId} isn't launched; launched are ${this.launchedIds().join(', ')}`);
+    return found;
+  }
+
+  launchedIds(): string[] {
+    return this.launched.map(
+      ({ attempt }) => attempt.nodeId + (attempt.index === undefined ? '' : `[${attempt.index}]`),
+    );
+  }
+
+  report(launch: LaunchTaskEffect, phase: TaskExecution_Phase, more: Partial<TaskReport> = {}): boolean {
+    if (
+      phase >= 3 &&
+      phase !== TaskExecution_Phase.INITIALIZING &&
+      phase !== TaskExecution_Phase.WAITING_FOR_RESOURCES
+    ) {
+      const at = this.launched.indexOf(launch);
+      if (at >= 0) this.launched.splice(at, 1);
+    }
+    const value = Report.create({ phase, occurredAt: this.now, ...more });
+    value.attempt = launch.attempt;
+    return this.apply({ $case: 'taskReported', value });
+  }
+
+  running(nodeId: string, index?: number): boolean {
+    return this.report(this.launchOf(nodeId, index), TaskExecution_Phase.RUNNING);
+  }
+
+  succeed(nodeId: string, outputs: Record<string, Literal> = {}, index?: number): boolean {
+    return this.succeedWith(this.launchOf(nodeId, index), { value: { $case: 'inline', value: { literals: outputs } } });
+  }
+
+  succeedWith(launch: LaunchTaskEffect, outputs: LiteralsValue): boolean {
+    return this.report(launch, TaskExecution_Phase.SUCCEEDED, {
+      outcome: { result: { $case: 'outputs', value: outputs }, deckUri: '', checkpointUri: '' },
+    });
+  }
+
+  /** Fails the node's attempt; retryable user errors unless told otherwise. */
+  fail(
+    nodeId: string,
+    options: {
+      kind?: ExecutionError_ErrorKind;
+      retryable?: boolean;
+      code?: string;
+      message?: string;
+      index?: number;
+      checkpoint?: string;
+    } = {},
+  ): boolean {
+    const { kind = ExecutionError_ErrorKind.USER, retryable = false, code = 'Boom', message = 'boom' } = options;
+    const error = ExecutionError.create({ code, message, kind });
+    const phase = retryable ? TaskExecution_Phase.RETRYABLE_FAILED : TaskExecution_Phase.FAILED;
+    return this.report(this.launchOf(nodeId, options.index), phase, {
+      outcome: { result: { $case: 'error', value: error }, deckUri: '', checkpointUri: options.checkpoint ?? '' },
+    });
+  }
+
+  signal(signalId: string, value: Literal, revision = 1n): boolean {
+    const signal: SetSignal = { signalId, value, revision, principal: '' };
+    return this.apply({ $case: 'signalSet', value: signal });
+  }
+
+  childEnded(
+    ask: StartChild,
+    phase: WorkflowExecution_Phase,
+    more: { outputs?: Record<string, Literal>; error?: ExecutionError } = {},
+  ): boolean {
+    return this.apply({
+      $case: 'childEnded',
+      value: {
+        child: this.childId(ask),
+        childUid: `uid-${ask.name}`,
+        parent: { execution: this.run.id, executionUid: 'uid', nodeId: ask.nodeId, attempt: ask.attempt },
+        phase,
+        outputs: more.outputs && { value: { $case: 'inline', value: { literals: more.outputs } } },
+        error: more.error,
+      },
+    });
+  }
+
+  childId(ask: StartChild) {
+    return { project: 'p', domain: 'd', name: ask.name, org: '' };
+  }
+
+  abort(cause = 'because'): boolean {
+    return this.apply({ $case: 'abortRequested', value: { cause, principal: 'me' } });
+  }
+
+  /** Lets time pass, firing every timer that comes due, in order. */
+  advance(seconds: number): void {
+    const until = { seconds: this.now.seconds + BigInt(Math.floor(seconds)), nanos: this.now.nanos };
+    for (;;) {
+      const due = [...this.timers]
+        .filter(([, at]) => compareTimes(at, until) <= 0)
+        .sort((a, b) => compareTimes(a[1], b[1]))[0];
+      if (!due) break;
+      this.timers.delete(due[0]);
+      if (compareTimes(due[1], this.now) > 0) this.now = due[1];
+      this.apply({ $case: 'timerFired', value: { timer: due[0] } });
+    }
+    this.now = until;
+  }
+
+  /** Goes on from a snapshot of the run as it is. */
+  restart(): void {
+    this.run = restoreRun(this.run.snapshot(), this.lookup);
+  }
+
+  events(): ReturnType<typeof eventsOf> {
+    return eventsOf(this.effects);
+  }
+
+  /** `n0:SUCCEEDED` in the order of the node events. */
+  phases(): string[] {
+    return this.events().nodes.map((event) => `${event.id?.nodeId}:${NodeExecution_Phase[event.phase]}`);
+  }
+
+  phase(): string {
+    return WorkflowExecution_Phase[this.run.phase]!;
+  }
+
+  ended() {
+    const ended = this.effects.filter((effect) => effect.kind === 'ended');
+    return ended.length === 1 ? ended[0] : undefined;
+  }
+
+  /** The run's outputs as plain values. */
+  outputs(): Record<string, unknown> {
+    const outputs = this.ended()?.outputs;
+    const literals = outputs && this.store.read(outputs);
+    return Object.fromEntries(Object.entries(literals ?? {}).map(([name, literal]) => [name, plain(literal)]));
+  }
+}
+
+export function eventsOf(effects: readonly Effect[]) {
+  const nodes: NodeExecutionEvent[] = [];
+  const tasks: TaskExecutionEvent[] = [];
+  const workflows: WorkflowExecutionEvent[] = [];
+  const sequences: number[] = [];
+  for (const effect of effects) {
+    if (effect.kind !== 'event') continue;
+    sequences.push(Number(effect.event.sequence));
+    const event = effect.event.event;
+    if (event?.$case === 'node') nodes.push(event.value);
+    if (event?.$case === 'task') tasks.push(event.value);
+    if (event?.$case === 'workflow') workflows.push(event.value);
+  }
+  return { nodes, tasks, workflows, sequences };
+}

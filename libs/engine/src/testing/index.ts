@@ -1,0 +1,3 @@
+export * from './closures.js';
+export * from './driver.js';
+export * from './memory-store.js';

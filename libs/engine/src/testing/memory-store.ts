@@ -1,0 +1,59 @@
+import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { Literal } from '@aloft/idl/flyteidl/core/literals';
+import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
+import type { LiteralSource, Request } from '../api.js';
+import { resolvePath } from '../data/attribute-path.js';
+import { acceptsNone, none } from '../data/values.js';
+
+type Literals = Record<string, Literal>;
+
+/** Stored literals, and the answers to requests to store and load them, as the propeller's shell gives them. */
+export class MemoryStore {
+  readonly files = new Map<string, Literals>();
+
+  answer(ask: Request['ask']): NonNullable<RequestAnswered['answer']> | undefined {
+    if (ask.kind === 'store') {
+      const literals: Literals = {};
+      for (const [name, source] of Object.entries(ask.variables)) literals[name] = this.resolve(source);
+      return { $case: 'stored', value: { stored: this.write(ask.uri, literals) } };
+    }
+    if (ask.kind !== 'load') return undefined;
+    const literals = this.files.get(ask.uri) ?? {};
+    if (!ask.lengthsOnly) return { $case: 'loaded', value: { literals: { literals }, lengths: {} } };
+    const lengths: Record<string, number> = {};
+    for (const [name, literal] of Object.entries(literals)) {
+      if (literal.value?.$case === 'collection') lengths[name] = literal.value.value.literals.length;
+    }
+    return { $case: 'loaded', value: { literals: undefined, lengths } };
+  }
+
+  write(uri: string, literals: Literals) {
+    this.files.set(uri, literals);
+    return { uri, size: 0n, digest: new Uint8Array() };
+  }
+
+  stored(uri: string, literals: Literals): LiteralsValue {
+    return { value: { $case: 'stored', value: this.write(uri, literals) } };
+  }
+
+  read(value: LiteralsValue): Literals | undefined {
+    return value.value?.$case === 'stored' ? this.files.get(value.value.value.uri) : value.value?.value.literals;
+  }
+
+  private resolve(source: LiteralSource): Literal {
+    if ('literal' in source) return source.literal;
+    if ('encoded' in source) return Literal.decode(source.encoded);
+    if ('collection' in source) {
+      const literals = source.collection.map((each) => this.resolve(each));
+      return Literal.create({ value: { $case: 'collection', value: { literals } } });
+    }
+    if ('map' in source) {
+      const entries = Object.entries(source.map).map(([key, each]) => [key, this.resolve(each)]);
+      return Literal.create({ value: { $case: 'map', value: { literals: Object.fromEntries(entries) } } });
+    }
+    const found = this.files.get(source.uri)?.[source.variable];
+    if (found) return resolvePath(found, source.path, source.type);
+    if (acceptsNone(source.type)) return none;
+    throw new Error(`testing: no variable ${source.variable} in ${source.uri}`);
+  }
+}
