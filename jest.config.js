@@ -16,14 +16,14 @@ const swc = [
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  roots: ['<rootDir>/libs', '<rootDir>/apps'],
+  roots: ['<rootDir>/libs', '<rootDir>/apps', '<rootDir>/examples'],
   testMatch: ['**/src/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.tsx?$': swc },
   transformIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/.*package.json'],
   moduleNameMapper: {
-    '^@aloft/idl/descriptor$': '<rootDir>/libs/idl/src/descriptor.ts',
+    '^@aloft/idl/(descriptor|json)$': '<rootDir>/libs/idl/src/$1.ts',
     '^@aloft/idl/(.*)$': '<rootDir>/libs/idl/dist/gen/$1.js',
     '^@aloft/backend-(?!kit)([^/]+)$': '<rootDir>/libs/backends/$1/src/index.ts',
     '^@aloft/(errors|literals|compiler|engine|bus|blob|database|rpc|auth|telemetry|config|backend-kit|sdk)$':

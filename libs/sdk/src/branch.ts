@@ -1,10 +1,10 @@
+import { castable } from '@aloft/literals';
 import { DefinitionError } from './errors.js';
 import { buildWith, GraphBuilder, nodeOfHandle, requireBuilder } from './graph/builder.js';
 import type { Condition } from './graph/conditions.js';
 import { sourcesOf, type Node } from './graph/node.js';
 import type { Promised } from './graph/promise.js';
 import { operandName, operandsOf } from './graph/conditions.js';
-import { fits } from './types/fits.js';
 import type { Fields } from './types/data-type.js';
 
 type OutputsLike = Readonly<Record<string, unknown>>;
@@ -98,7 +98,7 @@ function commonOutputs(title: string, id: string, nodes: readonly Node[]): Field
       const type = first!.outputs[name]!;
       for (const node of rest) {
         const other = node.outputs[name]!;
-        if (fits(other.literalType, type.literalType) !== undefined)
+        if (!castable(other.literalType, type.literalType))
           throw new DefinitionError(
             `${title}: the cases of ${id} give '${name}' as ${type.label} and as ${other.label}; they must be of one type.`,
           );

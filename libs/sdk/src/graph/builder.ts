@@ -1,5 +1,5 @@
+import { explainMismatch } from '@aloft/literals';
 import { DefinitionError, TypeMismatchError } from '../errors.js';
-import { fits } from '../types/fits.js';
 import { show, type AnyType, type Fields } from '../types/data-type.js';
 import { isPlainObject } from '../types/containers.js';
 import { describe, makePromise, promiseReference, type PromiseReference } from './promise.js';
@@ -100,7 +100,7 @@ export class GraphBuilder {
       throw new DefinitionError(
         `${this.title}: ${path} takes ${describe(promise)} of another workflow; pass it in as an input of this one.`,
       );
-    const reason = fits(promise.type.literalType, type.literalType);
+    const reason = explainMismatch(promise.type.literalType, type.literalType);
     if (reason !== undefined)
       throw new TypeMismatchError(
         `${this.title}: ${path} must be ${type.label}, but ${describe(promise)} is ${promise.type.label}${reason ? ` (${reason})` : ''}.`,

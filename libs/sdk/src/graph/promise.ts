@@ -1,5 +1,5 @@
 import { DefinitionError, TypeMismatchError } from '../errors.js';
-import type { AnyType, ValueOf, WireOf } from '../types/data-type.js';
+import type { AnyType, GivenValue, ValueOf, WireOf } from '../types/data-type.js';
 
 declare const wire: unique symbol;
 const referenceOf = Symbol.for('aloft.sdk.promise');
@@ -36,9 +36,7 @@ export type Bindable<V, W> =
         : never
       : never);
 
-export type BindableFor<T extends AnyType> = Bindable<GivenFor<ValueOf<T>>, WireOf<T>>;
-/** What authors may write for a value: paths for files, bigint or number for integers. */
-type GivenFor<V> = V;
+export type BindableFor<T extends AnyType> = Bindable<GivenValue<ValueOf<T>>, WireOf<T>>;
 
 export function makePromise<W>(reference: PromiseReference): Promised<W> {
   const target = { [referenceOf]: reference };

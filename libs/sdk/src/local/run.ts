@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve as resolvePath } from 'node:path';
+import { resolveAttributePath } from '@aloft/literals';
 import { Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { DeckPage, type TaskContext } from '../context.js';
 import { DefinitionError, RecoverableError } from '../errors.js';
@@ -20,8 +21,6 @@ import { operandsOf } from '../graph/conditions.js';
 import { describe, type PromiseReference } from '../graph/promise.js';
 import { titleOf } from '../registry.js';
 import { noneLiteral, type AnyType } from '../types/data-type.js';
-import { isPlainObject } from '../types/containers.js';
-import { jsonOfLiteral } from '../types/structs.js';
 import { evaluate } from './conditions.js';
 import { LocalFiles } from './files.js';
 import { Limit } from './limit.js';
@@ -120,7 +119,7 @@ class LocalRun {
       const from = promise.nodeId === '' ? inputs : await outputsOf(promise.nodeId);
       const literal = from[promise.output] ?? (expected.isOmittable ? noneLiteral() : undefined);
       if (!literal) throw new DefinitionError(`${describe(promise)} has no value.`);
-      return this.follow(literal, promise, expected);
+      return promise.path.length > 0 ? resolveAttributePath(literal, promise.path, expected.literalType) : literal;
     };
 
     const resolveBinding = async (binding: Binding, where: string): Promise<Literal> => {
@@ -357,34 +356,6 @@ class LocalRun {
     if (!deck.isEmpty)
       await writeFile(join(this.folder, `deck-${place.path.replaceAll(/[^\w.-]+/g, '-')}.html`), deck.render());
     return result;
-  }
-
-  /** Takes the part of a literal that an attribute path names, cast to what is expected (C-103). */
-  private async follow(literal: Literal, promise: PromiseReference, expected: AnyType): Promise<Literal> {
-    let current = literal;
-    for (let depth = 0; depth < promise.path.length; depth++) {
-      const key = promise.path[depth]!;
-      const part =
-        current.value?.$case === 'collection'
-          ? current.value.value.literals[Number(key)]
-          : current.value?.$case === 'map'
-            ? current.value.value.literals[String(key)]
-            : undefined;
-      if (part) {
-        current = part;
-        continue;
-      }
-      let json: unknown = jsonOfLiteral(current);
-      for (const rest of promise.path.slice(depth)) {
-        if (!(Array.isArray(json) || isPlainObject(json)) || !(rest in json))
-          throw new DefinitionError(`${describe(promise)}: there is no '${rest}' in the value.`);
-        json = (json as Record<string | number, unknown>)[rest];
-      }
-      if (!expected.spec.json)
-        throw new DefinitionError(`${describe(promise)}: ${expected.label} cannot be a part of a struct.`);
-      return expected.toLiteral(expected.spec.json.from(json, describe(promise)), this.files, describe(promise));
-    }
-    return current;
   }
 
   private tell(event: LocalNodeEvent): void {

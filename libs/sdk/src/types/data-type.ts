@@ -98,9 +98,11 @@ export type Fields = Readonly<Record<string, AnyType>>;
 export type Values<F extends Fields> = { -readonly [K in keyof F]: ValueOf<F[K]> };
 export type OptionalKeys<F extends Fields> = { [K in keyof F]: true extends IsOmittable<F[K]> ? K : never }[keyof F];
 export type RequiredKeys<F extends Fields> = Exclude<keyof F, OptionalKeys<F>>;
+/** What a caller may write for a value: for a file or folder its path or URI too. */
+export type GivenValue<V> = V extends { readonly location: string } ? V | string : V;
 /** Values that a caller gives: what has a default or takes None may be missing. */
-export type GivenValues<F extends Fields> = { [K in RequiredKeys<F>]: ValueOf<F[K]> } & {
-  [K in OptionalKeys<F>]?: ValueOf<F[K]>;
+export type GivenValues<F extends Fields> = { [K in RequiredKeys<F>]: GivenValue<ValueOf<F[K]>> } & {
+  [K in OptionalKeys<F>]?: GivenValue<ValueOf<F[K]>>;
 };
 
 export const noneLiteral = (): Literal =>

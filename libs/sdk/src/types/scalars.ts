@@ -29,6 +29,7 @@ interface PrimitiveSpec<V, C extends PrimitiveValue['$case']> {
   to(value: V): ValueOfCase<C>;
   from(value: ValueOfCase<C>, path: string): V;
   json: JsonCodec<V>;
+  fromJson?: 'stringValue' | 'floatValue';
 }
 
 function primitive<V, W, C extends PrimitiveValue['$case']>(spec: PrimitiveSpec<V, C>): DataType<V, W, false> {
@@ -39,6 +40,8 @@ function primitive<V, W, C extends PrimitiveValue['$case']>(spec: PrimitiveSpec<
     toLiteral: (value) => primitiveLiteral({ $case: spec.case, value: spec.to(value) } as PrimitiveValue),
     fromLiteral: (literal, _transfer, path) => {
       const value = primitiveOf(literal);
+      // A field taken out of a struct comes as what JSON made of it: a text for a datetime, a number for a duration.
+      if (value && value.$case === spec.fromJson) return spec.json.from(value.value, path);
       if (value?.$case !== spec.case) throw mismatch(path, spec.label, kindOfLiteral(literal));
       return spec.from((value as unknown as { value: ValueOfCase<C> }).value, path);
     },
@@ -167,6 +170,7 @@ export const datetime = primitive<Date, DatetimeWire, 'datetime'>({
   label: 'datetime',
   type: SimpleType.DATETIME,
   case: 'datetime',
+  fromJson: 'stringValue',
   check: checkDate,
   to: (value) => {
     const seconds = Math.floor(value.getTime() / 1000);
@@ -185,6 +189,7 @@ export const duration = primitive<number, DurationWire, 'duration'>({
   label: 'duration',
   type: SimpleType.DURATION,
   case: 'duration',
+  fromJson: 'floatValue',
   check: checkMilliseconds,
   to: toProtoDuration,
   from: (value) => fromProtoDuration(value),

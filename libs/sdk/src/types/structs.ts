@@ -1,4 +1,4 @@
-import { decode } from '@msgpack/msgpack';
+import { msgpackPart, msgpackToPlain } from '@aloft/literals';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import { LiteralType, SimpleType } from '@aloft/idl/flyteidl/core/types';
 import { DefinitionError } from '../errors.js';
@@ -32,7 +32,8 @@ export function jsonOfLiteral(literal: Literal): unknown {
   if (literal.value?.$case !== 'scalar') return undefined;
   const scalar = literal.value.value.value;
   if (scalar?.$case === 'generic') return scalar.value;
-  if (scalar?.$case === 'binary' && scalar.value.tag === 'msgpack') return decode(scalar.value.value);
+  if (scalar?.$case === 'binary' && scalar.value.tag === 'msgpack')
+    return msgpackToPlain(msgpackPart(scalar.value.value).read());
   if (scalar?.$case === 'union' && scalar.value.value) return jsonOfLiteral(scalar.value.value);
   return undefined;
 }

@@ -6,7 +6,6 @@ import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import { DefinitionError, TypeMismatchError } from '../errors.js';
-import { fits } from './fits.js';
 import { noTransfer, type FileTransfer } from './file-transfer.js';
 import { FlyteDirectory, FlyteFile, t, type AnyType } from './index.js';
 
@@ -123,31 +122,5 @@ describe('types', () => {
   test('a file that is already stored is passed on, not copied', async () => {
     const read = (await roundTrip(t.file(), 's3://bucket/x.bin')) as FlyteFile;
     expect(read.location).toBe('s3://bucket/x.bin');
-  });
-
-  test.each<[AnyType, AnyType, boolean]>([
-    [t.int, t.int, true],
-    [t.int, t.float, false],
-    [t.enum(['a']), t.string, true],
-    [t.string, t.enum(['a']), true],
-    [t.enum(['a', 'b']), t.enum(['a']), false],
-    [t.int, t.optional(t.int), true],
-    [t.optional(t.int), t.int, false],
-    [t.none, t.optional(t.string), true],
-    [t.int, t.union(t.string, t.float), false],
-    [t.enum(['a']), t.union(t.string, t.enum(['a', 'b'])), false],
-    [t.optional(t.int), t.union(t.int, t.string, t.none), true],
-    [t.list(t.int), t.list(t.int), true],
-    [t.list(t.int), t.map(t.int), false],
-    [t.file('csv'), t.file(), true],
-    [t.file(), t.file('csv'), true],
-    [t.file('csv'), t.file('json'), false],
-    [t.file(), t.directory(), false],
-    [t.struct({ a: t.int, b: t.int }), t.struct({ a: t.int }), true],
-    [t.struct({ a: t.int }), t.struct({ a: t.int, b: t.int }), false],
-    [t.struct({ a: t.int }), t.struct({ a: t.string }), false],
-    [t.struct({ a: t.int }), t.json(), true],
-  ])('C-111: %# %s fits where it may', (from, to, expected) => {
-    expect(fits(from.literalType, to.literalType) === undefined).toBe(expected);
   });
 });
