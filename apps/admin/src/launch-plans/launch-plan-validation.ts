@@ -12,6 +12,11 @@ export function requireLaunchPlanSpec(spec: LaunchPlanSpec | undefined, maxLabel
   if (spec.entityMetadata?.launchConditions)
     throw invalidArgument('spec.entity_metadata.launch_conditions: must be absent; triggers are not supported');
   requireNotifications(spec.entityMetadata?.notifications ?? [], 'spec.entity_metadata.notifications');
+  for (const [name, { behavior }] of Object.entries(spec.defaultInputs?.parameters ?? {}))
+    if (behavior?.$case !== 'default' && behavior?.$case !== 'required')
+      throw invalidArgument(
+        `spec.default_inputs[${name}]: must be required or have a default; artifacts are not supported`,
+      );
   const policy = spec.concurrencyPolicy;
   if (policy && ConcurrencyLimitBehavior[policy.behavior] === undefined)
     throw invalidArgument(

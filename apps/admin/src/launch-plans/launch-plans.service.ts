@@ -13,6 +13,7 @@ import {
 } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { ParameterMap, VariableMap } from '@aloft/idl/flyteidl/core/interface';
+import { expectedInputsOf } from '@aloft/literals';
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { AdminConfig } from '../config.js';
@@ -34,7 +35,6 @@ import { registryMessage } from '../registry/registry-events.js';
 import type { Registry } from '../registry/registry.js';
 import { timestampOf } from '../time.js';
 import type { WorkflowsService } from '../workflows/workflows.service.js';
-import { expectedInputs } from './expected-inputs.js';
 import { requireLaunchPlanSpec } from './launch-plan-validation.js';
 import type { LaunchPlansRepository } from './launch-plans.repository.js';
 import { requireSchedule } from './schedules.js';
@@ -72,7 +72,10 @@ export class LaunchPlansService {
     const workflow = await this.workflows.find(workflowKey);
     if (!workflow)
       throw notFound(`spec.workflow_id: there is no workflow ${describeKey(workflowKey)}; register it first`);
-    const expected = expectedInputs(workflow.interface.inputs, spec.defaultInputs, spec.fixedInputs);
+    const expected = expectedInputsOf(workflow.interface.inputs, {
+      defaults: spec.defaultInputs,
+      fixed: spec.fixedInputs,
+    });
     const scheduleType = requireSchedule(spec.entityMetadata?.schedule, expected);
     // Before hashing, so that two requests that merge alike are identical (A-31).
     const merged: LaunchPlanSpec = { ...spec, defaultInputs: expected };

@@ -20,9 +20,14 @@ const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxNameLength = 64;
 const maxDescriptionLength = 300;
 
+interface KnownProject {
+  active: boolean;
+  labels: Readonly<Record<string, string>>;
+}
+
 /** Projects and domains (A-80…A-83). */
 export class ProjectsService {
-  private readonly active: LRUCache<string, 'active' | 'inactive'>;
+  private readonly known: LRUCache<string, KnownProject>;
 
   constructor(
     private readonly registry: Registry,
@@ -30,7 +35,7 @@ export class ProjectsService {
     private readonly config: AdminConfig,
     private readonly policy: Policy,
   ) {
-    this.active = new LRUCache({ max: 10_000, ttl: Math.max(1, config.caches.settingsTtlMs) });
+    this.known = new LRUCache({ max: 10_000, ttl: Math.max(1, config.caches.settingsTtlMs) });
   }
 
   get domains(): Domain[] {
@@ -61,7 +66,7 @@ export class ProjectsService {
       ...(project.description === '' ? {} : { description: project.description }),
       ...(project.labels && Object.keys(project.labels.values).length > 0 ? { labels: project.labels.values } : {}),
     });
-    this.active.delete(cacheKey(project.org, project.id));
+    this.known.delete(cacheKey(project.org, project.id));
   }
 
   async get(org: string, id: string): Promise<Project> {
@@ -78,27 +83,18 @@ export class ProjectsService {
   }
 
   /** Labels of a project, for runs in it (A-44). */
-  async labels(org: string, id: string): Promise<Record<string, string>> {
-    return (await this.find(org, id)).labels;
+  async labels(org: string, id: string): Promise<Readonly<Record<string, string>>> {
+    return (await this.lookUp(org, id))?.labels ?? {};
   }
 
   /** A-3, A-83: creates and launches need a known domain and a project that is active; INVALID_ARGUMENT otherwise. */
   async requireActive(org: string, id: string, domain: string, where = 'id'): Promise<void> {
     if (id === '') throw invalidArgument(`${where}.project: missing; it must not be empty`);
     this.requireDomain(domain, `${where}.domain`);
-    const key = cacheKey(org, id);
-    let state = this.active.get(key);
-    if (state === undefined) {
-      const row = await this.projects.find(this.registry.read, org, id);
-      if (!row)
-        throw invalidArgument(`${where}.project: there is no project "${id}"; register it, or use one of ListProjects`);
-      state =
-        row.state === Project_ProjectState.ACTIVE || row.state === Project_ProjectState.SYSTEM_GENERATED
-          ? 'active'
-          : 'inactive';
-      this.active.set(key, state);
-    }
-    if (state === 'inactive')
+    const project = await this.lookUp(org, id);
+    if (!project)
+      throw invalidArgument(`${where}.project: there is no project "${id}"; register it, or use one of ListProjects`);
+    if (!project.active)
       throw invalidArgument(`${where}.project: project "${id}" is archived; activate it with UpdateProject first`, {
         details: [inactiveProjectDetail(id, org)],
       });
@@ -114,6 +110,19 @@ export class ProjectsService {
     if (this.config.domains.some(({ id }) => id === domain)) return;
     const known = this.config.domains.map(({ id }) => id).join(', ');
     throw invalidArgument(`${where}: there is no domain ${JSON.stringify(domain)}; known are ${known}`);
+  }
+
+  /** Cached for a moment: every create and launch asks. */
+  private async lookUp(org: string, id: string): Promise<KnownProject | undefined> {
+    const key = cacheKey(org, id);
+    const cached = this.known.get(key);
+    if (cached) return cached;
+    const row = await this.projects.find(this.registry.read, org, id);
+    if (!row) return undefined;
+    const active = row.state === Project_ProjectState.ACTIVE || row.state === Project_ProjectState.SYSTEM_GENERATED;
+    const project = { active, labels: row.labels };
+    this.known.set(key, project);
+    return project;
   }
 
   private async find(org: string, id: string): Promise<ProjectRow> {

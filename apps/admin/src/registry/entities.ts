@@ -10,8 +10,8 @@ export class ProjectRow {
   @Column('text') description!: string;
   @Column('jsonb') labels!: Record<string, string>;
   @Column('smallint') state!: number;
-  @Column('timestamptz', { name: 'created_at', insert: false, update: false }) createdAt!: Date;
-  @Column('timestamptz', { name: 'updated_at', insert: false }) updatedAt!: Date;
+  @Column({ type: 'timestamptz', name: 'created_at', insert: false, update: false }) createdAt!: Date;
+  @Column({ type: 'timestamptz', name: 'updated_at', insert: false }) updatedAt!: Date;
 }
 
 abstract class VersionedRow {
@@ -22,8 +22,8 @@ abstract class VersionedRow {
   @PrimaryColumn('text') version!: string;
   @Column('bytea') digest!: Buffer;
   @Column('text', { name: 'short_description' }) shortDescription!: string;
-  @Column('timestamptz', { name: 'created_at', insert: false, update: false }) createdAt!: Date;
-  @Column('timestamptz', { name: 'updated_at', insert: false }) updatedAt!: Date;
+  @Column({ type: 'timestamptz', name: 'created_at', insert: false, update: false }) createdAt!: Date;
+  @Column({ type: 'timestamptz', name: 'updated_at', insert: false }) updatedAt!: Date;
 }
 
 @Entity('tasks')
@@ -73,7 +73,7 @@ export class NamedEntityRow {
   @PrimaryColumn('text') name!: string;
   @Column('text') description!: string;
   @Column('smallint') state!: number;
-  @Column('timestamptz', { name: 'updated_at', insert: false }) updatedAt!: Date;
+  @Column({ type: 'timestamptz', name: 'updated_at', insert: false }) updatedAt!: Date;
 }
 
 @Entity('descriptions')

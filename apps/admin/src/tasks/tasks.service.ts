@@ -6,6 +6,7 @@ import { CompiledTask } from '@aloft/idl/flyteidl/core/compiler';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { TypedInterface } from '@aloft/idl/flyteidl/core/interface';
 import type { Bus } from '@aloft/bus';
+import { compileTask } from '@aloft/compiler';
 import { LRUCache } from 'lru-cache';
 import { mergeQuantities } from '../attributes/task-resources.js';
 import type { AttributesService } from '../attributes/attributes.service.js';
@@ -62,7 +63,7 @@ export class TasksService {
       allowedTypes: this.config.allowedTaskTypes,
       limits: await this.limits(key),
     });
-    const compiled: CompiledTask = { template: { ...template, id: identifierOf(key, ResourceType.TASK) } };
+    const compiled = compileTask({ ...template, id: identifierOf(key, ResourceType.TASK) });
     const bytes = canonicalBytes(CompiledTask, compiled);
     const digest = sha256(bytes);
     const inserted = await this.registry.transaction(async (manager, tx) => {

@@ -1,0 +1,24 @@
+import type { Database } from '@aloft/database';
+import { notFound } from '@aloft/errors';
+import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { describeKey, requireExecutionId, type NameKey } from '../registry/identifiers.js';
+import type { ExecutionRow, ExecutionsRepository } from './executions.repository.js';
+
+/** An execution that a call names: its key and the row's id, under which its nodes and tasks lie. */
+export interface KnownExecution {
+  key: NameKey;
+  row: ExecutionRow;
+}
+
+/** INVALID_ARGUMENT for an incomplete id, NOT_FOUND for an unknown one. */
+export async function knownExecution(
+  database: Database,
+  executions: ExecutionsRepository,
+  id: WorkflowExecutionIdentifier | undefined,
+  where: string,
+): Promise<KnownExecution> {
+  const key = requireExecutionId(id, where);
+  const row = await executions.find(database, key);
+  if (!row) throw notFound(`${where}: there is no execution ${describeKey(key)}`);
+  return { key, row };
+}

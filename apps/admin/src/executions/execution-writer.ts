@@ -1,0 +1,73 @@
+import type { Bus, OutgoingMessage } from '@aloft/bus';
+import type { Database } from '@aloft/database';
+import type { ExecutionsRepository, NewExecution } from './executions.repository.js';
+
+interface Pending {
+  row: NewExecution;
+  message: OutgoingMessage;
+  resolve(created: boolean): void;
+  reject(error: unknown): void;
+}
+
+const maxBatch = 128;
+const maxInFlight = 2;
+
+/**
+ * Group commit of new executions: what arrives while a transaction is under way goes into the next one together, so that 500
+ * creates at once cost a handful of commits, and a lone one waits for nothing. Row and start command are in the same
+ * transaction (A-48).
+ */
+export class ExecutionWriter {
+  private queue: Pending[] = [];
+  private inFlight = 0;
+
+  constructor(
+    private readonly database: Database,
+    private readonly executions: ExecutionsRepository,
+    private readonly bus: Bus,
+  ) {}
+
+  /** Resolves after the commit: `false` if the name is taken (nothing is written then). */
+  create(row: NewExecution, message: OutgoingMessage): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ row, message, resolve, reject });
+      this.flush();
+    });
+  }
+
+  private flush(): void {
+    while (this.inFlight < maxInFlight && this.queue.length > 0) {
+      // A second transaction only pays for a full one: smaller ones wait for what runs.
+      if (this.inFlight > 0 && this.queue.length < maxBatch) return;
+      const batch = this.queue.splice(0, maxBatch);
+      this.inFlight++;
+      void this.commit(batch).finally(() => {
+        this.inFlight--;
+        this.flush();
+      });
+    }
+  }
+
+  private async commit(batch: Pending[]): Promise<void> {
+    try {
+      const created = await this.write(batch);
+      for (const pending of batch) pending.resolve(created.has(pending.row.uid));
+    } catch (error) {
+      if (batch.length === 1) batch[0]?.reject(error);
+      // One of them is at fault (a message too large, say): the others must not fail with it.
+      else for (const pending of batch) await this.commit([pending]);
+    }
+  }
+
+  private write(batch: Pending[]): Promise<Map<string, bigint>> {
+    return this.database.transaction(async (tx) => {
+      const created = await this.executions.insert(
+        tx,
+        batch.map(({ row }) => row),
+      );
+      const messages = batch.filter(({ row }) => created.has(row.uid)).map(({ message }) => message);
+      if (messages.length > 0) await this.bus.publish(tx, messages);
+      return created;
+    });
+  }
+}

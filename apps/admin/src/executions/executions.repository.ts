@@ -1,0 +1,229 @@
+import type { Queryable } from '@aloft/database';
+import { executionModel } from '../listing/list-models.js';
+import { compileList, filtersName, SqlParameters, type ListRequest } from '../listing/list-query.js';
+import type { EntityKey, NameKey } from '../registry/identifiers.js';
+
+/** A row to be inserted. Columns of `executions`, in hot-path form: everything encoded already. */
+export interface NewExecution {
+  uid: string;
+  key: NameKey;
+  launchEntity: 'LAUNCH_PLAN' | 'TASK';
+  launchPlan: EntityKey;
+  workflow: EntityKey;
+  task: EntityKey | undefined;
+  mode: number;
+  spec: Buffer;
+  closure: Buffer;
+  settings: Buffer;
+  inputs: Buffer | null;
+  inputsUri: string | null;
+  inputsSize: number;
+  userInputs: Buffer | null;
+  userInputsUri: string | null;
+  createdAt: string;
+  principal: string;
+  cluster: string;
+  nesting: number;
+  parentExecutionId: bigint | null;
+  parentNodeId: string | null;
+  parentAttempt: number | null;
+  sourceExecutionUid: string | null;
+  /** Labels, and tags with an empty value. */
+  tags: readonly (readonly [key: string, value: string])[];
+}
+
+/** A row as calls read it. */
+export interface ExecutionRow {
+  id: bigint;
+  uid: string;
+  org: string;
+  project: string;
+  domain: string;
+  name: string;
+  phase: string;
+  state: number;
+  spec: Buffer;
+  closure: Buffer;
+  outputs: Buffer | null;
+  outputsUri: string | null;
+  lastSequence: bigint;
+  quarantineReason: string | null;
+}
+
+/** What only some calls need beside {@link ExecutionRow}. */
+export interface ExecutionDataRow extends ExecutionRow {
+  settings: Buffer;
+  inputs: Buffer | null;
+  inputsUri: string | null;
+  inputsSize: bigint;
+  userInputs: Buffer | null;
+  userInputsUri: string | null;
+  parentExecutionId: bigint | null;
+  parentNodeId: string | null;
+  parentAttempt: number | null;
+}
+
+const readColumns = `e.id, e.uid, e.org, e.project, e.domain, e.name, e.phase, e.state, e.spec, e.closure, e.outputs,
+  e.outputs_uri AS "outputsUri", e.last_sequence AS "lastSequence", e.quarantine_reason AS "quarantineReason"`;
+const dataColumns = `${readColumns}, e.settings, e.inputs, e.inputs_uri AS "inputsUri", e.inputs_size AS "inputsSize",
+  e.user_inputs AS "userInputs", e.user_inputs_uri AS "userInputsUri", e.parent_execution_id AS "parentExecutionId",
+  e.parent_node_id AS "parentNodeId", e.parent_attempt AS "parentAttempt"`;
+
+type Cell = (row: NewExecution) => unknown;
+
+/** Column, type of its array, value: one INSERT takes any number of rows, by unnest. */
+const insertColumns: readonly (readonly [string, string, Cell])[] = [
+  ['uid', 'uuid', (r) => r.uid],
+  ['org', 'text', (r) => r.key.org],
+  ['project', 'text', (r) => r.key.project],
+  ['domain', 'text', (r) => r.key.domain],
+  ['name', 'text', (r) => r.key.name],
+  ['launch_entity', 'text', (r) => r.launchEntity],
+  ['launch_plan_project', 'text', (r) => r.launchPlan.project],
+  ['launch_plan_domain', 'text', (r) => r.launchPlan.domain],
+  ['launch_plan_name', 'text', (r) => r.launchPlan.name],
+  ['launch_plan_version', 'text', (r) => r.launchPlan.version],
+  ['workflow_project', 'text', (r) => r.workflow.project],
+  ['workflow_domain', 'text', (r) => r.workflow.domain],
+  ['workflow_name', 'text', (r) => r.workflow.name],
+  ['workflow_version', 'text', (r) => r.workflow.version],
+  ['task_project', 'text', (r) => r.task?.project ?? null],
+  ['task_domain', 'text', (r) => r.task?.domain ?? null],
+  ['task_name', 'text', (r) => r.task?.name ?? null],
+  ['task_version', 'text', (r) => r.task?.version ?? null],
+  ['phase', 'text', () => 'UNDEFINED'],
+  ['mode', 'smallint', (r) => r.mode],
+  ['spec', 'bytea', (r) => r.spec],
+  ['closure', 'bytea', (r) => r.closure],
+  ['settings', 'bytea', (r) => r.settings],
+  ['inputs', 'bytea', (r) => r.inputs],
+  ['inputs_uri', 'text', (r) => r.inputsUri],
+  ['inputs_size', 'bigint', (r) => r.inputsSize],
+  ['user_inputs', 'bytea', (r) => r.userInputs],
+  ['user_inputs_uri', 'text', (r) => r.userInputsUri],
+  ['created_at', 'timestamptz', (r) => r.createdAt],
+  ['updated_at', 'timestamptz', (r) => r.createdAt],
+  ['principal', 'text', (r) => r.principal],
+  ['cluster', 'text', (r) => r.cluster],
+  ['nesting', 'integer', (r) => r.nesting],
+  ['parent_execution_id', 'bigint', (r) => r.parentExecutionId],
+  ['parent_node_id', 'text', (r) => r.parentNodeId],
+  ['parent_attempt', 'integer', (r) => r.parentAttempt],
+  ['source_execution_uid', 'uuid', (r) => r.sourceExecutionUid],
+];
+
+const insertStatement = {
+  name: 'admin-insert-executions',
+  text: `INSERT INTO executions (${insertColumns.map(([column]) => column).join(', ')})
+SELECT * FROM unnest(${insertColumns.map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')})
+ON CONFLICT DO NOTHING RETURNING id, uid`,
+};
+
+const insertTagsStatement = {
+  name: 'admin-insert-execution-tags',
+  text: `INSERT INTO execution_tags (execution_id, key, value)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING`,
+};
+
+const whereKey = 'e.org = $1 AND e.project = $2 AND e.domain = $3 AND e.name = $4';
+const keyValues = (key: NameKey) => [key.org, key.project, key.domain, key.name];
+const findStatement = {
+  name: 'admin-find-execution',
+  text: `SELECT ${readColumns} FROM executions e WHERE ${whereKey}`,
+};
+
+const terminalPhases = `('SUCCEEDED', 'FAILED', 'ABORTED', 'TIMED_OUT')`;
+
+/** I/O on the table of executions: hand-written SQL, since runs are created and read far more often than anything else. */
+export class ExecutionsRepository {
+  /** Inserts those whose name is free; returns their ids by uid. */
+  async insert(db: Queryable, rows: readonly NewExecution[]): Promise<Map<string, bigint>> {
+    const { rows: inserted } = await db.query<{ id: bigint; uid: string }>(
+      insertStatement,
+      insertColumns.map(([, , cell]) => rows.map(cell)),
+    );
+    const ids = new Map(inserted.map(({ id, uid }) => [uid, id]));
+    const tags = rows.flatMap((row) => {
+      const id = ids.get(row.uid);
+      return id === undefined ? [] : row.tags.map(([key, value]) => ({ id, key, value }));
+    });
+    if (tags.length > 0)
+      await db.query(insertTagsStatement, [tags.map((t) => t.id), tags.map((t) => t.key), tags.map((t) => t.value)]);
+    return ids;
+  }
+
+  async find(db: Queryable, key: NameKey): Promise<ExecutionRow | undefined> {
+    const { rows } = await db.query<ExecutionRow>(findStatement, keyValues(key));
+    return rows[0];
+  }
+
+  async findData(db: Queryable, key: NameKey): Promise<ExecutionDataRow | undefined> {
+    const { rows } = await db.query<ExecutionDataRow>(
+      `SELECT ${dataColumns} FROM executions e WHERE ${whereKey}`,
+      keyValues(key),
+    );
+    return rows[0];
+  }
+
+  async findUid(db: Queryable, id: bigint): Promise<string | undefined> {
+    const { rows } = await db.query<{ uid: string }>('SELECT uid FROM executions WHERE id = $1', [id]);
+    return rows[0]?.uid;
+  }
+
+  /** Locks the row until the transaction ends. */
+  async lock(db: Queryable, key: NameKey): Promise<ExecutionRow | undefined> {
+    const { rows } = await db.query<ExecutionRow>(
+      `SELECT ${readColumns} FROM executions e WHERE ${whereKey} FOR NO KEY UPDATE`,
+      keyValues(key),
+    );
+    return rows[0];
+  }
+
+  async markAborting(db: Queryable, id: bigint, closure: Buffer, cause: string): Promise<void> {
+    await db.query(
+      `UPDATE executions SET phase = 'ABORTING', closure = $2, abort_cause = $3, updated_at = now() WHERE id = $1`,
+      [id, closure, cause],
+    );
+  }
+
+  async setState(db: Queryable, id: bigint, state: number, closure: Buffer): Promise<void> {
+    await db.query('UPDATE executions SET state = $2, closure = $3, updated_at = now() WHERE id = $1', [
+      id,
+      state,
+      closure,
+    ]);
+  }
+
+  /** Runs of any version of a launch plan that have not ended (A-36), counted under a lock of the plan's name. */
+  async countRunning(db: Queryable, plan: NameKey): Promise<number> {
+    const { org, project, domain, name } = plan;
+    await db.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 36))', [
+      JSON.stringify([org, project, domain, name]),
+    ]);
+    const { rows } = await db.query<{ running: number }>(
+      `SELECT count(*)::integer AS running FROM executions
+       WHERE org = $1 AND launch_plan_project = $2 AND launch_plan_domain = $3 AND launch_plan_name = $4
+         AND phase NOT IN ${terminalPhases}`,
+      [org, project, domain, name],
+    );
+    return rows[0]?.running ?? 0;
+  }
+
+  /** A-53: archived runs are hidden unless a filter names `state`. */
+  async list(
+    db: Queryable,
+    scope: Omit<NameKey, 'name'>,
+    request: ListRequest,
+  ): Promise<{ rows: ExecutionRow[]; token: string }> {
+    const parameters = new SqlParameters();
+    const where = [
+      `e.org = ${parameters.add(scope.org)}`,
+      `e.project = ${parameters.add(scope.project)}`,
+      `e.domain = ${parameters.add(scope.domain)}`,
+    ];
+    if (!filtersName(executionModel, request.filters, 'state')) where.push('e.state = 0');
+    const list = compileList({ model: executionModel, request, parameters, where });
+    const { rows } = await db.query<ExecutionRow>(`SELECT ${readColumns} ${list.tail}`, parameters.values);
+    return { rows, token: list.nextToken(rows.length) };
+  }
+}

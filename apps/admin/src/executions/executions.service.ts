@@ -1,0 +1,391 @@
+import { randomUUID } from 'node:crypto';
+import type { BlobStore } from '@aloft/blob';
+import type { Bus, OutgoingMessage } from '@aloft/bus';
+import type { Database } from '@aloft/database';
+import { alreadyExists, invalidArgument, notFound, type ErrorDetail } from '@aloft/errors';
+import { ExecutionSettings, ParentNode, type StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { ChildStarted } from '@aloft/idl/aloft/v1/engine';
+import {
+  ExecutionClosure,
+  ExecutionMetadata,
+  ExecutionMetadata_ExecutionMode as Mode,
+  ExecutionSpec,
+  ExecutionState,
+  type ExecutionCreateRequest,
+  type ExecutionRecoverRequest,
+  type ExecutionRelaunchRequest,
+} from '@aloft/idl/flyteidl/admin/execution';
+import { ConcurrencyLimitBehavior, type LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
+import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { ResourceType, type WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import { executionInputs } from '@aloft/literals';
+import { LRUCache } from 'lru-cache';
+import type { AttributesService } from '../attributes/attributes.service.js';
+import type { AdminConfig } from '../config.js';
+import type { ProjectsService } from '../projects/projects.service.js';
+import { describeKey, identifierOf, keyText, requireExecutionId, type NameKey } from '../registry/identifiers.js';
+import { sqlTime, timestampOf } from '../time.js';
+import { executionCommand } from './commands.js';
+import { keepLiterals, literalsValue } from './execution-inputs.js';
+import { randomExecutionName, requireExecutionRequest } from './execution-validation.js';
+import type { ExecutionWriter } from './execution-writer.js';
+import type { ExecutionDataRow, ExecutionsRepository, NewExecution } from './executions.repository.js';
+import type { LaunchResolver, ResolvedLaunch } from './launch-resolver.js';
+import { mergeSettings } from './settings.js';
+
+/** Who calls, and what a propeller adds to the request when it starts a child. */
+export interface CreateOrigin {
+  principal: string;
+  /** Attempt of the parent node (0 when not said). */
+  parentAttempt?: number;
+}
+
+/** A run that another's node started: immutable, so kept in memory. */
+interface Parent {
+  rowId: bigint;
+  node: ParentNode;
+  nesting: number;
+  principal: string;
+  clusterLabel: string;
+}
+
+interface Variant {
+  /** Skips what only judges requests of people: a relaunch keeps its spec as it is (Q-5). */
+  trusted?: boolean;
+  mode?: Mode;
+  source?: { uid: string; id: WorkflowExecutionIdentifier; recover: boolean };
+}
+
+/** Starting runs (A-40…A-50). */
+export class ExecutionsService {
+  private readonly parents: LRUCache<string, Omit<Parent, 'node'> & { uid: string }>;
+
+  constructor(
+    private readonly database: Database,
+    private readonly executions: ExecutionsRepository,
+    private readonly writer: ExecutionWriter,
+    private readonly launches: LaunchResolver,
+    private readonly projects: ProjectsService,
+    private readonly attributes: AttributesService,
+    private readonly blob: BlobStore,
+    private readonly bus: Bus,
+    private readonly config: AdminConfig,
+  ) {
+    this.parents = new LRUCache({ max: config.caches.registryEntries });
+  }
+
+  async create(
+    request: ExecutionCreateRequest,
+    origin: CreateOrigin,
+    variant: Variant = {},
+  ): Promise<WorkflowExecutionIdentifier> {
+    const { project, domain, org } = request;
+    const maxLabels = variant.trusted ? Number.MAX_SAFE_INTEGER : this.config.limits.labels;
+    const { spec, target } = requireExecutionRequest(request, maxLabels);
+    await this.projects.requireActive(org, project, domain, 'request');
+    const launch = await this.launches.resolve(target);
+    const id = { org, project, domain, name: request.name || randomExecutionName() };
+    const parent = await this.parentOf(spec, origin);
+    const uid = randomUUID();
+    // Old clients put inputs into the spec (A-40).
+    const given = hasLiterals(request.inputs) ? request.inputs : (spec.inputs ?? { literals: {} });
+    const merged = executionInputs(launch.plan.expectedInputs, launch.plan.spec.fixedInputs, given);
+    const settings = await this.settingsOf(id, spec, launch, origin, parent);
+    const folder = this.inputsFolder(id, uid);
+    const inputs = await keepLiterals(this.blob, merged, `${folder}/inputs`);
+    const userInputs = await keepLiterals(this.blob, given ?? { literals: {} }, `${folder}/user_inputs`);
+    const now = timestampOf(new Date());
+    const kept = keptSpec(spec, settings, launch, parent, variant);
+    const row: NewExecution = {
+      uid,
+      key: id,
+      launchEntity: launch.task ? 'TASK' : 'LAUNCH_PLAN',
+      launchPlan: launch.plan.key,
+      workflow: launch.workflow.key,
+      task: launch.task,
+      mode: kept.metadata?.mode ?? Mode.MANUAL,
+      spec: Buffer.from(ExecutionSpec.encode(kept).finish()),
+      closure: Buffer.from(ExecutionClosure.encode(newClosure(kept, launch, settings.principal, now)).finish()),
+      settings: Buffer.from(ExecutionSettings.encode(settings).finish()),
+      inputs: inputs.bytes,
+      inputsUri: inputs.uri,
+      inputsSize: inputs.size,
+      userInputs: userInputs.bytes,
+      userInputsUri: userInputs.uri,
+      createdAt: sqlTime(now),
+      principal: settings.principal,
+      cluster: settings.clusterLabel,
+      nesting: settings.nesting,
+      parentExecutionId: parent?.rowId ?? null,
+      parentNodeId: parent?.node.nodeId ?? null,
+      parentAttempt: parent?.node.attempt ?? null,
+      sourceExecutionUid: variant.source?.uid ?? null,
+      tags: [
+        ...Object.entries(settings.labels).map(([key, value]) => [key, value] as const),
+        ...spec.tags.map((tag) => [tag, ''] as const),
+      ],
+    };
+    const start: StartExecution = {
+      id,
+      uid,
+      mode: row.mode,
+      launchPlan: identifierOf(launch.plan.key, ResourceType.LAUNCH_PLAN),
+      workflow: identifierOf(launch.workflow.key, ResourceType.WORKFLOW),
+      closureUri: launch.workflow.closureUri,
+      closureDigest: launch.workflow.closureDigest,
+      inputs: literalsValue(merged, inputs),
+      settings,
+      parent: parent?.node,
+      recoverFrom: variant.source?.recover ? variant.source.id : undefined,
+      recoverFromUid: variant.source?.recover ? variant.source.uid : '',
+      createdAt: now,
+    };
+    const message = executionCommand(`start-${uid}`, id, uid, settings.principal, { $case: 'start', value: start });
+    if (!(await this.write(row, message, launch.plan.spec.concurrencyPolicy))) await this.refuseTaken(row, parent);
+    return id;
+  }
+
+  /** A-49: the old spec and the user's own inputs, under a new name. */
+  async relaunch(request: ExecutionRelaunchRequest, origin: CreateOrigin): Promise<WorkflowExecutionIdentifier> {
+    const original = await this.originalOf(request.id);
+    const spec = ExecutionSpec.decode(original.spec);
+    return this.create(
+      {
+        ...pick(original),
+        name: request.name,
+        spec: { ...spec, overwriteCache: request.overwriteCache, metadata: referring(spec, original) },
+        inputs: await this.userInputs(original),
+      },
+      origin,
+      { trusted: true, mode: Mode.RELAUNCH, source: { uid: original.uid, id: pick(original), recover: false } },
+    );
+  }
+
+  /** A-50: as relaunch, and the engine copies what had finished. */
+  async recover(request: ExecutionRecoverRequest, origin: CreateOrigin): Promise<WorkflowExecutionIdentifier> {
+    const original = await this.originalOf(request.id);
+    const spec = ExecutionSpec.decode(original.spec);
+    const metadata = referring(spec, original);
+    return this.create(
+      {
+        ...pick(original),
+        name: request.name,
+        spec: { ...spec, metadata: { ...metadata, parentNodeExecution: request.metadata?.parentNodeExecution } },
+        inputs: await this.userInputs(original),
+      },
+      origin,
+      { trusted: true, mode: Mode.RECOVERED, source: { uid: original.uid, id: pick(original), recover: true } },
+    );
+  }
+
+  private async originalOf(id: WorkflowExecutionIdentifier | undefined): Promise<ExecutionDataRow> {
+    const key = requireExecutionId(id);
+    const row = await this.executions.findData(this.database, key);
+    if (!row) throw notFound(`there is no execution ${describeKey(key)}`);
+    return row;
+  }
+
+  private async userInputs(row: ExecutionDataRow): Promise<LiteralMap> {
+    const bytes = row.userInputs ?? (row.userInputsUri ? await this.blob.get(row.userInputsUri) : undefined);
+    return bytes ? LiteralMap.decode(bytes) : { literals: {} };
+  }
+
+  /** A-36: with a policy, counted under a lock in the transaction that inserts; without one, with everybody else. */
+  private write(
+    row: NewExecution,
+    message: OutgoingMessage,
+    policy: LaunchPlanSpec['concurrencyPolicy'],
+  ): Promise<boolean> {
+    if (!policy || policy.behavior !== ConcurrencyLimitBehavior.CONCURRENCY_LIMIT_BEHAVIOR_SKIP)
+      return this.writer.create(row, message);
+    return this.database.transaction(async (tx) => {
+      const running = await this.executions.countRunning(tx, row.launchPlan);
+      if (running >= policy.max)
+        throw alreadyExists(
+          `launch plan ${describeKey({ ...row.launchPlan, version: undefined })} has ${running} unfinished runs and allows ` +
+            `${policy.max} at once: this one is skipped`,
+        );
+      const created = await this.executions.insert(tx, [row]);
+      if (created.size > 0) await this.bus.publish(tx, [message]);
+      return created.size > 0;
+    });
+  }
+
+  /**
+   * The name is taken. A child's propeller is told which run has it and whose child it is: only its own node's child counts
+   * as the one that it wanted.
+   */
+  private async refuseTaken(row: NewExecution, parent: Parent | undefined): Promise<never> {
+    const existing = await this.executions.findData(this.database, row.key);
+    const details: ErrorDetail[] = [];
+    if (existing) {
+      const started = { child: row.key, childUid: existing.uid };
+      details.push({ type: 'aloft.v1.ChildStarted', value: ChildStarted.encode(started).finish() });
+      const existingParent = ExecutionSpec.decode(existing.spec).metadata?.parentNodeExecution;
+      if (existingParent && existing.parentExecutionId !== null) {
+        const node: ParentNode = {
+          execution: existingParent.executionId,
+          executionUid: (await this.executions.findUid(this.database, existing.parentExecutionId)) ?? '',
+          nodeId: existing.parentNodeId ?? '',
+          attempt: existing.parentAttempt ?? 0,
+        };
+        details.push({ type: 'aloft.v1.ParentNode', value: ParentNode.encode(node).finish() });
+      }
+    }
+    const same =
+      parent !== undefined &&
+      existing?.parentExecutionId === parent.rowId &&
+      existing.parentNodeId === parent.node.nodeId;
+    const who = same ? ', started by the same node' : parent ? ', and it is not a child of that node' : '';
+    throw alreadyExists(`execution ${describeKey(row.key)} exists already${who}; choose another name`, { details });
+  }
+
+  /** A-45: children inherit principal and cluster label of their parent and are one level deeper. */
+  private async parentOf(spec: ExecutionSpec, origin: CreateOrigin): Promise<Parent | undefined> {
+    const node = spec.metadata?.parentNodeExecution;
+    if (!node) return undefined;
+    const key = requireExecutionId(node.executionId, 'spec.metadata.parent_node_execution.execution_id');
+    if (node.nodeId === '') throw invalidArgument('spec.metadata.parent_node_execution.node_id: missing');
+    const cacheKey = keyText(key);
+    let known = this.parents.get(cacheKey);
+    if (!known) {
+      const row = await this.executions.findData(this.database, key);
+      if (!row)
+        throw invalidArgument(
+          `spec.metadata.parent_node_execution: there is no execution ${describeKey(key)} that could be the parent`,
+        );
+      const { nesting, principal, clusterLabel } = ExecutionSettings.decode(row.settings);
+      known = { rowId: row.id, uid: row.uid, nesting, principal, clusterLabel };
+      this.parents.set(cacheKey, known);
+    }
+    if (known.nesting + 1 > this.config.limits.nesting)
+      throw invalidArgument(
+        `spec.metadata.parent_node_execution: ${known.nesting + 1} levels of child executions; at most ` +
+          `${this.config.limits.nesting} are allowed (does a workflow launch itself?)`,
+      );
+    const { uid, ...rest } = known;
+    const attempt = origin.parentAttempt ?? 0;
+    return { ...rest, node: { execution: key, executionUid: uid, nodeId: node.nodeId, attempt } };
+  }
+
+  private async settingsOf(
+    id: NameKey,
+    request: ExecutionSpec,
+    { plan, workflow }: ResolvedLaunch,
+    origin: CreateOrigin,
+    parent: Parent | undefined,
+  ): Promise<ExecutionSettings> {
+    const { org, project, domain } = id;
+    const scope = { org, project, domain, workflow: workflow.key.name, launchPlan: plan.key.name };
+    const ofProject = { ...scope, domain: '', workflow: '', launchPlan: '' };
+    const [configs, projectConfigs, taskResources, pluginOverrides, clusterLabels, qualityOfService, projectLabels] =
+      await Promise.all([
+        this.attributes.effective('workflowExecutionConfig', scope),
+        this.attributes.effective('workflowExecutionConfig', ofProject),
+        this.attributes.effective('taskResourceAttributes', scope),
+        this.attributes.effective('pluginOverrides', scope),
+        this.attributes.effective('executionClusterLabel', scope),
+        this.attributes.effective('qualityOfService', scope),
+        this.projects.labels(org, project),
+      ]);
+    return mergeSettings({
+      request,
+      plan: plan.spec,
+      configs: [...configs.slice(0, 1), ...projectConfigs.slice(0, 1)],
+      taskResources: taskResources.slice(0, 1),
+      pluginOverrides,
+      clusterLabels,
+      qualityOfService,
+      workflowQualityOfService: workflow.qualityOfService,
+      projectLabels,
+      config: this.config,
+      defaultRawOutputPrefix: `s3://${this.blob.bucket}/data`,
+      principal: origin.principal,
+      parent,
+    });
+  }
+
+  private inputsFolder({ org, project, domain, name }: NameKey, uid: string): string {
+    const path = [...(org === '' ? [] : [org]), project, domain, name].map(encodeURIComponent).join('/');
+    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/executions/${path}/${uid}`;
+  }
+}
+
+function hasLiterals(map: LiteralMap | undefined): boolean {
+  return map !== undefined && Object.keys(map.literals).length > 0;
+}
+
+function pick({ org, project, domain, name }: NameKey): NameKey {
+  return { org, project, domain, name };
+}
+
+function referring(spec: ExecutionSpec, original: NameKey): ExecutionMetadata {
+  const metadata = spec.metadata ?? ExecutionMetadata.fromPartial({});
+  return { ...metadata, referenceExecution: pick(original), parentNodeExecution: undefined };
+}
+
+/** The spec that Get answers and a relaunch takes: with the settings that were resolved, without inputs. */
+function keptSpec(
+  spec: ExecutionSpec,
+  settings: ExecutionSettings,
+  launch: ResolvedLaunch,
+  parent: Parent | undefined,
+  variant: Variant,
+): ExecutionSpec {
+  const type = launch.task ? ResourceType.TASK : ResourceType.LAUNCH_PLAN;
+  return {
+    ...spec,
+    launchPlan: identifierOf(launch.task ?? launch.plan.key, type),
+    inputs: undefined,
+    labels: { values: settings.labels },
+    annotations: { values: settings.annotations },
+    securityContext: settings.securityContext,
+    rawOutputDataConfig: { outputLocationPrefix: settings.rawOutputPrefix },
+    maxParallelism: settings.maxParallelism,
+    interruptible: settings.interruptible,
+    overwriteCache: settings.overwriteCache,
+    envs: settings.envs.length > 0 ? { values: settings.envs } : undefined,
+    qualityOfService: settings.qualityOfService,
+    executionClusterLabel: settings.clusterLabel === '' ? undefined : { value: settings.clusterLabel },
+    metadata: {
+      scheduledAt: spec.metadata?.scheduledAt,
+      referenceExecution: spec.metadata?.referenceExecution,
+      parentNodeExecution: spec.metadata?.parentNodeExecution,
+      artifactIds: spec.metadata?.artifactIds ?? [],
+      systemMetadata: { executionCluster: settings.clusterLabel, namespace: '' },
+      mode: variant.mode ?? (parent ? Mode.CHILD_WORKFLOW : (spec.metadata?.mode ?? Mode.MANUAL)),
+      principal: settings.principal,
+      nesting: settings.nesting,
+    },
+  };
+}
+
+/** A fresh row is UNDEFINED until the engine reports (A-56). */
+function newClosure(
+  spec: ExecutionSpec,
+  { plan, workflow }: ResolvedLaunch,
+  principal: string,
+  now: StartExecution['createdAt'],
+): ExecutionClosure {
+  const overrides = spec.notificationOverrides;
+  // A-181: the request's list, or none if it says so, or the launch plan's.
+  const notifications =
+    overrides?.$case === 'notifications'
+      ? overrides.value.notifications
+      : overrides?.$case === 'disableAll' && overrides.value
+        ? []
+        : (plan.spec.entityMetadata?.notifications ?? []);
+  return {
+    outputResult: undefined,
+    computedInputs: undefined,
+    phase: Phase.UNDEFINED,
+    startedAt: undefined,
+    duration: undefined,
+    createdAt: now,
+    updatedAt: now,
+    notifications,
+    workflowId: identifierOf(workflow.key, ResourceType.WORKFLOW),
+    stateChangeDetails: { state: ExecutionState.EXECUTION_ACTIVE, occurredAt: now, principal },
+  };
+}

@@ -1,0 +1,141 @@
+import type { Database } from '@aloft/database';
+import { invalidArgument, notFound } from '@aloft/errors';
+import {
+  NodeExecutionClosure,
+  type DynamicNodeWorkflowResponse,
+  type DynamicWorkflowNodeMetadata,
+  type NodeExecution,
+  type NodeExecutionForTaskListRequest,
+  type NodeExecutionGetDataResponse,
+  type NodeExecutionList,
+  type NodeExecutionListRequest,
+} from '@aloft/idl/flyteidl/admin/node_execution';
+import { Identifier, type NodeExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { flyteUrl } from '../data-proxy/flyte-urls.js';
+import { flyteUrls, type LiteralReader } from '../data-proxy/literal-reader.js';
+import { cut } from '../executions/execution-answers.js';
+import { knownExecution } from '../executions/execution-lookup.js';
+import type { ExecutionsRepository } from '../executions/executions.repository.js';
+import { parentTaskKey } from '../projection/fold-node.js';
+import { describeKey, type NameKey } from '../registry/identifiers.js';
+import type { WorkflowsService } from '../workflows/workflows.service.js';
+import type { AdminConfig } from '../config.js';
+import { inputsOf, outputsOf, toNodeExecution } from './node-answers.js';
+import type { NodeExecutionRow, NodeExecutionsRepository, NodeParent } from './node-executions.repository.js';
+
+/** Reading node executions (A-70…A-73). */
+export class NodeExecutionsService {
+  constructor(
+    private readonly database: Database,
+    private readonly executions: ExecutionsRepository,
+    private readonly nodes: NodeExecutionsRepository,
+    private readonly workflows: WorkflowsService,
+    private readonly literals: LiteralReader,
+    private readonly config: AdminConfig,
+  ) {}
+
+  async get(id: NodeExecutionIdentifier | undefined): Promise<NodeExecution> {
+    const { key, row } = await this.find(id);
+    return toNodeExecution(key, row);
+  }
+
+  /** Top-level nodes, or direct children of one (A-70). */
+  async list(request: NodeExecutionListRequest): Promise<NodeExecutionList> {
+    const execution = await knownExecution(
+      this.database,
+      this.executions,
+      request.workflowExecutionId,
+      'workflow_execution_id',
+    );
+    const parent: NodeParent =
+      request.uniqueParentId === '' ? { kind: 'none' } : { kind: 'node', nodeId: request.uniqueParentId };
+    return this.listOf(execution, parent, request);
+  }
+
+  /** Children of a task execution (A-71: event version 0 only). */
+  async listForTask(request: NodeExecutionForTaskListRequest): Promise<NodeExecutionList> {
+    const id = request.taskExecutionId;
+    const node = id?.nodeExecutionId;
+    const execution = await knownExecution(
+      this.database,
+      this.executions,
+      node?.executionId,
+      'task_execution_id.node_execution_id.execution_id',
+    );
+    const key = parentTaskKey(node?.nodeId ?? '', id?.retryAttempt ?? 0, id?.taskId?.name ?? '');
+    return this.listOf(execution, { kind: 'task', key }, request);
+  }
+
+  async getData(id: NodeExecutionIdentifier | undefined): Promise<NodeExecutionGetDataResponse> {
+    const { key, row } = await this.find(id);
+    const closure = NodeExecutionClosure.decode(row.closure);
+    const [inputs, outputs, dynamicWorkflow] = await Promise.all([
+      this.literals.answer(inputsOf(row), flyteUrl(key, row.nodeId, 'inputs')),
+      this.literals.answer(outputsOf(row, closure.outputResult), flyteUrl(key, row.nodeId, 'outputs')),
+      this.dynamicWorkflow(row, closure),
+    ]);
+    return {
+      inputs: inputs.blob,
+      outputs: outputs.blob,
+      fullInputs: inputs.full,
+      fullOutputs: outputs.full,
+      dynamicWorkflow,
+      flyteUrls: flyteUrls(key, row.nodeId, closure.deckUri !== ''),
+    };
+  }
+
+  async getDynamicWorkflow(id: NodeExecutionIdentifier | undefined): Promise<DynamicNodeWorkflowResponse> {
+    const { key, row } = await this.find(id);
+    const dynamic = await this.dynamicWorkflow(row, NodeExecutionClosure.decode(row.closure));
+    if (!dynamic?.compiledWorkflow)
+      throw notFound(`node ${row.nodeId} of ${describeKey(key)} is not dynamic, or has not generated its workflow yet`);
+    return { compiledWorkflow: dynamic.compiledWorkflow };
+  }
+
+  /** The row of a node, by its unique id. */
+  async find(
+    id: NodeExecutionIdentifier | undefined,
+  ): Promise<{ key: NameKey; executionId: bigint; row: NodeExecutionRow }> {
+    if (!id) throw invalidArgument('id: missing; it must name a node execution');
+    if (id.nodeId === '') throw invalidArgument('id.node_id: missing');
+    const { key, row: execution } = await knownExecution(
+      this.database,
+      this.executions,
+      id.executionId,
+      'id.execution_id',
+    );
+    const row = await this.nodes.find(this.database, execution.id, id.nodeId);
+    if (!row) throw notFound(`execution ${describeKey(key)} has no node execution ${JSON.stringify(id.nodeId)}`);
+    return { key, executionId: execution.id, row };
+  }
+
+  private async listOf(
+    execution: Awaited<ReturnType<typeof knownExecution>>,
+    parent: NodeParent,
+    request: Parameters<NodeExecutionsRepository['list']>[3],
+  ): Promise<NodeExecutionList> {
+    const { rows, token } = await this.nodes.list(this.database, execution.row.id, parent, request);
+    const nodeExecutions = rows.map((row) => {
+      const node = toNodeExecution(execution.key, row);
+      if (node.closure?.outputResult?.$case === 'error') {
+        const error = node.closure.outputResult.value;
+        const message = cut(error.message, this.config.limits.listedErrorLength);
+        node.closure.outputResult = { $case: 'error', value: { ...error, message } };
+      }
+      return node;
+    });
+    return { nodeExecutions, token };
+  }
+
+  private async dynamicWorkflow(
+    row: NodeExecutionRow,
+    closure: NodeExecutionClosure,
+  ): Promise<DynamicWorkflowNodeMetadata | undefined> {
+    if (!row.dynamicClosureUri) return undefined;
+    return {
+      id: row.dynamicWorkflowId ? Identifier.decode(row.dynamicWorkflowId) : undefined,
+      compiledWorkflow: await this.workflows.readClosure(row.dynamicClosureUri),
+      dynamicJobSpecUri: closure.dynamicJobSpecUri,
+    };
+  }
+}

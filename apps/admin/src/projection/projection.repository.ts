@@ -1,0 +1,321 @@
+import type { Queryable } from '@aloft/database';
+import { TaskUsage } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionClosure } from '@aloft/idl/flyteidl/admin/execution';
+import { NodeExecutionClosure, NodeExecutionMetaData } from '@aloft/idl/flyteidl/admin/node_execution';
+import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
+import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
+import { ExecutionError_ErrorKind, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
+import { Identifier, ResourceType } from '@aloft/idl/flyteidl/core/identifier';
+import { nanosOf, sqlTime } from '../time.js';
+import type { ExecutionState } from './fold-execution.js';
+import { newNodeState, type NodeState } from './fold-node.js';
+import { newTaskState, type TaskState } from './fold-task.js';
+import { executionPhaseName, nodePhaseName, taskPhaseName } from './phases.js';
+
+/** An execution's row while a batch is folded into it. */
+export interface ProjectedExecution {
+  id: bigint;
+  uid: string;
+  lastSequence: bigint;
+  state: ExecutionState;
+}
+
+export interface ProjectedNode {
+  executionId: bigint;
+  state: NodeState;
+}
+
+export interface ProjectedTask {
+  executionId: bigint;
+  state: TaskState;
+}
+
+export interface ReachedGate {
+  executionId: bigint;
+  signalId: string;
+  nodeId: string;
+  type: Buffer;
+}
+
+/** Name, type of its array and value of each column: one statement takes any number of rows, by unnest. */
+type Columns<T> = readonly (readonly [name: string, type: string, cell: (row: T) => unknown])[];
+
+const outcomeColumns = (error: ExecutionError | undefined) => ({
+  kind: error ? (ExecutionError_ErrorKind[error.kind] ?? null) : null,
+  code: error?.code ?? null,
+});
+const errorOf = (result: { $case: string; value: unknown } | undefined): ExecutionError | undefined =>
+  result?.$case === 'error' ? (result.value as ExecutionError) : undefined;
+type Times = Pick<NodeExecutionClosure, 'startedAt' | 'createdAt' | 'updatedAt' | 'duration'>;
+const epoch = { seconds: 0n, nanos: 0 };
+
+function timeColumns<T>(times: (row: T) => Times): Columns<T> {
+  const optional = (time: Times['startedAt']) => (time ? sqlTime(time) : null);
+  return [
+    ['started_at', 'timestamptz', (row) => optional(times(row).startedAt)],
+    ['created_at', 'timestamptz', (row) => sqlTime(times(row).createdAt ?? epoch)],
+    ['updated_at', 'timestamptz', (row) => sqlTime(times(row).updatedAt ?? times(row).createdAt ?? epoch)],
+    [
+      'duration_ns',
+      'bigint',
+      (row) => {
+        const { duration } = times(row);
+        return duration ? nanosOf(duration) : null;
+      },
+    ],
+  ];
+}
+
+const nodeColumns: Columns<ProjectedNode> = [
+  ['execution_id', 'bigint', (n) => n.executionId],
+  ['node_id', 'text', (n) => n.state.nodeId],
+  ['parent_node_id', 'text', (n) => n.state.parentNodeId],
+  ['parent_task', 'text', (n) => n.state.parentTask],
+  ['spec_node_id', 'text', (n) => n.state.metadata.specNodeId],
+  ['phase', 'text', (n) => nodePhaseName(n.state.closure.phase)],
+  ['closure', 'bytea', (n) => Buffer.from(NodeExecutionClosure.encode(n.state.closure).finish())],
+  ['metadata', 'bytea', (n) => Buffer.from(NodeExecutionMetaData.encode(n.state.metadata).finish())],
+  ['input_uri', 'text', (n) => n.state.inputUri],
+  ['inputs', 'bytea', (n) => n.state.inputs],
+  ['outputs', 'bytea', (n) => n.state.outputs],
+  [
+    'dynamic_workflow_id',
+    'bytea',
+    ({ state }) => (state.dynamicWorkflowId ? Buffer.from(Identifier.encode(state.dynamicWorkflowId).finish()) : null),
+  ],
+  ['dynamic_closure_uri', 'text', (n) => n.state.dynamicClosureUri],
+  ['is_parent', 'boolean', (n) => n.state.metadata.isParentNode],
+  ['is_dynamic', 'boolean', (n) => n.state.metadata.isDynamic],
+  ['is_array', 'boolean', (n) => n.state.metadata.isArray],
+  ['event_version', 'smallint', (n) => n.state.eventVersion],
+  ['wait_kind', 'smallint', (n) => n.state.waitKind],
+  ['wait_detail', 'text', (n) => n.state.waitDetail],
+  ...timeColumns<ProjectedNode>((n) => n.state.closure),
+  ['error_kind', 'text', (n) => outcomeColumns(errorOf(n.state.closure.outputResult)).kind],
+  ['error_code', 'text', (n) => outcomeColumns(errorOf(n.state.closure.outputResult)).code],
+  [
+    'cache_status',
+    'text',
+    ({ state }) => {
+      const target = state.closure.targetMetadata;
+      return target?.$case === 'taskNodeMetadata' ? (CatalogCacheStatus[target.value.cacheStatus] ?? null) : null;
+    },
+  ],
+];
+
+const taskColumns: Columns<ProjectedTask> = [
+  ['execution_id', 'bigint', (t) => t.executionId],
+  ['node_id', 'text', (t) => t.state.nodeId],
+  ['retry_attempt', 'integer', (t) => t.state.retryAttempt],
+  ['task_org', 'text', (t) => t.state.task.org],
+  ['task_project', 'text', (t) => t.state.task.project],
+  ['task_domain', 'text', (t) => t.state.task.domain],
+  ['task_name', 'text', (t) => t.state.task.name],
+  ['task_version', 'text', (t) => t.state.task.version],
+  ['phase', 'text', (t) => taskPhaseName(t.state.closure.phase)],
+  ['phase_version', 'bigint', (t) => t.state.phaseVersion],
+  ['closure', 'bytea', (t) => Buffer.from(TaskExecutionClosure.encode(t.state.closure).finish())],
+  ['input_uri', 'text', (t) => t.state.inputUri],
+  ['inputs', 'bytea', (t) => t.state.inputs],
+  ['outputs', 'bytea', (t) => t.state.outputs],
+  ['task_type', 'text', (t) => t.state.closure.taskType],
+  ['is_parent', 'boolean', (t) => t.state.isParent],
+  ['usage', 'bytea', ({ state }) => (state.usage ? Buffer.from(TaskUsage.encode(state.usage).finish()) : null)],
+  ...timeColumns<ProjectedTask>((t) => t.state.closure),
+  ['error_kind', 'text', (t) => outcomeColumns(errorOf(t.state.closure.outputResult)).kind],
+  ['error_code', 'text', (t) => outcomeColumns(errorOf(t.state.closure.outputResult)).code],
+];
+
+const nodeKey = ['execution_id', 'node_id'];
+const taskKey = [
+  'execution_id',
+  'node_id',
+  'retry_attempt',
+  'task_project',
+  'task_domain',
+  'task_name',
+  'task_version',
+  'task_org',
+];
+
+function upsert<T>(name: string, table: string, columns: Columns<T>, key: readonly string[]) {
+  const names = columns.map(([column]) => column);
+  const kept = new Set([...key, 'created_at']);
+  const changes = names.filter((column) => !kept.has(column)).map((column) => `${column} = excluded.${column}`);
+  const arrays = columns.map(([, type], i) => `$${i + 1}::${type}[]`);
+  return {
+    name,
+    text: `INSERT INTO ${table} (${names.join(', ')}) SELECT * FROM unnest(${arrays.join(', ')})
+ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${changes.join(', ')}`,
+  };
+}
+
+const upsertNodes = upsert('admin-project-nodes', 'node_executions', nodeColumns, nodeKey);
+const upsertTasks = upsert('admin-project-tasks', 'task_executions', taskColumns, taskKey);
+
+const executionColumns: Columns<ProjectedExecution> = [
+  ['id', 'bigint', (e) => e.id],
+  ['phase', 'text', (e) => executionPhaseName(e.state.closure.phase)],
+  ['closure', 'bytea', (e) => Buffer.from(ExecutionClosure.encode(e.state.closure).finish())],
+  ['outputs', 'bytea', (e) => e.state.outputs],
+  ['outputs_uri', 'text', (e) => e.state.outputsUri],
+  ['quarantine_reason', 'text', (e) => e.state.quarantineReason],
+  ['last_sequence', 'bigint', (e) => e.lastSequence],
+  ...timeColumns<ProjectedExecution>((e) => e.state.closure).filter(([name]) => name !== 'created_at'),
+  ['error_kind', 'text', (e) => outcomeColumns(errorOf(e.state.closure.outputResult)).kind],
+  ['error_code', 'text', (e) => outcomeColumns(errorOf(e.state.closure.outputResult)).code],
+];
+
+const updateExecutions = {
+  name: 'admin-project-executions',
+  text: `UPDATE executions e SET ${executionColumns
+    .slice(1)
+    .map(([column]) => `${column} = v.${column}`)
+    .join(', ')}
+FROM unnest(${executionColumns.map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')})
+  AS v(${executionColumns.map(([column]) => column).join(', ')})
+WHERE e.id = v.id`,
+};
+
+// In one order, so that two writers never wait for each other in a circle.
+const lockExecutions = {
+  name: 'admin-project-lock',
+  text: `SELECT id, uid, closure, outputs, outputs_uri AS "outputsUri", quarantine_reason AS "quarantineReason",
+  last_sequence AS "lastSequence" FROM executions WHERE uid = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
+};
+
+const loadNodes = {
+  name: 'admin-project-load-nodes',
+  text: `SELECT n.execution_id AS "executionId", n.node_id AS "nodeId", n.parent_node_id AS "parentNodeId",
+  n.parent_task AS "parentTask", n.closure, n.metadata, n.input_uri AS "inputUri", n.inputs, n.outputs,
+  n.dynamic_workflow_id AS "dynamicWorkflowId", n.dynamic_closure_uri AS "dynamicClosureUri",
+  n.event_version AS "eventVersion", n.wait_kind AS "waitKind", n.wait_detail AS "waitDetail"
+FROM unnest($1::bigint[], $2::text[]) AS k(execution_id, node_id)
+JOIN node_executions n ON n.execution_id = k.execution_id AND n.node_id = k.node_id`,
+};
+
+const loadTasks = {
+  name: 'admin-project-load-tasks',
+  text: `SELECT x.execution_id AS "executionId", x.node_id AS "nodeId", x.retry_attempt AS "retryAttempt",
+  x.task_org AS org, x.task_project AS project, x.task_domain AS domain, x.task_name AS name, x.task_version AS version,
+  x.phase_version AS "phaseVersion", x.closure, x.input_uri AS "inputUri", x.inputs, x.outputs, x.is_parent AS "isParent", x.usage
+FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS k(execution_id, node_id, retry_attempt)
+JOIN task_executions x ON x.execution_id = k.execution_id AND x.node_id = k.node_id AND x.retry_attempt = k.retry_attempt`,
+};
+
+const insertSignals = {
+  name: 'admin-project-signals',
+  text: `INSERT INTO signals (execution_id, signal_id, node_id, type)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) ON CONFLICT DO NOTHING`,
+};
+
+interface LoadedExecution {
+  id: bigint;
+  uid: string;
+  closure: Buffer;
+  outputs: Buffer | null;
+  outputsUri: string | null;
+  quarantineReason: string | null;
+  lastSequence: bigint;
+}
+
+type LoadedNode = Omit<NodeState, 'closure' | 'metadata' | 'dynamicWorkflowId' | 'dynamicClosure'> & {
+  executionId: bigint;
+  closure: Buffer;
+  metadata: Buffer;
+  dynamicWorkflowId: Buffer | null;
+};
+
+type LoadedTask = Omit<TaskState, 'closure' | 'usage' | 'task' | 'phaseVersion'> &
+  Omit<Identifier, 'resourceType'> & {
+    executionId: bigint;
+    closure: Buffer;
+    usage: Buffer | null;
+    phaseVersion: bigint;
+  };
+
+/** Reads and writes of the projection: a handful of statements a batch, whatever its size. */
+export class ProjectionRepository {
+  async lockExecutions(db: Queryable, uids: readonly string[]): Promise<ProjectedExecution[]> {
+    const { rows } = await db.query<LoadedExecution>(lockExecutions, [uids]);
+    return rows.map(({ id, uid, lastSequence, closure, ...rest }) => ({
+      id,
+      uid,
+      lastSequence,
+      state: { ...rest, closure: ExecutionClosure.decode(closure) },
+    }));
+  }
+
+  async loadNodes(db: Queryable, keys: readonly { executionId: bigint; nodeId: string }[]): Promise<ProjectedNode[]> {
+    if (keys.length === 0) return [];
+    const { rows } = await db.query<LoadedNode>(loadNodes, [
+      keys.map((key) => key.executionId),
+      keys.map((key) => key.nodeId),
+    ]);
+    return rows.map(({ executionId, closure, metadata, dynamicWorkflowId, ...rest }) => ({
+      executionId,
+      state: {
+        ...newNodeState(rest.nodeId),
+        ...rest,
+        closure: NodeExecutionClosure.decode(closure),
+        metadata: NodeExecutionMetaData.decode(metadata),
+        dynamicWorkflowId: dynamicWorkflowId ? Identifier.decode(dynamicWorkflowId) : undefined,
+      },
+    }));
+  }
+
+  async loadTasks(
+    db: Queryable,
+    keys: readonly { executionId: bigint; nodeId: string; retryAttempt: number }[],
+  ): Promise<ProjectedTask[]> {
+    if (keys.length === 0) return [];
+    const { rows } = await db.query<LoadedTask>(loadTasks, [
+      keys.map((key) => key.executionId),
+      keys.map((key) => key.nodeId),
+      keys.map((key) => key.retryAttempt),
+    ]);
+    return rows.map((row) => {
+      const { org, project, domain, name, version } = row;
+      const task = { resourceType: ResourceType.TASK, org, project, domain, name, version };
+      return {
+        executionId: row.executionId,
+        state: {
+          ...newTaskState(row.nodeId, row.retryAttempt, task),
+          phaseVersion: Number(row.phaseVersion),
+          closure: TaskExecutionClosure.decode(row.closure),
+          inputUri: row.inputUri,
+          inputs: row.inputs,
+          outputs: row.outputs,
+          isParent: row.isParent,
+          usage: row.usage ? TaskUsage.decode(row.usage) : undefined,
+        },
+      };
+    });
+  }
+
+  async saveExecutions(db: Queryable, rows: readonly ProjectedExecution[]): Promise<void> {
+    if (rows.length > 0) await db.query(updateExecutions, arraysOf(executionColumns, rows));
+  }
+
+  async saveNodes(db: Queryable, rows: readonly ProjectedNode[]): Promise<void> {
+    if (rows.length > 0) await db.query(upsertNodes, arraysOf(nodeColumns, rows));
+  }
+
+  async saveTasks(db: Queryable, rows: readonly ProjectedTask[]): Promise<void> {
+    if (rows.length > 0) await db.query(upsertTasks, arraysOf(taskColumns, rows));
+  }
+
+  async saveSignals(db: Queryable, gates: readonly ReachedGate[]): Promise<void> {
+    if (gates.length === 0) return;
+    await db.query(insertSignals, [
+      gates.map((gate) => gate.executionId),
+      gates.map((gate) => gate.signalId),
+      gates.map((gate) => gate.nodeId),
+      gates.map((gate) => gate.type),
+    ]);
+  }
+}
+
+function arraysOf<T>(columns: Columns<T>, rows: readonly T[]): unknown[][] {
+  return columns.map(([, , cell]) => rows.map(cell));
+}

@@ -1,0 +1,215 @@
+import type { BlobStore } from '@aloft/blob';
+import type { Bus } from '@aloft/bus';
+import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
+import { RegistryEvent_Change } from '@aloft/idl/aloft/v1/bus';
+import type { ResourceListRequest } from '@aloft/idl/flyteidl/admin/common';
+import {
+  WorkflowSpec,
+  type Workflow,
+  type WorkflowCreateRequest,
+  type WorkflowList,
+} from '@aloft/idl/flyteidl/admin/workflow';
+import { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
+import { QualityOfService } from '@aloft/idl/flyteidl/core/execution';
+import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { TypedInterface } from '@aloft/idl/flyteidl/core/interface';
+import { LRUCache } from 'lru-cache';
+import type { AdminConfig } from '../config.js';
+import type { DescriptionsService } from '../descriptions/descriptions.service.js';
+import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
+import type { ProjectsService } from '../projects/projects.service.js';
+import { canonicalBytes, sha256 } from '../registry/canonical.js';
+import { describeDifference } from '../registry/diff.js';
+import type { WorkflowRow } from '../registry/entities.js';
+import { workflowExistsDetail } from '../registry/error-details.js';
+import {
+  describeKey,
+  identifierOf,
+  keyText,
+  requireIdentifier,
+  requireScope,
+  type EntityKey,
+} from '../registry/identifiers.js';
+import { registryMessage } from '../registry/registry-events.js';
+import type { Registry } from '../registry/registry.js';
+import { timestampOf } from '../time.js';
+import type { WorkflowCompiler } from './workflow-compiler.js';
+import type { WorkflowsRepository } from './workflows.repository.js';
+
+/** What launches need of a workflow: immutable. */
+export interface RegisteredWorkflow {
+  key: EntityKey;
+  interface: TypedInterface;
+  closureUri: string;
+  closureDigest: Buffer;
+  qualityOfService: QualityOfService | undefined;
+}
+
+/** Largest closure read back in one piece. */
+const maxClosureBytes = 512 * 1024 * 1024;
+
+/** Registration and reading of workflows (A-20…A-23). */
+export class WorkflowsService {
+  private readonly cache: LRUCache<string, RegisteredWorkflow>;
+
+  constructor(
+    private readonly registry: Registry,
+    private readonly workflows: WorkflowsRepository,
+    private readonly names: NamedEntitiesRepository,
+    private readonly descriptions: DescriptionsService,
+    private readonly projects: ProjectsService,
+    private readonly compiler: WorkflowCompiler,
+    private readonly blob: BlobStore,
+    private readonly bus: Bus,
+    private readonly config: AdminConfig,
+  ) {
+    this.cache = new LRUCache({ max: config.caches.registryEntries });
+  }
+
+  /** `originalSpec`: the WorkflowSpec as it was sent. */
+  async create({ id, spec }: WorkflowCreateRequest, originalSpec: Buffer): Promise<void> {
+    const key = requireIdentifier(id, ResourceType.WORKFLOW);
+    await this.projects.requireActive(key.org, key.project, key.domain);
+    if (!spec?.template) throw invalidArgument('spec.template: missing; a workflow needs its template');
+    const nodes = spec.template.nodes.length;
+    const { workflowNodes } = this.config.limits;
+    if (nodes > workflowNodes)
+      throw invalidArgument(
+        `spec.template.nodes: ${nodes} nodes; at most ${workflowNodes} are allowed (admin.limits.workflowNodes): ` +
+          'split the workflow into sub-workflows or launch plans, or use a map',
+      );
+    await this.register(key, spec, originalSpec, 0);
+  }
+
+  /** A workflow that the server makes (A-42); harmless if it exists already with the same structure. */
+  async ensureGenerated(key: EntityKey, spec: WorkflowSpec, nameState: number): Promise<void> {
+    try {
+      await this.register(key, spec, Buffer.from(WorkflowSpec.encode(spec).finish()), nameState);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ALREADY_EXISTS') throw error;
+    }
+  }
+
+  private async register(key: EntityKey, spec: WorkflowSpec, originalSpec: Buffer, nameState: number): Promise<void> {
+    const identifier = identifierOf(key, ResourceType.WORKFLOW);
+    const closure = await this.compiler.compile(identifier, spec);
+    const bytes = canonicalBytes(CompiledWorkflowClosure, closure);
+    const digest = sha256(bytes);
+    // Before the upload (A-21): repeats cost no storage.
+    const existing = await this.workflows.find(this.registry.read, key);
+    if (existing) await this.refuseRepeat(existing, closure, digest);
+    const closureUri = this.closureUri(key, digest);
+    await this.blob.put(closureUri, bytes, { contentType: 'application/x-protobuf' });
+    const template = closure.primary?.template;
+    const qualityOfService = template?.metadata?.qualityOfService;
+    const inserted = await this.registry.transaction(async (manager, tx) => {
+      const done = await this.workflows.insert(manager, {
+        ...key,
+        digest,
+        spec: originalSpec,
+        interface: canonicalBytes(TypedInterface, template?.interface ?? TypedInterface.fromPartial({})),
+        qualityOfService: qualityOfService ? Buffer.from(QualityOfService.encode(qualityOfService).finish()) : null,
+        closureUri,
+        closureDigest: digest,
+        shortDescription: spec.description?.shortDescription ?? '',
+      });
+      if (!done) return false;
+      await this.names.ensure(manager, ResourceType.WORKFLOW, key, nameState);
+      await this.descriptions.store(manager, ResourceType.WORKFLOW, key, spec.description);
+      await this.bus.publish(tx, [registryMessage(identifier, RegistryEvent_Change.REGISTERED)]);
+      return true;
+    });
+    if (inserted) return;
+    const winner = await this.workflows.find(this.registry.read, key);
+    if (winner) await this.refuseRepeat(winner, closure, digest);
+  }
+
+  async get(id: Identifier | undefined): Promise<Workflow> {
+    const key = requireIdentifier(id, ResourceType.WORKFLOW);
+    const row = await this.workflows.find(this.registry.read, key);
+    if (!row) throw notFound(`there is no workflow ${describeKey(key)}`);
+    return {
+      id: identifierOf(key, ResourceType.WORKFLOW),
+      closure: { compiledWorkflow: await this.readClosure(row.closureUri), createdAt: timestampOf(row.createdAt) },
+      shortDescription: row.shortDescription,
+    };
+  }
+
+  async find(key: EntityKey): Promise<RegisteredWorkflow | undefined> {
+    const cacheKey = keyText(key);
+    const cached = this.cache.get(cacheKey);
+    if (cached) return cached;
+    const row = await this.workflows.find(this.registry.read, key);
+    if (!row) return undefined;
+    const workflow = {
+      key,
+      interface: TypedInterface.decode(row.interface),
+      closureUri: row.closureUri,
+      closureDigest: row.closureDigest,
+      qualityOfService: row.qualityOfService ? QualityOfService.decode(row.qualityOfService) : undefined,
+    };
+    this.cache.set(cacheKey, workflow);
+    return workflow;
+  }
+
+  /** A-23: no closures, but the interface. */
+  async list(request: ResourceListRequest): Promise<WorkflowList> {
+    const { rows, token } = await this.workflows.list(this.registry.read, requireScope(request.id), request);
+    const workflows = rows.map((row): Workflow => {
+      const { org, project, domain, name, version, interface: typed } = row as unknown as WorkflowRow;
+      const template = { ...emptyTemplate(), interface: TypedInterface.decode(typed) };
+      return {
+        id: identifierOf({ org, project, domain, name, version }, ResourceType.WORKFLOW),
+        closure: {
+          compiledWorkflow: {
+            primary: { template, connections: undefined },
+            subWorkflows: [],
+            tasks: [],
+            launchPlans: [],
+          },
+          createdAt: timestampOf(row.created_at as Date),
+        },
+        shortDescription: row.short_description as string,
+      };
+    });
+    return { workflows, token };
+  }
+
+  async readClosure(uri: string): Promise<CompiledWorkflowClosure> {
+    return CompiledWorkflowClosure.decode(await this.blob.get(uri, { maxBytes: maxClosureBytes }));
+  }
+
+  /** A-6, with the digest at its end: a racing registration of another structure can't replace what is registered. */
+  private closureUri({ org, project, domain, name, version }: EntityKey, digest: Buffer): string {
+    const path = [...(org === '' ? [] : [org]), project, domain, name, version].map(encodeURIComponent).join('/');
+    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/${path}/${digest.toString('hex').slice(0, 16)}.pb`;
+  }
+
+  /** A-21: identical is ALREADY_EXISTS, another structure INVALID_ARGUMENT with what differs; both typed. */
+  private async refuseRepeat(row: WorkflowRow, closure: CompiledWorkflowClosure, digest: Buffer): Promise<never> {
+    const { org, project, domain, name, version } = row;
+    const key = { org, project, domain, name, version };
+    const identical = row.digest.equals(digest);
+    const details = [workflowExistsDetail(identifierOf(key, ResourceType.WORKFLOW), identical)];
+    if (identical)
+      throw alreadyExists(`workflow ${describeKey(key)} with identical structure exists already`, { details });
+    const difference = describeDifference(await this.readClosure(row.closureUri), closure);
+    throw invalidArgument(
+      `workflow ${describeKey(key)} with different structure exists already; register the change under a new version. ` +
+        `What differs (registered → sent):\n${difference}`,
+      { details },
+    );
+  }
+}
+
+function emptyTemplate() {
+  return {
+    id: undefined,
+    metadata: undefined,
+    interface: undefined,
+    nodes: [],
+    outputs: [],
+    failureNode: undefined,
+    metadataDefaults: undefined,
+  };
+}
