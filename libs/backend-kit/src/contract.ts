@@ -1,34 +1,60 @@
+import type { BlobStore } from '@aloft/blob';
 import type { LaunchTask, TaskAttempt, TaskOutcome, TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { TaskExecution_Phase, TaskLog } from '@aloft/idl/flyteidl/core/execution';
-import type { BlobStore } from '@aloft/blob';
 import type { Logger } from '@aloft/telemetry';
 
 /**
  * The contract between the backend host and a plugin. The host takes commands from the bus, keeps its `work` table,
- * fences generations, gives slots, retries reports until the propeller's commit acknowledged them. A plugin only runs things.
+ * fences generations, gives slots and repeats reports until the propeller's commit has acknowledged them. A plugin only
+ * runs things: it says what it can run, starts it, reports phases, ends it, and finds it again after its own death.
+ *
+ * `@aloft/backend-kit/testing` holds the conformance suite that every plugin must pass.
  */
 export interface BackendPlugin {
   /** Topic suffix: commands come from `tasks.commands.<name>`. */
   readonly name: string;
+
   /** What this machine or account offers; the host never has more in flight. Absent quantities are unlimited. */
   capacity(): Capacity;
+
   /** `undefined` if it can run this; else what is wrong and what would be right (a permanent USER error). */
   refuse(launch: LaunchTask): string | undefined;
+
   /**
-   * Starts the attempt, or finds it running: launching the same `attempt.name` twice yields one job. Resolves when the
-   * work is surely known to the backend; its phases arrive through `context.report`. Throwing UNAVAILABLE means "try again".
+   * For task types without a process: their terminal report at once, in the host's own turn of the event loop. `undefined`
+   * for every other type. Such attempts take no slot and no row of their own; running one twice must be harmless.
+   */
+  runInline?(launch: LaunchTask): PhaseReport | undefined;
+
+  /**
+   * Starts the attempt, or finds it running: launching the same attempt twice yields one job. Resolves when the work is
+   * surely known to the backend; its phases arrive through `context.report`, the last of them terminal. Throwing an error
+   * whose bus disposition is `retry` (UNAVAILABLE …) means "try again later"; any other ends the attempt.
    */
   launch(launch: LaunchTask, context: AttemptContext): Promise<void>;
-  /** After this host's death: find the work of these attempts again, and report on it; what is lost is reported as such. */
-  adopt(launches: readonly LaunchTask[], contextOf: (attempt: TaskAttempt) => AttemptContext): Promise<void>;
+
+  /**
+   * After this host's death: finds the work of these attempts again and goes on reporting on it; what was started and is
+   * lost is reported as a retryable SYSTEM failure. Returns the attempts that surely never started: the host launches
+   * them again. Called once, after `start`, with everything that this host holds (possibly nothing): whatever the backend
+   * still has beyond that may be cleaned up.
+   */
+  adopt(launches: readonly LaunchTask[], contextOf: (attempt: TaskAttempt) => AttemptContext): Promise<TaskAttempt[]>;
+
   /** Ends everything of the attempt; harmless when there is nothing. Resolves when nothing of it runs any more. */
   abort(attempt: TaskAttempt, reason: string): Promise<void>;
+
+  /** The terminal reports of these were acknowledged: whatever was kept for asking about them again may go. */
+  forget?(attempts: readonly TaskAttempt[]): Promise<void>;
+
   start?(): Promise<void>;
+
   /** Stops without ending work that can be adopted again. */
   stop(): Promise<void>;
 }
 
 export interface Capacity {
+  /** Cores; fractions allowed. */
   cpu?: number;
   memoryBytes?: number;
   gpu?: number;
@@ -39,14 +65,17 @@ export interface Capacity {
 export interface AttemptContext {
   readonly blob: BlobStore;
   readonly logger: Logger;
+  /** Later reports replace earlier ones that were not sent yet; after a terminal one nothing is taken any more. */
   report(report: PhaseReport): void;
 }
 
 export interface PhaseReport {
   phase: TaskExecution_Phase;
   reason?: string;
+  /** Kept from the previous report when absent; so are `customInfo` and `usage`. */
   logs?: TaskLog[];
   customInfo?: Record<string, unknown>;
+  /** Set with a terminal phase. */
   outcome?: TaskOutcome;
   usage?: TaskUsage;
   /** Default: now. */

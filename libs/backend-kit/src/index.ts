@@ -1,1 +1,19 @@
 export * from './contract.js';
+export { AttemptQueue, type Queued, type QueueOptions } from './capacity/attempt-queue.js';
+export {
+  formatBytes,
+  limitsOf,
+  parseQuantity,
+  requestOf,
+  type ResourceLimits,
+  type ResourceRequest,
+} from './capacity/quantity.js';
+export { maxInlineBytes, nothingWritten, outcomeUris, readOutcome, type OutcomeOptions } from './outcome/read-outcome.js';
+export { clip, failure, failureOf, isTerminal, type FailureFields } from './outcome/phases.js';
+export { timestampOf } from './outcome/timestamp.js';
+export { attemptKey, executionOf } from './host/attempt-key.js';
+export { BackendHost, type BackendHostOptions } from './host/backend-host.js';
+export { backendMigrations } from './host/migrations.js';
+export { PostgresWorkStore } from './host/postgres-work-store.js';
+export { ReportSender, type ReportSenderOptions } from './host/report-sender.js';
+export type { Fence, FinishedBatch, LeaseState, WorkRow, WorkStore } from './host/work-store.js';

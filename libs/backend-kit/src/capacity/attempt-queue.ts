@@ -1,0 +1,196 @@
+import type { Capacity } from '../contract.js';
+import { formatBytes, type ResourceRequest } from './quantity.js';
+
+export interface Queued {
+  readonly key: string;
+  readonly request: ResourceRequest;
+  /** Attempts of one group (an execution) take turns with those of others. */
+  readonly group: string;
+}
+
+interface Waiting<T extends Queued> {
+  item: T;
+  order: number;
+  since: number;
+}
+
+/** Everything of one resource shape: groups in the order of their turns, each a first-in-first-out line. */
+class Shape<T extends Queued> {
+  readonly lines = new Map<string, Waiting<T>[]>();
+
+  constructor(readonly request: ResourceRequest) {}
+
+  head(): Waiting<T> | undefined {
+    for (const line of this.lines.values()) return line[0];
+    return undefined;
+  }
+
+  add(waiting: Waiting<T>): void {
+    const line = this.lines.get(waiting.item.group);
+    if (line) line.push(waiting);
+    else this.lines.set(waiting.item.group, [waiting]);
+  }
+
+  /** Takes the head and sends its group to the end of the turn. */
+  shift(): Waiting<T> | undefined {
+    for (const [group, line] of this.lines) {
+      const first = line.shift();
+      this.lines.delete(group);
+      if (line.length > 0) this.lines.set(group, line);
+      return first;
+    }
+    return undefined;
+  }
+
+  remove(item: T): boolean {
+    const line = this.lines.get(item.group);
+    const index = line?.findIndex((waiting) => waiting.item.key === item.key) ?? -1;
+    if (!line || index < 0) return false;
+    line.splice(index, 1);
+    if (line.length === 0) this.lines.delete(item.group);
+    return true;
+  }
+}
+
+export interface QueueOptions {
+  /**
+   * Milliseconds after which an attempt that fits the backend, but never its free part, gets its turn: nothing younger
+   * starts until it does. Until then whatever fits runs (S-8).
+   */
+  patienceMs?: number;
+  now?: () => number;
+}
+
+/**
+ * What waits for capacity and what is in use. `take` gives whatever fits now: no attempt waits while there is room for it,
+ * the sum in flight never passes the capacity, executions take turns. Costs the number of different resource shapes, whatever
+ * the number of waiting attempts.
+ */
+export class AttemptQueue<T extends Queued> {
+  private readonly shapes = new Map<string, Shape<T>>();
+  private readonly used = { milliCpu: 0, memoryBytes: 0, gpu: 0, slots: 0 };
+  private readonly total: { milliCpu: number; memoryBytes: number; gpu: number; slots: number };
+  private readonly patienceMs: number;
+  private readonly now: () => number;
+  private order = 0;
+  private waitingCount = 0;
+
+  constructor(capacity: Capacity, options: QueueOptions = {}) {
+    this.total = {
+      milliCpu: capacity.cpu === undefined ? Infinity : Math.floor(capacity.cpu * 1000),
+      memoryBytes: capacity.memoryBytes ?? Infinity,
+      gpu: capacity.gpu ?? Infinity,
+      slots: capacity.slots ?? Infinity,
+    };
+    this.patienceMs = options.patienceMs ?? 60_000;
+    this.now = options.now ?? Date.now;
+  }
+
+  get waiting(): number {
+    return this.waitingCount;
+  }
+
+  get inUse(): Readonly<{ milliCpu: number; memoryBytes: number; gpu: number; slots: number }> {
+    return this.used;
+  }
+
+  /** What an attempt asks for beyond everything that there is, in words; `undefined` if it can run some day. */
+  exceeds(request: ResourceRequest): string | undefined {
+    const { total } = this;
+    if (request.milliCpu > total.milliCpu)
+      return `cpu ${request.milliCpu / 1000}, and this backend has ${total.milliCpu / 1000}`;
+    if (request.memoryBytes > total.memoryBytes)
+      return `memory ${formatBytes(request.memoryBytes)}, and this backend has ${formatBytes(total.memoryBytes)}`;
+    if (request.gpu > total.gpu) return `gpu ${request.gpu}, and this backend has ${total.gpu}`;
+    return undefined;
+  }
+
+  /** What is in the way of this request now, in words. */
+  shortage(request: ResourceRequest): string {
+    const { total, used } = this;
+    const missing: string[] = [];
+    if (used.slots >= total.slots) missing.push(`all ${total.slots} slots are taken`);
+    if (used.milliCpu + request.milliCpu > total.milliCpu)
+      missing.push(`cpu ${request.milliCpu / 1000} asked, ${(total.milliCpu - used.milliCpu) / 1000} of ${total.milliCpu / 1000} free`);
+    if (used.memoryBytes + request.memoryBytes > total.memoryBytes)
+      missing.push(
+        `memory ${formatBytes(request.memoryBytes)} asked, ${formatBytes(Math.max(0, total.memoryBytes - used.memoryBytes))} of ${formatBytes(total.memoryBytes)} free`,
+      );
+    if (used.gpu + request.gpu > total.gpu)
+      missing.push(`gpu ${request.gpu} asked, ${total.gpu - used.gpu} of ${total.gpu} free`);
+    return missing.join('; ') || 'its turn';
+  }
+
+  offer(item: T): void {
+    const { milliCpu, memoryBytes, gpu } = item.request;
+    const name = `${milliCpu}/${memoryBytes}/${gpu}`;
+    let shape = this.shapes.get(name);
+    if (!shape) this.shapes.set(name, (shape = new Shape(item.request)));
+    shape.add({ item, order: this.order++, since: this.now() });
+    this.waitingCount++;
+  }
+
+  /** The next attempt that fits, its resources taken; `undefined` if none does. */
+  take(): T | undefined {
+    if (this.waitingCount === 0 || this.used.slots >= this.total.slots) return undefined;
+    let best: Shape<T> | undefined;
+    let bestHead: Waiting<T> | undefined;
+    let starving: Waiting<T> | undefined;
+    const starvedBefore = this.now() - this.patienceMs;
+    for (const shape of this.shapes.values()) {
+      const head = shape.head();
+      if (!head) continue;
+      if (!this.fits(shape.request)) {
+        if (head.since < starvedBefore && (!starving || head.order < starving.order)) starving = head;
+      } else if (!bestHead || head.order < bestHead.order) {
+        best = shape;
+        bestHead = head;
+      }
+    }
+    if (!best || !bestHead || (starving && starving.order < bestHead.order)) return undefined;
+    best.shift();
+    if (best.lines.size === 0) this.drop(best);
+    this.waitingCount--;
+    this.occupy(bestHead.item.request);
+    return bestHead.item;
+  }
+
+  /** Takes a waiting attempt out. */
+  remove(item: T): boolean {
+    for (const shape of this.shapes.values())
+      if (shape.remove(item)) {
+        if (shape.lines.size === 0) this.drop(shape);
+        this.waitingCount--;
+        return true;
+      }
+    return false;
+  }
+
+  /** For work that runs already (found again after a restart): taken even if that passes the capacity. */
+  occupy(request: ResourceRequest): void {
+    this.used.milliCpu += request.milliCpu;
+    this.used.memoryBytes += request.memoryBytes;
+    this.used.gpu += request.gpu;
+    this.used.slots++;
+  }
+
+  release(request: ResourceRequest): void {
+    this.used.milliCpu -= request.milliCpu;
+    this.used.memoryBytes -= request.memoryBytes;
+    this.used.gpu -= request.gpu;
+    this.used.slots--;
+  }
+
+  private fits(request: ResourceRequest): boolean {
+    const { used, total } = this;
+    return (
+      used.milliCpu + request.milliCpu <= total.milliCpu &&
+      used.memoryBytes + request.memoryBytes <= total.memoryBytes &&
+      used.gpu + request.gpu <= total.gpu
+    );
+  }
+
+  private drop(shape: Shape<T>): void {
+    for (const [name, candidate] of this.shapes) if (candidate === shape) this.shapes.delete(name);
+  }
+}

@@ -1,0 +1,67 @@
+import type { Envelope, LaunchTask, TaskAttempt, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import type { Queued } from '../capacity/attempt-queue.js';
+import type { ResourceRequest } from '../capacity/quantity.js';
+import type { PhaseReport } from '../contract.js';
+import { timestampOf } from '../outcome/timestamp.js';
+import { attemptKey, executionOf } from './attempt-key.js';
+
+/** One generation of one attempt, from its command until its last report is acknowledged. */
+export class AttemptEntry implements Queued {
+  readonly key: string;
+  readonly group: string;
+  readonly attempt: TaskAttempt;
+  readonly generation: number;
+  /** `waiting` for capacity; `active`: given to the plugin; `ended`: terminal report made. */
+  state: 'waiting' | 'active' | 'ended' = 'waiting';
+  /** Its row is committed. */
+  stored = false;
+  /** Its terminal report was acknowledged. */
+  acknowledged = false;
+  /** Its row is being or was deleted. */
+  closed = false;
+  abortReason: string | undefined;
+  /** The plugin's launch, while it is under way. */
+  launching: Promise<void> | undefined;
+  launchFailures = 0;
+  relaunch: NodeJS.Timeout | undefined;
+  /** What must be over before this one may start: the end of an older generation. */
+  after: Promise<void> | undefined;
+  readonly acceptedAt = Date.now();
+  last: TaskReport | undefined;
+
+  constructor(
+    /** The command's envelope without its payload. */
+    readonly command: Omit<Envelope, 'payload'>,
+    readonly launch: LaunchTask & { attempt: TaskAttempt },
+    readonly request: ResourceRequest,
+  ) {
+    this.attempt = launch.attempt;
+    this.key = attemptKey(launch.attempt);
+    this.group = executionOf(launch.attempt);
+    this.generation = launch.attempt.generation;
+  }
+
+  /** The report as it travels: versions count up within a phase, and what a report leaves out stays as it was. */
+  next(report: PhaseReport, backend: string): TaskReport {
+    const previous = this.last;
+    this.last = {
+      attempt: this.attempt,
+      phase: report.phase,
+      phaseVersion: previous?.phase === report.phase ? previous.phaseVersion + 1 : 0,
+      occurredAt: timestampOf(report.occurredAt ?? new Date()),
+      reason: report.reason ?? '',
+      logs: report.logs ?? previous?.logs ?? [],
+      customInfo: report.customInfo ?? previous?.customInfo,
+      outcome: report.outcome,
+      usage: report.usage ?? previous?.usage,
+      backend,
+      interruptible: this.launch.interruptible,
+    };
+    return this.last;
+  }
+
+  get phase(): TaskExecution_Phase {
+    return this.last?.phase ?? TaskExecution_Phase.UNDEFINED;
+  }
+}

@@ -1,0 +1,334 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  type AttemptContext,
+  attemptKey,
+  type BackendPlugin,
+  type Capacity,
+  failure,
+  failureOf,
+  limitsOf,
+  outcomeUris,
+  type PhaseReport,
+  requestOf,
+  timestampOf,
+} from '@aloft/backend-kit';
+import { AloftError, resourceExhausted, toAloftError } from '@aloft/errors';
+import type { BlobStore } from '@aloft/blob';
+import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
+import { type TaskLog, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import type { Logger } from '@aloft/telemetry';
+import { locateBundle } from './code-bundle.js';
+import { commandLine, registeredCommand } from './command-line.js';
+import { baseEnvironment, neededBeforeStart, taskEnvironment } from './environment.js';
+import { GpuPool } from './gpu-pool.js';
+import { runInline } from './inline-types.js';
+import { placeInputs } from './inputs.js';
+import type { ExitRecord, LaunchSpec } from './launcher/protocol.js';
+import { type AttemptListener, interrupted, LauncherClient } from './launcher-client.js';
+import { logLink } from './log-link.js';
+import type { LocalProcessOptions } from './options.js';
+import { judge } from './outcome.js';
+
+/** One attempt that this process looks after. */
+interface Live {
+  readonly id: string;
+  readonly launch: LaunchTask;
+  readonly context: AttemptContext;
+  readonly log: string;
+  spec?: LaunchSpec;
+  aborted: boolean;
+  over: boolean;
+  /** Its outcome is being read. */
+  finishing?: Promise<void>;
+  started: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void };
+}
+
+/** Runs tasks as processes of this machine: see README.md. */
+export class LocalProcessBackend implements BackendPlugin {
+  readonly name = 'local';
+  private readonly client: LauncherClient;
+  private readonly live = new Map<string, Live>();
+  private readonly gpus: GpuPool;
+  private readonly base: Record<string, string>;
+  private readonly nodeBase: Record<string, string>;
+
+  constructor(
+    private readonly options: LocalProcessOptions,
+    private readonly logger: Logger,
+  ) {
+    this.gpus = new GpuPool(options.capacity.gpuDevices);
+    this.base = baseEnvironment(options);
+    this.nodeBase = this.base;
+    this.client = new LauncherClient(
+      {
+        workDir: options.workDir,
+        graceMs: options.graceMs,
+        pythonEnv: this.base,
+        node: {
+          command: [process.execPath, '--enable-source-maps', '--disable-warning=ExperimentalWarning'],
+          executor: options.nodeExecutor ?? '',
+          keep: options.nodeExecutor === undefined ? 0 : options.warmNode,
+          env: this.nodeBase,
+        },
+      },
+      logger,
+    );
+  }
+
+  /** The helper process; attempts outlive it. */
+  get launcherPid(): number | undefined {
+    return this.client.pid;
+  }
+
+  capacity(): Capacity {
+    const { cpu, memoryBytes, slots, gpuDevices } = this.options.capacity;
+    return { cpu, memoryBytes, slots, gpu: gpuDevices.length };
+  }
+
+  refuse(launch: LaunchTask): string | undefined {
+    const { template } = launch;
+    if (template?.target?.$case === 'k8sPod')
+      return `The task's pod template cannot run as a local process: register it with a container, or run it on Kubernetes.`;
+    const command = registeredCommand(launch);
+    if (command.length === 0)
+      return `Tasks of type "${template?.type}" name no command, so nothing can be started for them on the backend "local".`;
+    if (command[0]?.endsWith('aloft-execute') && this.options.nodeExecutor === undefined)
+      return 'Tasks of the TypeScript SDK need its executor, and this host has none: install @aloft/sdk.';
+    const container = template?.target?.$case === 'container' ? template.target.value : undefined;
+    if (container?.dataConfig?.enabled)
+      return `Raw containers with data loading (inputs and outputs as files of the container) need images: run them on Kubernetes.`;
+    return undefined;
+  }
+
+  runInline(launch: LaunchTask): PhaseReport | undefined {
+    return runInline(launch);
+  }
+
+  async start(): Promise<void> {
+    await mkdir(this.options.workDir, { recursive: true });
+    await this.client.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.client.stop();
+    const error = new AloftError('UNAVAILABLE', 'the backend "local" was stopped');
+    for (const live of this.live.values()) live.started.reject(error);
+  }
+
+  async launch(launch: LaunchTask & { attempt?: TaskAttempt }, context: AttemptContext): Promise<void> {
+    const attempt = launch.attempt as TaskAttempt;
+    const id = folderName(attempt);
+    const known = this.live.get(id);
+    if (known) return known.started.promise;
+    const live = this.track(id, launch, context);
+    try {
+      const spec = await this.prepare(live, attempt);
+      if (live.aborted) return;
+      live.spec = spec;
+      this.client.launch(spec, this.listen(live));
+    } catch (error) {
+      this.drop(live);
+      throw storageError(error);
+    }
+    await live.started.promise;
+  }
+
+  async adopt(launches: readonly LaunchTask[], contextOf: (attempt: TaskAttempt) => AttemptContext): Promise<TaskAttempt[]> {
+    const attempts = new Map<string, TaskAttempt>();
+    const listeners = new Map<string, AttemptListener>();
+    for (const launch of launches) {
+      const attempt = launch.attempt as TaskAttempt;
+      const id = folderName(attempt);
+      attempts.set(id, attempt);
+      const live = this.track(id, launch, contextOf(attempt));
+      await this.reclaimGpus(id);
+      listeners.set(id, this.listen(live));
+    }
+    const absent = await this.client.adopt(listeners, true);
+    for (const id of absent) {
+      const live = this.live.get(id);
+      if (live) this.drop(live);
+    }
+    if (this.options.warmAtStart) this.client.warm({ python: this.options.python, node: true });
+    return absent.map((id) => attempts.get(id) as TaskAttempt);
+  }
+
+  async abort(attempt: TaskAttempt, reason: string): Promise<void> {
+    const id = folderName(attempt);
+    const live = this.live.get(id);
+    if (live) live.aborted = true;
+    await this.client.kill(id, reason);
+    if (!live) return;
+    // Its own last report says what it used.
+    await live.finishing;
+    // Not even asked of the launcher yet, or told "ended" already: either way nothing of it runs.
+    live.started.resolve();
+    this.drop(live);
+  }
+
+  async forget(attempts: readonly TaskAttempt[]): Promise<void> {
+    this.client.forget(attempts.map(folderName));
+  }
+
+  /** Everything that must be there before the process is, in parallel. */
+  private async prepare(live: Live, attempt: TaskAttempt): Promise<LaunchSpec> {
+    const { id, launch, context } = live;
+    const { blob } = context;
+    const { start, argv, bundleUri } = commandLine(launch, blob);
+    const folder = join(this.options.workDir, 'attempts', id);
+    const gpus = this.gpus.take(id, requestOf(launch).gpu);
+    const { env, files } = taskEnvironment(launch, this.options, { id, folder, gpus });
+    const [bundle] = await Promise.all([
+      bundleUri === undefined ? undefined : locateBundle(bundleUri, blob, this.options.workDir),
+      placeInputs(launch, blob, id),
+      ...files.map(async ({ path, text }) => {
+        await mkdir(dirname(join(folder, path)), { recursive: true });
+        await writeFile(join(folder, path), text, { mode: 0o600 });
+      }),
+    ]);
+    const code = join(folder, 'code');
+    if (bundle) env['PYTHONPATH'] = env['PYTHONPATH'] ? `${env['PYTHONPATH']}:${code}` : code;
+    const early = neededBeforeStart(env, start === 'node' ? this.nodeBase : this.base);
+    if (early !== undefined && start !== 'cold')
+      this.logger.debug({ attempt: attempt.name, early }, 'a cold start: the task sets what is read when a worker starts');
+    const cold = start === 'cold' || (start === 'python' && early !== undefined);
+    const { memoryBytes } = limitsOf(launch);
+    const timeout = launch.executionTimeout;
+    const timeoutMs = timeout && Number(timeout.seconds) * 1000 + Math.round(timeout.nanos / 1e6);
+    return {
+      id,
+      start: cold ? 'cold' : start,
+      argv,
+      env: cold ? { ...this.base, ...env } : env,
+      ...(start === 'python' ? { python: this.options.python } : {}),
+      log: live.log,
+      ...(bundle ? { bundle } : {}),
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+      ...(timeoutMs ? { timeoutMs } : {}),
+      ...(start === 'node' && this.options.nodeModules ? { nodeModules: this.options.nodeModules } : {}),
+      ...(gpus.length > 0 ? { gpus: [...gpus] } : {}),
+      ...(start === 'node' && early !== undefined ? { fresh: true } : {}),
+    };
+  }
+
+  private track(id: string, launch: LaunchTask, context: AttemptContext): Live {
+    let settle = { resolve: () => {}, reject: (_: unknown) => {} };
+    const promise = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
+    promise.catch(() => undefined); // Whoever waits is told; nobody may.
+    const log =
+      context.blob.localPath(outcomeUris(launch.outputPrefix).log) ??
+      join(this.options.workDir, 'attempts', id, 'output.log');
+    const live: Live = { id, launch, context, log, aborted: false, over: false, started: { promise, ...settle } };
+    this.live.set(id, live);
+    return live;
+  }
+
+  private drop(live: Live): void {
+    live.over = true;
+    if (this.live.get(live.id) === live) this.live.delete(live.id);
+    this.gpus.release(live.id);
+  }
+
+  private listen(live: Live): AttemptListener {
+    return {
+      started: (_pid, at) => {
+        if (live.over) return;
+        live.started.resolve();
+        live.context.report({
+          phase: TaskExecution_Phase.RUNNING,
+          logs: this.logs(live),
+          usage: {
+            cpuSeconds: 0,
+            peakMemoryBytes: 0n,
+            memoryByteSeconds: 0,
+            startedAt: timestampOf(at),
+            endedAt: undefined,
+          },
+        });
+      },
+      ended: (exit) => {
+        if (live.over) return;
+        live.over = true;
+        live.started.resolve();
+        live.finishing = this.finish(live, exit);
+      },
+      failed: ({ code, message, user }) => {
+        if (live.over) return;
+        if (code === interrupted.code && live.spec && !live.aborted) {
+          this.client.launch(live.spec, this.listen(live));
+          return;
+        }
+        this.drop(live);
+        live.started.resolve();
+        if (live.aborted) return;
+        live.context.report(failure({ code, message, kind: user ? 'USER' : 'SYSTEM', retryable: !user }));
+      },
+    };
+  }
+
+  private async finish(live: Live, exit: ExitRecord): Promise<void> {
+    const { launch, context } = live;
+    let report: PhaseReport;
+    try {
+      await this.keepLog(live, context.blob);
+      report = await withPatience(() => judge(launch, context.blob, exit, live.log));
+    } catch (error) {
+      report = { ...failureOf(error, 'OutputsUnreadable', 'The outcome of the task could not be read'), phase: TaskExecution_Phase.RETRYABLE_FAILED };
+    }
+    this.drop(live);
+    context.report({ ...report, logs: this.logs(live) });
+  }
+
+  /** Where blob storage isn't a folder of this machine, the output is put there at the end. */
+  private async keepLog(live: Live, blob: BlobStore): Promise<void> {
+    const uri = outcomeUris(live.launch.outputPrefix).log;
+    if (blob.localPath(uri) === undefined) await blob.put(uri, await readFile(live.log));
+  }
+
+  private logs(live: Live): TaskLog[] {
+    return [logLink(live.launch.attempt as TaskAttempt, this.options.publicUrl())];
+  }
+
+  private async reclaimGpus(id: string): Promise<void> {
+    if (this.options.capacity.gpuDevices.length === 0) return;
+    try {
+      const spec = JSON.parse(await readFile(join(this.options.workDir, 'attempts', id, 'spec.json'), 'utf8')) as LaunchSpec;
+      this.gpus.reclaim(id, spec.gpus ?? []);
+    } catch {
+      // No folder, or one cut short: it never started, and gets its devices when it does.
+    }
+  }
+}
+
+/**
+ * Folder of an attempt's generation: its derived name for people, and a hash because names are unique per project and
+ * domain only (C-162). The generation is part of it: an older one's process never answers for a newer one.
+ */
+export function folderName(attempt: TaskAttempt): string {
+  const hash = createHash('sha256').update(attemptKey(attempt)).digest('hex').slice(0, 10);
+  const name = attempt.name.replace(/[^\w.-]/g, '_').slice(0, 60);
+  return `${name}.${hash}.${attempt.generation}`;
+}
+
+/** Reading what a task wrote is tried again: an attempt must not be lost for a moment's trouble of the storage. */
+async function withPatience<T>(work: () => Promise<T>): Promise<T> {
+  for (let pause = 50; ; pause *= 4) {
+    try {
+      return await work();
+    } catch (error) {
+      if (pause > 5_000) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+/** A full disk is told as such: tried again when there may be room. */
+function storageError(error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (error instanceof AloftError) return error;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EMFILE')
+    return resourceExhausted(`the attempt could not be prepared: ${(error as Error).message}`);
+  return toAloftError(error);
+}

@@ -1,0 +1,174 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Behaviour, type ConformanceWorld, encodeLiterals, integer, integerType, launchOf, type LaunchOptions } from '@aloft/backend-kit/testing';
+import { createLocalBlobStore } from '@aloft/blob';
+import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
+import { ContainerError_Kind, ErrorDocument } from '@aloft/idl/flyteidl/core/errors';
+import { ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
+import { createLogger } from '@aloft/telemetry';
+import { LocalProcessBackend } from '../local-process-backend.js';
+import type { LocalProcessOptions } from '../options.js';
+
+export const testLogger = createLogger('local-process', { level: process.env['ALOFT_TEST_LOG'] ?? 'silent' });
+
+export function testOptions(dir: string, more: Partial<LocalProcessOptions> = {}): LocalProcessOptions {
+  return {
+    workDir: join(dir, 'work'),
+    python: 'python3',
+    warmAtStart: false,
+    warmNode: 1,
+    nodeExecutor: undefined,
+    nodeModules: undefined,
+    capacity: { cpu: 2, memoryBytes: 4 * 2 ** 30, slots: 16, gpuDevices: [] },
+    graceMs: 2_000,
+    storage: () => ({}),
+    publicUrl: () => 'http://localhost:8088',
+    platformUrl: () => undefined,
+    passEnv: [],
+    secret: () => undefined,
+    ...more,
+  };
+}
+
+/** What each behaviour does, in the shell; `$1` is the output prefix, `$2` the folder with prepared files. */
+const scripts: Record<Exclude<Behaviour, 'be-unstartable'>, string> = {
+  succeed: 'cp "$2/seven.pb" "$1/outputs.pb"',
+  'until-finished': 'read -r line < "$2/$MARK.fifo"; cp "$2/seven.pb" "$1/outputs.pb"',
+  fail: 'cp "$2/error.pb" "$1/error.pb"',
+  'fail-recoverable': 'cp "$2/recoverable.pb" "$1/error.pb"',
+  'exit-nonzero': 'echo these are my last words; exit 3',
+  'be-killed': 'kill -9 $$',
+  'write-nothing': 'true',
+  'write-garbage': 'head -c 100 /dev/urandom | tr "\\000-\\177" "\\200-\\377" > "$1/outputs.pb"',
+  'write-other-name': 'cp "$2/other.pb" "$1/outputs.pb"',
+  'write-garbage-error': 'echo "this is not protobuf" > "$1/error.pb"',
+  'write-much': 'cp "$2/much.pb" "$1/outputs.pb"',
+  'use-memory': `"${process.execPath}" -e 'const much = Buffer.alloc(4e8, 1); setTimeout(() => much, 60000)'`,
+  'run-over-time': 'sleep 60',
+};
+
+/** Shell tasks on the real backend, in a folder of their own. */
+export class ShellWorld implements ConformanceWorld {
+  readonly dir = mkdtempSync(join(tmpdir(), 'aloft-local-'));
+  readonly blob = createLocalBlobStore({ dir: join(this.dir, 'blob'), durable: false });
+  private readonly fixtures = join(this.dir, 'fixtures');
+  private readonly plugins: LocalProcessBackend[] = [];
+
+  constructor(private readonly options: Partial<LocalProcessOptions> = {}) {
+    mkdirSync(this.fixtures);
+    const put = (name: string, bytes: Uint8Array) => writeFileSync(join(this.fixtures, name), bytes);
+    put('seven.pb', encodeLiterals({ x: integer(7) }));
+    put('other.pb', encodeLiterals({ y: integer(7) }));
+    const list = { $case: 'collection' as const, value: { literals: Array.from({ length: 10_000 }, (_, i) => integer(i)) } };
+    put('much.pb', encodeLiterals({ x: { value: list, hash: '', metadata: {} } }));
+    const error = (kind: ContainerError_Kind) =>
+      ErrorDocument.encode({
+        error: {
+          code: 'USER:ValueError',
+          message: 'this task fails on purpose',
+          kind,
+          origin: ExecutionError_ErrorKind.USER,
+          timestamp: undefined,
+          worker: '',
+        },
+      }).finish();
+    put('error.pb', error(ContainerError_Kind.NON_RECOVERABLE));
+    put('recoverable.pb', error(ContainerError_Kind.RECOVERABLE));
+  }
+
+  plugin(): LocalProcessBackend {
+    const plugin = new LocalProcessBackend(testOptions(this.dir, this.options), testLogger);
+    this.plugins.push(plugin);
+    return plugin;
+  }
+
+  /** SIGKILL of the launcher; the platform's side hears nothing of it any more. */
+  async kill(plugin: LocalProcessBackend): Promise<void> {
+    const { client } = plugin as unknown as { client: { stopped: boolean } };
+    client.stopped = true;
+    if (plugin.launcherPid !== undefined) process.kill(plugin.launcherPid, 'SIGKILL');
+  }
+
+  launch(behaviour: Behaviour, { name, generation = 1, ...more }: Partial<LaunchOptions> & { name: string }) {
+    const mark = `${name}.${generation}`;
+    if (behaviour === 'until-finished') {
+      const fifo = join(this.fixtures, `${mark}.fifo`);
+      if (!existsSync(fifo)) execFileSync('mkfifo', [fifo]);
+    }
+    const options: LaunchOptions = {
+      name,
+      generation,
+      outputs: { x: integerType },
+      env: { MARK: mark },
+      ...more,
+      ...(behaviour === 'use-memory' ? { memory: '150Mi' } : {}),
+      ...(behaviour === 'run-over-time' ? { executionTimeoutMs: 300 } : {}),
+    };
+    const { outputPrefix } = launchOf(options);
+    const script = behaviour === 'be-unstartable' ? '' : scripts[behaviour];
+    return launchOf({
+      ...options,
+      args:
+        behaviour === 'be-unstartable'
+          ? ['no-such-thing', '--flag']
+          : ['sh', '-c', `echo started >> "$2/$MARK.mark"\n${script}`, 'task', outputPrefix, this.fixtures],
+    });
+  }
+
+  async finish(attempt: TaskAttempt): Promise<void> {
+    await writeFile(join(this.fixtures, `${attempt.name}.${attempt.generation}.fifo`), 'go\n');
+  }
+
+  async started(attempt: TaskAttempt): Promise<void> {
+    const mark = join(this.fixtures, `${attempt.name}.${attempt.generation}.mark`);
+    await new Promise<void>((resolve) => {
+      const watcher = watch(this.fixtures, () => look());
+      const look = () => {
+        if (!existsSync(mark)) return;
+        watcher.close();
+        resolve();
+      };
+      look();
+    });
+  }
+
+  async starts(attempt: TaskAttempt): Promise<number> {
+    const mark = join(this.fixtures, `${attempt.name}.${attempt.generation}.mark`);
+    return existsSync(mark) ? readFileSync(mark, 'utf8').trim().split('\n').length : 0;
+  }
+
+  async alive(attempt: TaskAttempt): Promise<boolean> {
+    return this.processesOf(attempt).length > 0;
+  }
+
+  /** Pids that carry the attempt's mark in their environment. */
+  processesOf(attempt: TaskAttempt): number[] {
+    const wanted = `MARK=${attempt.name}.${attempt.generation}`;
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(wanted);
+        } catch {
+          return false;
+        }
+      })
+      .map(Number);
+  }
+
+  async close(): Promise<void> {
+    for (const plugin of this.plugins) await plugin.stop();
+    // Whatever a case left behind is ended by a last launcher that knows of nothing.
+    const last = new LocalProcessBackend(testOptions(this.dir, this.options), testLogger);
+    await last.start();
+    await last.adopt([], () => {
+      throw new Error('nothing is to be adopted');
+    });
+    while (readdirSync(join(this.dir, 'work', 'attempts')).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await last.stop();
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
