@@ -62,6 +62,7 @@ export function compileGraph(
         outputs: template.interface?.outputs ?? { variables: {} },
       },
       nodes: [startNode(), end, ...nodes],
+      outputs: end.inputs,
       failureNode,
     },
     connections: connections.toConnectionSet(),
@@ -79,7 +80,10 @@ const endlessNode = (id: string): Node => ({
   target: undefined,
 });
 
-/** A copy with promises that name their nodes, sorted upstream ids, and ids of a branch's cases made its own. */
+/**
+ * A copy with promises that name their nodes, sorted upstream ids, and ids of a branch's cases made its own. The item of an array
+ * node stays as it came, as in Flyte: what it gets is bound at the array node.
+ */
 function prepareNode(node: Node): Node {
   const prepared: Node = {
     ...node,
@@ -87,8 +91,6 @@ function prepareNode(node: Node): Node {
     upstreamNodeIds: [...node.upstreamNodeIds].sort(byCodePoint),
   };
   const target = node.target;
-  if (target?.$case === 'arrayNode' && target.value.node !== undefined)
-    prepared.target = { $case: 'arrayNode', value: { ...target.value, node: prepareNode(target.value.node) } };
   if (target?.$case === 'branchNode' && target.value.ifElse !== undefined)
     prepared.target = {
       $case: 'branchNode',
