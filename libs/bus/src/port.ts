@@ -39,7 +39,7 @@ export interface Bus {
 
   /**
    * Adds messages to the outbox in the caller's transaction: sent if and only if it commits, in this order per key. They
-   * are checked and encoded at once and written just before the COMMIT, so that the streams' locks are held briefly. After
+   * are checked and encoded at once and written together with the COMMIT, so that the streams' locks are held briefly. After
    * the commit, consumers in this process get them in memory at once, other processes by one NOTIFY for all commits that
    * ended meanwhile. Envelopes handed over in memory are the very objects: nobody may change one after publishing it.
    */

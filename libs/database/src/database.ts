@@ -20,15 +20,23 @@ export interface Queryable {
   ): Promise<QueryResult<R>>;
 }
 
+/** See {@link Transaction.withCommit}. */
+export interface CommitStatement {
+  sql: string | Statement;
+  values: readonly unknown[];
+  /** Gets the statement's result when the commit has succeeded, before the effects of {@link Transaction.afterCommit}. */
+  committed(result: QueryResult): void;
+}
+
 /** An open transaction. Repositories take it as an argument; it is never implied. */
 export interface Transaction extends Queryable {
-  /** The connection itself, for COPY and the like. */
+  /** The connection itself, for COPY and the like; await the transaction's earlier statements first. */
   readonly client: PoolClient;
   /**
-   * Runs when the work is done, just before COMMIT, in order of registration: for what takes locks that everybody wants
-   * (the bus's streams) and so should hold them briefly. Rejecting rolls back.
+   * A statement that is sent together with COMMIT, made when the work is done: for what takes locks that everybody wants
+   * (the bus's streams) and so should hold them as briefly as can be. Its failure rolls back.
    */
-  beforeCommit(work: () => Promise<void>): void;
+  withCommit(make: () => CommitStatement): void;
   /** Runs after COMMIT succeeded, in order of registration, before `transaction()` resolves; never after a rollback. */
   afterCommit(effect: () => void): void;
 }

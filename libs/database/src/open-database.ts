@@ -1,8 +1,8 @@
 import { AloftError } from '@aloft/errors';
 import { createLogger, type Logger } from '@aloft/telemetry';
 import pg, { type PoolClient, type QueryResult, type QueryResultRow } from 'pg';
-import type { Database, Statement, Transaction } from './database.js';
-import { toDatabaseError } from './database-error.js';
+import type { CommitStatement, Database, Statement, Transaction } from './database.js';
+import { DatabaseError, toDatabaseError } from './database-error.js';
 
 export interface DatabaseOptions {
   /** `postgresql://user:password@host:port/database`. */
@@ -67,9 +67,12 @@ class PooledDatabase implements Database {
       connectionTimeoutMillis: 15_000,
       allowExitOnIdle: true,
       types: typeParsers,
-    });
+      pipeline: true,
+    } as pg.PoolConfig);
     // An idle connection that breaks is dropped by the pool; the next query opens another.
-    this.#pool.on('error', (error) => this.#log.warn({ err: error, schema: this.schema }, 'idle connection lost'));
+    this.#pool.on('error', (error) => {
+      if (!this.#closed) this.#log.warn({ reason: error.message, schema: this.schema }, 'idle connection lost');
+    });
   }
 
   async query<R extends QueryResultRow>(sql: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
@@ -89,25 +92,25 @@ class PooledDatabase implements Database {
     }
     // Without a listener, the loss of a connection between two statements would end the process; the next statement
     // on it rejects, which is how the transaction learns of it.
-    let lost: Error | undefined;
-    const onError = (error: Error) => (lost = error);
+    let lost = false;
+    const onError = () => (lost = true);
     client.on('error', onError);
     const tx = new OpenTransaction(client);
-    let committing = false;
     try {
-      await client.query('BEGIN');
+      // Not awaited: it travels with the first statement.
+      const begun = client.query('BEGIN');
+      begun.catch(onError);
       const result = await work(tx);
-      await tx.prepareCommit();
-      committing = true;
-      await client.query('COMMIT');
+      await begun;
+      await tx.commit();
       client.off('error', onError);
-      client.release();
+      tx.release();
       tx.committed(this.#log);
       return result;
     } catch (error) {
-      await rollBack(client, lost ?? (committing ? error : undefined));
+      await rollBack(tx, lost || (error instanceof DatabaseError && error.outcomeUnknown));
       client.off('error', onError);
-      throw toDatabaseError(error, { committing });
+      throw toDatabaseError(error);
     }
   }
 
@@ -118,16 +121,13 @@ class PooledDatabase implements Database {
 }
 
 /** Leaves the connection clean for the next user, or drops it when that is no longer possible. */
-async function rollBack(client: PoolClient, broken: unknown): Promise<void> {
-  if (broken !== undefined) {
-    client.release(true);
-    return;
-  }
+async function rollBack(tx: OpenTransaction, broken: boolean): Promise<void> {
+  if (broken) return tx.release(true);
   try {
-    await client.query('ROLLBACK');
-    client.release();
+    await tx.client.query('ROLLBACK');
+    tx.release();
   } catch (error) {
-    client.release(error instanceof Error ? error : true);
+    tx.release(error instanceof Error ? error : true);
   }
 }
 
@@ -142,51 +142,77 @@ export function run<R extends QueryResultRow>(
     : on.query<R>({ name: sql.name, text: sql.text, values: values as unknown[] });
 }
 
-/** A transaction on a connection that somebody else begins and ends. */
-export class OpenTransaction implements Transaction {
-  #last: (() => Promise<void>)[] = [];
-  #effects: (() => void)[] = [];
+/** What `pg` 8.23 lets one do beyond its published types. */
+interface Pipelined {
+  /** Statements are sent without waiting for the answers to those before. */
+  pipeline?: boolean;
+  /** `I` idle, `T` in a transaction, `E` in a failed one. */
+  getTransactionStatus?(): string | null;
+}
 
-  constructor(readonly client: PoolClient) {}
+/** A transaction on a connection that somebody else begins. */
+export class OpenTransaction implements Transaction {
+  #statements: (() => CommitStatement)[] = [];
+  #effects: (() => void)[] = [];
+  #results: (() => void)[] = [];
+  #pipelined: boolean;
+  readonly #client: Omit<PoolClient, keyof Pipelined> & Pipelined;
+
+  constructor(client: PoolClient) {
+    this.#client = client;
+    this.#pipelined = this.#client.pipeline ?? false;
+  }
+
+  get client(): PoolClient {
+    // Streams (COPY, cursors) don't work over a pipelined connection.
+    if (this.#pipelined) this.#client.pipeline = false;
+    return this.#client as PoolClient;
+  }
 
   async query<R extends QueryResultRow>(sql: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     try {
-      return await run<R>(this.client, sql, values);
+      return await run<R>(this.#client as PoolClient, sql, values);
     } catch (error) {
       throw toDatabaseError(error);
     }
   }
 
-  beforeCommit(work: () => Promise<void>): void {
-    this.#last.push(work);
-  }
-
-  /** Runs what was to run before COMMIT. */
-  async prepareCommit(): Promise<void> {
-    this.#checkHealthy();
-    for (let work = this.#last.shift(); work !== undefined; work = this.#last.shift()) {
-      await work();
-      this.#checkHealthy();
-    }
-  }
-
-  /** Postgres would answer the COMMIT of a failed transaction with a rollback, and no error. */
-  #checkHealthy(): void {
-    const { getTransactionStatus } = this.client as unknown as { getTransactionStatus(): string | null };
-    if (getTransactionStatus.call(this.client) === 'E')
-      throw new AloftError(
-        'ABORTED',
-        'the transaction was rolled back: a statement in it had failed, and its error was not passed on',
-      );
+  withCommit(make: () => CommitStatement): void {
+    this.#statements.push(make);
   }
 
   afterCommit(effect: () => void): void {
     this.#effects.push(effect);
   }
 
+  /** Sends the last statements and COMMIT at once (one after the other where the connection is not pipelined). */
+  async commit(): Promise<void> {
+    if (this.#client.getTransactionStatus?.() === 'E') throw rolledBack();
+    const last = this.#statements.map((make) => make());
+    const answers: Promise<QueryResult>[] = [];
+    for (const { sql, values } of last) {
+      const answer = run(this.#client as PoolClient, sql, values);
+      answers.push(answer);
+      if (!this.#client.pipeline) await answer;
+    }
+    const commit = this.#client.query('COMMIT');
+    const [ended, ...results] = await Promise.allSettled([commit, ...answers]);
+    const failed = results.find((result) => result.status === 'rejected');
+    const committing = ended.status === 'rejected';
+    if (failed) throw toDatabaseError(failed.reason, { committing });
+    if (ended.status === 'rejected') throw toDatabaseError(ended.reason, { committing });
+    // Postgres answers COMMIT of a failed transaction with a rollback, and no error.
+    if (ended.value.command !== 'COMMIT') throw rolledBack();
+    this.#results = last.map(({ committed }, i) => () => {
+      const result = results[i]!;
+      if (result.status === 'fulfilled') committed(result.value);
+    });
+  }
+
   /** Runs the effects. One that throws can't undo the commit, so it is logged and the others still run. */
   committed(log: Logger): void {
-    const effects = this.#effects;
+    const effects = [...this.#results, ...this.#effects];
+    this.#results = [];
     this.#effects = [];
     for (const effect of effects) {
       try {
@@ -196,4 +222,17 @@ export class OpenTransaction implements Transaction {
       }
     }
   }
+
+  /** Gives the connection back to its pool; drops it when it is broken. */
+  release(broken: Error | boolean = false): void {
+    if (this.#pipelined) this.#client.pipeline = true;
+    this.#client.release(broken);
+  }
+}
+
+function rolledBack(): AloftError {
+  return new AloftError(
+    'ABORTED',
+    'the transaction was rolled back: a statement in it had failed, and its error was not passed on',
+  );
 }

@@ -44,21 +44,20 @@ export async function inTransaction<T>(
   work: (manager: EntityManager, tx: Transaction) => Promise<T>,
 ): Promise<T> {
   const runner = source.createQueryRunner();
-  let committing = false;
   try {
     const client = (await runner.connect()) as PoolClient;
     await runner.startTransaction();
     const tx = new OpenTransaction(client);
     const result = await work(runner.manager, tx);
-    await tx.prepareCommit();
-    committing = true;
-    await runner.commitTransaction();
+    await tx.commit();
+    // Already committed, with the statements that travel with it: this tells TypeORM so (and its own COMMIT is idle).
+    await runner.commitTransaction().catch((error) => log.warn({ err: error }, 'lost a connection after its commit'));
     tx.committed(log);
     return result;
   } catch (error) {
     // The error that brought us here says more than a rollback on a broken connection could.
     if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
-    throw toDatabaseError(error, { committing });
+    throw toDatabaseError(error);
   } finally {
     await runner.release();
   }

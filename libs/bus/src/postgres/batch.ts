@@ -1,4 +1,4 @@
-import type { Statement, Transaction } from '@aloft/database';
+import type { CommitStatement, Statement } from '@aloft/database';
 import { internal } from '@aloft/errors';
 import { Envelope } from '@aloft/idl/aloft/v1/bus';
 import { encodeMessage } from '../envelope.js';
@@ -36,8 +36,11 @@ const publishStatement: Statement = {
   text: 'SELECT bus.publish($1, $2, $3, $4, $5, $6, $7) AS heads',
 };
 
-/** Appends messages to their streams in the transaction, in one statement. Holds the streams' locks from here on. */
-export async function append(tx: Transaction, messages: readonly Encoded[]): Promise<Published[]> {
+/** The statement that appends messages to their streams in a commit. It holds the streams' locks until that is over. */
+export function append(
+  messages: readonly Encoded[],
+  published: (parts: readonly Published[]) => void,
+): CommitStatement {
   const byName = new Map<string, Encoded[]>();
   for (const message of messages) {
     const name = streamName(message.stream);
@@ -47,21 +50,29 @@ export async function append(tx: Transaction, messages: readonly Encoded[]): Pro
   }
   const streams = [...byName.keys()].sort().map((name) => byName.get(name)!);
   const rows = streams.flatMap((list, i) => packRows(list).map((row) => ({ ...row, stream: i + 1 })));
-  const { rows: answer } = await tx.query<{ heads: bigint[] }>(publishStatement, [
-    streams.map((list) => list[0]!.stream.topic),
-    streams.map((list) => list[0]!.stream.partition),
-    streams.map((list) => list.length),
-    rows.map((row) => row.stream),
-    rows.map((row) => row.count),
-    rows.map((row) => row.data.length),
-    rows.length === 1 ? rows[0]!.data : Buffer.concat(rows.map((row) => row.data)),
-  ]);
-  // A connection with pg's own parsers (TypeORM's) gives int8 as text.
-  return streams.map((list, i) => ({
-    stream: list[0]!.stream,
-    first: BigInt(answer[0]!.heads[i]!) - BigInt(list.length) + 1n,
-    envelopes: list.map((message) => message.envelope),
-  }));
+  return {
+    sql: publishStatement,
+    values: [
+      streams.map((list) => list[0]!.stream.topic),
+      streams.map((list) => list[0]!.stream.partition),
+      streams.map((list) => list.length),
+      rows.map((row) => row.stream),
+      rows.map((row) => row.count),
+      rows.map((row) => row.data.length),
+      rows.length === 1 ? rows[0]!.data : Buffer.concat(rows.map((row) => row.data)),
+    ],
+    committed: (result) => {
+      // A connection with pg's own parsers (TypeORM's) gives int8 as text.
+      const heads = (result.rows[0] as { heads: (bigint | string)[] }).heads;
+      published(
+        streams.map((list, i) => ({
+          stream: list[0]!.stream,
+          first: BigInt(heads[i]!) - BigInt(list.length) + 1n,
+          envelopes: list.map((message) => message.envelope),
+        })),
+      );
+    },
+  };
 }
 
 function packRows(messages: readonly Encoded[]): { count: number; data: Buffer }[] {

@@ -86,13 +86,8 @@ export class PostgresBus implements Bus {
     const encoded = encodeAll(messages, this.#partitions);
     const waiting = this.#publishing.get(tx);
     if (waiting) return void waiting.push(...encoded);
-    const all = encoded;
-    this.#publishing.set(tx, all);
-    tx.beforeCommit(async () => {
-      this.#publishing.delete(tx);
-      const published = await append(tx, all);
-      tx.afterCommit(() => this.#handOver(published));
-    });
+    this.#publishing.set(tx, encoded);
+    tx.withCommit(() => append(encoded, (published) => this.#handOver(published)));
   }
 
   #handOver(published: readonly Published[]): void {
@@ -138,13 +133,10 @@ export class PostgresBus implements Bus {
     while (this.#stored.length > 0) {
       const group = this.#stored.splice(0, 256);
       try {
-        await this.#database.transaction(async (tx) => {
-          const published = await append(
-            tx,
-            group.flatMap(({ messages }) => messages),
-          );
-          tx.afterCommit(() => this.#handOver(published));
-        });
+        const messages = group.flatMap((each) => each.messages);
+        await this.#database.transaction(async (tx) =>
+          tx.withCommit(() => append(messages, (published) => this.#handOver(published))),
+        );
         for (const { resolve } of group) resolve();
       } catch (error) {
         for (const { reject } of group) reject(error);

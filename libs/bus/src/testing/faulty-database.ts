@@ -53,14 +53,16 @@ export function faultyDatabase(database: Database, step: number): FaultyDatabase
 
 function wrap(tx: Transaction, boundary: () => void): Transaction {
   return {
-    client: tx.client,
+    get client() {
+      return tx.client;
+    },
     query: async (sql, values) => {
       boundary();
       const result = await tx.query<never>(sql, values);
       boundary();
       return result;
     },
-    beforeCommit: (work) => tx.beforeCommit(work),
+    withCommit: (make) => tx.withCommit(make),
     afterCommit: (effect) => tx.afterCommit(effect),
   };
 }
