@@ -56,6 +56,33 @@ describe('openDatabase', () => {
     expect(effect).not.toHaveBeenCalled();
   });
 
+  it('sends a last statement with the commit, and rolls back when it fails', async () => {
+    const results: unknown[] = [];
+    const insert = (id: bigint) =>
+      test.database.transaction(async (tx) => {
+        tx.withCommit(() => ({
+          sql: { name: 'insert and tell', text: 'INSERT INTO items (id) VALUES ($1) RETURNING id' },
+          values: [id],
+          committed: ({ rows }) => results.push(rows),
+        }));
+        await tx.query('INSERT INTO items (id) VALUES ($1)', [id + 100n]);
+      });
+    await insert(1n);
+    await expect(insert(1n)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await expect(test.database.transaction((tx) => tx.query('SELECT $1::int', ['x']))).rejects.toThrow('22P02');
+    expect(results).toEqual([[{ id: 1n }]]);
+    expect((await test.database.query('SELECT id FROM items ORDER BY id')).rows).toEqual([{ id: 1n }, { id: 101n }]);
+  });
+
+  it('lends its connection for COPY', async () => {
+    await test.database.transaction(async (tx) => {
+      await tx.query('INSERT INTO items (id) VALUES (1)');
+      const { rows } = await tx.client.query('SELECT count(*) FROM items');
+      expect(rows).toEqual([{ count: 1n }]);
+    });
+    expect((await test.database.query('SELECT count(*) FROM items')).rows).toEqual([{ count: 1n }]);
+  });
+
   it('says ALREADY_EXISTS for a unique violation, with the constraint', async () => {
     await test.database.query(`INSERT INTO items VALUES (1, 'a')`);
     const error = await test.database.query(`INSERT INTO items VALUES (2, 'a')`).catch((thrown: unknown) => thrown);
