@@ -1,0 +1,37 @@
+import { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
+import { maxPayloadBytes } from './outgoing.js';
+
+/**
+ * An event's bytes, at most what a message may carry. What does not fit by value is there by reference: the closure of a
+ * dynamic node (A-2, C-153) has its URI beside it.
+ */
+export function fitEvent(event: ExecutionEvent): Uint8Array {
+  const bytes = ExecutionEvent.encode(event).finish();
+  if (bytes.length <= maxPayloadBytes) return bytes;
+  const lean = ExecutionEvent.encode(withoutClosure(event)).finish();
+  if (lean.length <= maxPayloadBytes) return lean;
+  throw new Error(
+    `event ${event.sequence} (${event.event?.$case}) has ${lean.length} bytes, a message takes ${maxPayloadBytes}`,
+  );
+}
+
+function withoutClosure(event: ExecutionEvent): ExecutionEvent {
+  if (event.event?.$case !== 'node') return event;
+  const node = event.event.value;
+  if (node.targetMetadata?.$case !== 'taskNodeMetadata') return event;
+  const metadata = node.targetMetadata.value;
+  if (!metadata.dynamicWorkflow) return event;
+  return {
+    ...event,
+    event: {
+      $case: 'node',
+      value: {
+        ...node,
+        targetMetadata: {
+          $case: 'taskNodeMetadata',
+          value: { ...metadata, dynamicWorkflow: { ...metadata.dynamicWorkflow, compiledWorkflow: undefined } },
+        },
+      },
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { executionKey, maxMessageBytes, shardOf, type OutgoingMessage } from '@aloft/bus';
+import { TaskCommand, ExecutionCommand, TaskReport, type ChildEnded, type TaskAttempt } from '@aloft/idl/aloft/v1/bus';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import type { RunIdentity } from './run-identity.js';
+
+/** Room that a payload leaves for its envelope. */
+export const maxPayloadBytes = maxMessageBytes - 8 * 1024;
+
+export const topics = {
+  commands: 'executions.commands',
+  reports: 'tasks.reports',
+  events: 'executions.events',
+  tasks: (backend: string) => `tasks.commands.${backend}`,
+} as const;
+
+interface Content {
+  id: string;
+  type: string;
+  key: string;
+  payload: Uint8Array;
+  generation?: number;
+  time: Timestamp;
+}
+
+function message(topic: string, run: RunIdentity, content: Content): OutgoingMessage {
+  return {
+    topic,
+    envelope: {
+      id: content.id,
+      type: content.type,
+      schemaVersion: 1,
+      minReaderVersion: 1,
+      key: content.key,
+      execution: run.id,
+      executionUid: run.uid,
+      shard: run.shard,
+      traceparent: run.traceparent,
+      tracestate: run.tracestate,
+      principal: run.principal,
+      generation: content.generation ?? 0,
+      time: content.time,
+      payload: Buffer.from(content.payload.buffer, content.payload.byteOffset, content.payload.byteLength),
+    },
+  };
+}
+
+/** One event, encoded, as it stands in the list of an ExecutionEvents message. */
+export interface EncodedEvent {
+  sequence: bigint;
+  bytes: Uint8Array;
+}
+
+/**
+ * The events of one run from one commit, as few messages as fit (at most 256 KiB each). Each is named after its first event,
+ * so that a repeat is recognisable.
+ */
+export function eventMessages(run: RunIdentity, events: readonly EncodedEvent[], time: Timestamp): OutgoingMessage[] {
+  const messages: OutgoingMessage[] = [];
+  let writer = new BinaryWriter();
+  let size = 0;
+  let first = events[0];
+  const flush = () => {
+    if (first === undefined) return;
+    const payload = writer.finish();
+    messages.push(
+      message(topics.events, run, {
+        id: `${run.uid}:event:${first.sequence}`,
+        type: 'aloft.v1.ExecutionEvents',
+        key: run.key,
+        payload,
+        time,
+      }),
+    );
+  };
+  for (const event of events) {
+    const added = event.bytes.length + 6;
+    if (size > 0 && size + added > maxPayloadBytes) {
+      flush();
+      writer = new BinaryWriter();
+      size = 0;
+      first = event;
+    }
+    writer.uint32(10).bytes(event.bytes);
+    size += added;
+  }
+  flush();
+  return messages;
+}
+
+/** Names an attempt over all runs and times: its own name is unique within its run only. */
+export function attemptKey({ executionUid, name }: TaskAttempt): string {
+  return `${executionUid}/${name}`;
+}
+
+export function taskCommand(
+  run: RunIdentity,
+  backend: string,
+  command: NonNullable<TaskCommand['command']>,
+  time: Timestamp,
+): OutgoingMessage {
+  const attempt = command.value.attempt!;
+  return message(topics.tasks(backend), run, {
+    id: `${attemptKey(attempt)}:${attempt.generation}:${command.$case}`,
+    type: 'aloft.v1.TaskCommand',
+    key: attempt.name,
+    payload: TaskCommand.encode({ command }).finish(),
+    generation: attempt.generation,
+    time,
+  });
+}
+
+/** A report that the propeller makes itself, for an attempt that no backend ever got. */
+export function ownReport(run: RunIdentity, report: TaskReport, time: Timestamp): OutgoingMessage {
+  const attempt = report.attempt!;
+  return message(topics.reports, run, {
+    id: `${attemptKey(attempt)}:${attempt.generation}:refused`,
+    type: 'aloft.v1.TaskReport',
+    key: run.key,
+    payload: TaskReport.encode(report).finish(),
+    generation: attempt.generation,
+    time,
+  });
+}
+
+/** The end of a child, told to its parent: keyed and sharded by the parent. */
+export function childEnded(run: RunIdentity, ended: ChildEnded, time: Timestamp): OutgoingMessage {
+  const parent = ended.parent!;
+  const key = executionKey(parent.execution!);
+  const outgoing = message(topics.commands, run, {
+    id: `${run.uid}:ended`,
+    type: 'aloft.v1.ExecutionCommand',
+    key,
+    payload: ExecutionCommand.encode({ command: { $case: 'childEnded', value: ended } }).finish(),
+    time,
+  });
+  outgoing.envelope.execution = parent.execution;
+  outgoing.envelope.executionUid = parent.executionUid;
+  outgoing.envelope.shard = shardOf(key);
+  return outgoing;
+}

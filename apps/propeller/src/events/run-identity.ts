@@ -1,0 +1,17 @@
+import type { StartExecution } from '@aloft/idl/aloft/v1/bus';
+import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+
+/** What every message about a run carries; fixed when the run starts. */
+export interface RunIdentity {
+  uid: string;
+  id: WorkflowExecutionIdentifier;
+  /** Ordering key of the run on the bus. */
+  key: string;
+  /** 0…1023. */
+  shard: number;
+  traceparent: string;
+  tracestate: string;
+  principal: string;
+  /** The start command without its inputs: settings, parent and origin stay at hand without the log. */
+  start: StartExecution;
+}

@@ -1,0 +1,222 @@
+import { toAloftError } from '@aloft/errors';
+import { checkpointPrefix, inputsFile, rawOutputPrefix, type LaunchTaskEffect } from '@aloft/engine';
+import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import type { KeyValuePair, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import type { SecurityContext } from '@aloft/idl/flyteidl/core/security';
+import type { Container, Resources, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import { inputsInTemplate, perRetryUniqueKey, renderTemplate, type TemplateValues } from '@aloft/literals';
+import { attemptEnvironment, staticEnvironment } from './environment.js';
+import { launchLabels } from './labels.js';
+import { effectiveResources } from './resources.js';
+import { backendOf, type BackendRoutes } from './routing.js';
+
+export interface LaunchSettings {
+  routes: BackendRoutes;
+  /** Environment that every task gets unless something nearer sets it. */
+  defaultEnvs: readonly KeyValuePair[];
+  /** Address of the console, e.g. `http://localhost:8088/console`; empty = tasks get no link to their run. */
+  consoleUrl: string;
+  /** `{{ project }}-{{ domain }}` by default (C-165). */
+  namespaceTemplate: string;
+}
+
+/** What is the same for every attempt and item of one task in one run. */
+interface StaticPart {
+  settings: LaunchTaskEffect['settings'];
+  interruptible: boolean;
+  backend: string;
+  resources: Resources;
+  env: KeyValuePair[];
+  envHasPlaceholders: boolean;
+  securityContext: SecurityContext | undefined;
+  labels: Record<string, string>;
+  namespace: string;
+  containerHasPlaceholders: boolean;
+}
+
+export interface BuiltLaunch {
+  backend: string;
+  launch: LaunchTask;
+  /** Where `task.pb` has to be written before the launch leaves, when an argument asks for its path. */
+  taskTemplateUri: string | undefined;
+}
+
+/** Launches of one propeller: pure but for a memory of the parts that repeat. */
+export class LaunchBuilder {
+  private readonly statics = new WeakMap<TaskTemplate, StaticPart>();
+
+  constructor(private readonly settings: LaunchSettings) {}
+
+  /** Backend that runs (and aborts) a task type; unlike {@link build} never refuses, since an abort has to go somewhere. */
+  backendFor(taskType: string, overrides: LaunchTaskEffect['settings']['pluginOverrides']): string {
+    try {
+      return backendOf(taskType, this.settings.routes, overrides);
+    } catch {
+      return this.settings.routes.default;
+    }
+  }
+
+  /** Whether an argument inlines an input's value: stored inputs have to be loaded before {@link build} then. */
+  needsInputValues(template: TaskTemplate): boolean {
+    return inputsInTemplate(textsOf(template)).size > 0;
+  }
+
+  /**
+   * The message for an effect (C-100, C-101, C-106, C-107, C-109, C-164, S-27). `inputs` are the values when
+   * {@link needsInputValues}. INVALID_ARGUMENT or FAILED_PRECONDITION when the task cannot be launched as it stands.
+   */
+  build(effect: LaunchTaskEffect, inputs: LiteralMap | undefined): BuiltLaunch {
+    const fixed = this.staticPart(effect);
+    const { attempt, template, settings } = effect;
+    // Names of runs repeat over projects and time: the immutable id keeps their raw data apart.
+    const rawPrefix = rawOutputPrefix(settings.rawOutputPrefix, `${attempt.name}-${attempt.executionUid.slice(0, 8)}`);
+    const checkpoints = checkpointPrefix(rawPrefix);
+    const values: TemplateValues = {
+      input: inputsFile(effect.dataPrefix),
+      inputPrefix: effect.dataPrefix,
+      outputPrefix: effect.outputPrefix,
+      rawOutputDataPrefix: rawPrefix,
+      checkpointOutputPrefix: checkpoints,
+      prevCheckpointPrefix: effect.prevCheckpointPrefix,
+      perRetryUniqueKey: perRetryUniqueKey(attempt.name),
+      taskTemplatePath: `${effect.outputPrefix}/task.pb`,
+      namespace: fixed.namespace,
+      inputs,
+    };
+    const env = fixed.envHasPlaceholders
+      ? fixed.env.map(({ key, value }) => ({ key, value: renderText(value, values) }))
+      : fixed.env;
+    const launch: LaunchTask = {
+      attempt,
+      template: fixed.containerHasPlaceholders ? filled(template, values) : template,
+      inputs: effect.inputs,
+      inputsUri: values.input,
+      outputPrefix: effect.outputPrefix,
+      rawOutputPrefix: rawPrefix,
+      checkpointPrefix: checkpoints,
+      prevCheckpointPrefix: effect.prevCheckpointPrefix,
+      resources: fixed.resources,
+      env: [...env, ...attemptEnvironment(attempt)],
+      securityContext: fixed.securityContext,
+      labels: fixed.labels,
+      annotations: settings.annotations,
+      interruptible: effect.interruptible,
+      executionTimeout: template.metadata?.timeout,
+      workflow: effect.workflow,
+      arraySize: effect.arraySize ?? 0,
+    };
+    const asksForTemplate = textsOf(template).some((text) => /\{\{\s*[.$]taskTemplatePath\s*\}\}/i.test(text));
+    return { backend: fixed.backend, launch, taskTemplateUri: asksForTemplate ? values.taskTemplatePath : undefined };
+  }
+
+  private staticPart(effect: LaunchTaskEffect): StaticPart {
+    const { template, settings, attempt, interruptible } = effect;
+    const known = this.statics.get(template);
+    if (known && known.settings === settings && known.interruptible === interruptible) return known;
+    const container = template.target?.$case === 'container' ? template.target.value : undefined;
+    const env = staticEnvironment(attempt, {
+      workflow: effect.workflow,
+      task: attempt.task ?? template.id,
+      runEnvs: settings.envs,
+      taskEnvs: container?.env ?? [],
+      defaultEnvs: this.settings.defaultEnvs,
+      executionUrl: this.executionUrl(effect),
+    });
+    const part: StaticPart = {
+      settings,
+      interruptible,
+      backend: backendOf(template.type, this.settings.routes, settings.pluginOverrides),
+      resources: container
+        ? effectiveResources(container.resources, settings.taskResourceDefaults, settings.taskResourceLimits)
+        : { requests: [], limits: [] },
+      env,
+      envHasPlaceholders: env.some(({ value }) => value.includes('{{')),
+      securityContext: mergedSecurityContext(settings.securityContext, template.securityContext),
+      labels: launchLabels(attempt, effect.workflow, interruptible, settings.labels),
+      namespace: this.settings.namespaceTemplate
+        .replace(/\{\{\s*project\s*\}\}/g, attempt.execution?.project ?? '')
+        .replace(/\{\{\s*domain\s*\}\}/g, attempt.execution?.domain ?? ''),
+      containerHasPlaceholders: textsOf(template).some((text) => text.includes('{{')),
+    };
+    this.statics.set(template, part);
+    return part;
+  }
+
+  /** Only a task that makes decks or asks for links gets it, as in Flyte (C-107). */
+  private executionUrl({ attempt, template }: LaunchTaskEffect): string | undefined {
+    const id = attempt.execution;
+    const asks = template.metadata?.generatesDeck === true || template.config['link_type'] !== undefined;
+    if (this.settings.consoleUrl === '' || !id || !asks) return undefined;
+    return `${this.settings.consoleUrl}/projects/${id.project}/domains/${id.domain}/executions/${id.name}`;
+  }
+}
+
+/** A launch that cannot be made, as the error of the attempt: the user's, since the task or its settings are wrong. */
+export function launchError(thrown: unknown): { code: string; message: string } {
+  const error = toAloftError(thrown);
+  return {
+    code: error.code === 'FAILED_PRECONDITION' ? 'PluginNotFound' : 'BadTaskSpecification',
+    message: error.message,
+  };
+}
+
+const renderText = (text: string, values: TemplateValues): string => renderTemplate([text], values)[0]!;
+
+function filled(template: TaskTemplate, values: TemplateValues): TaskTemplate {
+  const { target } = template;
+  if (target?.$case === 'container') {
+    const container: Container = {
+      ...target.value,
+      command: target.value.command.map((text) => renderText(text, values)),
+      args: target.value.args.map((text) => renderText(text, values)),
+      env: target.value.env.map(({ key, value }) => ({ key, value: renderText(value, values) })),
+    };
+    return { ...template, target: { $case: 'container', value: container } };
+  }
+  if (target?.$case === 'sql') {
+    return {
+      ...template,
+      target: { $case: 'sql', value: { ...target.value, statement: renderText(target.value.statement, values) } },
+    };
+  }
+  if (target?.$case === 'k8sPod') {
+    const podSpec = mapTexts(target.value.podSpec, (text) => renderText(text, values));
+    return { ...template, target: { $case: 'k8sPod', value: { ...target.value, podSpec } } };
+  }
+  return template;
+}
+
+/** Every text of a template in which placeholders are filled. */
+function textsOf({ target }: TaskTemplate): string[] {
+  if (target?.$case === 'container') {
+    return [...target.value.command, ...target.value.args, ...target.value.env.map(({ value }) => value)];
+  }
+  if (target?.$case === 'sql') return [target.value.statement];
+  if (target?.$case !== 'k8sPod') return [];
+  const texts: string[] = [];
+  mapTexts(target.value.podSpec, (text) => {
+    texts.push(text);
+    return text;
+  });
+  return texts;
+}
+
+function mapTexts<T>(value: T, change: (text: string) => string): T {
+  if (typeof value === 'string') return change(value) as T;
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, change)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTexts(item, change)])) as T;
+}
+
+/** The identity is the run's; secrets and tokens are those that the task asks for besides the run's own (A-45). */
+function mergedSecurityContext(
+  run: SecurityContext | undefined,
+  task: SecurityContext | undefined,
+): SecurityContext | undefined {
+  if (!run || !task) return run ?? task;
+  return {
+    runAs: run.runAs ?? task.runAs,
+    secrets: [...task.secrets, ...run.secrets],
+    tokens: [...task.tokens, ...run.tokens],
+  };
+}

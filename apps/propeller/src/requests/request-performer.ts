@@ -1,0 +1,147 @@
+import type { AbortChildEffect, ReleaseReservation, Request } from '@aloft/engine';
+import { toAloftError } from '@aloft/errors';
+import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
+import type { Logger } from '@aloft/telemetry';
+import type { CommitBatch } from '../commit/batch.js';
+import type { PropellerMetrics } from '../metrics.js';
+import type { RunEntry } from '../runs/run-entry.js';
+import type { ChildAbort } from '../runs/runs.repository.js';
+import { failedAnswer, RequestFailed, systemFault, type Answer } from './answers.js';
+import type { CatalogRequests } from './catalog-requests.js';
+import type { ChildRequests } from './child-requests.js';
+import type { DynamicRequests } from './dynamic-requests.js';
+import type { HeldReservations } from './held-reservations.js';
+import { Limiter } from './limiter.js';
+import type { LiteralRequests } from './literal-requests.js';
+import type { RecoveryRequests } from './recovery-requests.js';
+import { storagePolicy, withRetries } from './retry.js';
+
+export interface RequestPerformerOptions {
+  catalog: CatalogRequests;
+  children: ChildRequests;
+  dynamics: DynamicRequests;
+  literals: LiteralRequests;
+  recovery: RecoveryRequests;
+  reservations: HeldReservations;
+  /** A child was told to stop: the row that remembers it goes. */
+  childAborted(abort: { uid: string; child: string }): Promise<void>;
+  partitionOf(shard: number): number;
+  metrics: PropellerMetrics;
+  logger: Logger;
+  now(): number;
+  probe?: (point: string) => Promise<void> | void;
+  /** Requests performed at once: to the catalog, to admin, to blob storage. */
+  concurrency: { catalog: number; admin: number; blob: number };
+}
+
+/**
+ * Performs what runs ask for, bounded, and repeats what fails for a passing reason. Everything here is harmless when done twice,
+ * so what was not answered before a crash is simply done again.
+ */
+export class RequestPerformer {
+  private readonly catalogCalls: Limiter;
+  private readonly adminCalls: Limiter;
+  private readonly blobCalls: Limiter;
+  private readonly stopping = new AbortController();
+
+  constructor(
+    private readonly options: RequestPerformerOptions,
+    private readonly answered: (entry: RunEntry, request: bigint, answer: RequestAnswered['answer']) => void,
+  ) {
+    this.catalogCalls = new Limiter(options.concurrency.catalog);
+    this.adminCalls = new Limiter(options.concurrency.admin);
+    this.blobCalls = new Limiter(options.concurrency.blob);
+  }
+
+  perform(entry: RunEntry, { request, ask }: Request): void {
+    const end = this.options.metrics.requestTime.startTimer({ kind: ask.kind });
+    this.answerTo(entry, ask)
+      .catch((thrown: unknown) => this.failure(ask, thrown))
+      .then(async (answer) => {
+        end();
+        await this.options.probe?.('before-answer');
+        if (!this.stopping.signal.aborted) this.answered(entry, request, answer);
+      })
+      .catch((error: unknown) => {
+        if (!this.stopping.signal.aborted) this.options.logger.error({ err: error, run: entry.uid }, 'answer was lost');
+      });
+  }
+
+  mayStartEarly(ask: Request['ask']): boolean {
+    return (
+      ask.kind === 'load' || ask.kind === 'recovered-node' || (ask.kind === 'cache-lookup' && ask.reserve === false)
+    );
+  }
+
+  abortChild(entry: RunEntry, { child, cause }: AbortChildEffect): void {
+    this.stopChild({ uid: entry.uid, child, cause });
+  }
+
+  /** Told to stop in an earlier life of this process, or by an owner before it. */
+  resumeChildAborts(aborts: readonly ChildAbort[]): void {
+    for (const abort of aborts) this.stopChild(abort);
+  }
+
+  releaseReservation(_entry: RunEntry, effect: ReleaseReservation): void {
+    void this.catalogCalls.run(() => this.options.catalog.release(effect, this.stopping.signal));
+  }
+
+  takeReservations(batch: CommitBatch): void {
+    if (this.options.reservations.dirty) this.options.reservations.take(batch, this.options.partitionOf);
+  }
+
+  resume(rows: Parameters<HeldReservations['resume']>[0]): void {
+    this.options.reservations.resume(rows);
+  }
+
+  forget(uid: string): void {
+    this.options.reservations.forget(uid);
+  }
+
+  stop(): void {
+    this.stopping.abort();
+    this.options.reservations.stop();
+  }
+
+  private stopChild({ uid, child, cause }: Omit<ChildAbort, 'shard'>): void {
+    const { signal } = this.stopping;
+    this.adminCalls
+      .run(() => this.options.children.abort(child, cause, signal))
+      .then(() => this.options.childAborted({ uid, child: child.name }))
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.options.logger.error({ err: error, child: child.name }, 'child could not be stopped');
+      });
+  }
+
+  private answerTo(entry: RunEntry, ask: Request['ask']): Promise<Answer> {
+    const { catalog, children, dynamics, literals, recovery } = this.options;
+    const { signal } = this.stopping;
+    const identity = entry.identity!;
+    const run = { uid: entry.uid, shard: identity.shard };
+    const stored = <T>(work: () => Promise<T>) => this.blobCalls.run(() => withRetries(work, storagePolicy, signal));
+    switch (ask.kind) {
+      case 'cache-lookup':
+        return this.catalogCalls.run(() => catalog.lookUp(ask, run, signal));
+      case 'cache-store':
+        return this.catalogCalls.run(() => catalog.store(ask, signal));
+      case 'start-child':
+        return this.adminCalls.run(() => children.start(ask, identity.id, signal));
+      case 'resolve-graph':
+        return stored(() => dynamics.resolve(ask));
+      case 'load':
+        return stored(() => literals.load(ask));
+      case 'store':
+        return stored(() => literals.store(ask));
+      case 'recovered-node':
+        return stored(() => recovery.lookUp(ask));
+    }
+  }
+
+  private failure(ask: Request['ask'], thrown: unknown): Answer {
+    if (this.stopping.signal.aborted) throw thrown;
+    const error = toAloftError(thrown);
+    this.options.logger.warn({ err: error, request: ask.kind }, 'request failed');
+    const failure = thrown instanceof RequestFailed ? thrown : systemFault(error.code, error);
+    return failedAnswer(failure, this.options.now());
+  }
+}

@@ -1,0 +1,95 @@
+import type { BlobStore } from '@aloft/blob';
+import type { Database } from '@aloft/database';
+import { executionPrefix } from '@aloft/engine';
+import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { Logger } from '@aloft/telemetry';
+import type { RunsRepository } from './runs.repository.js';
+
+export interface EndedRun {
+  uid: string;
+  id: WorkflowExecutionIdentifier;
+}
+
+export interface ArchiverOptions {
+  database: Database;
+  blob: BlobStore;
+  repository: RunsRepository;
+  logger: Logger;
+}
+
+const runsAtOnce = 50;
+
+/** Where the history of a run lies: an encoded LogSegment of all its entries. */
+export function historyUri({ uid, id }: EndedRun): string {
+  return `${executionPrefix(id)}/history/${uid}.pb`;
+}
+
+/**
+ * Makes one history object of each ended run's log and trims the log; what stays is the run's row, its tombstone. Repeating it
+ * changes nothing, so no fence is needed: an ended run's log does not grow.
+ */
+export class Archiver {
+  private waiting: EndedRun[] = [];
+  private running = false;
+  private stopped = false;
+
+  constructor(
+    private readonly options: ArchiverOptions,
+    private readonly trimmed: (uid: string) => void,
+  ) {}
+
+  add(run: EndedRun): void {
+    this.waiting.push(run);
+    if (this.running) return;
+    this.running = true;
+    void this.work();
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private async work(): Promise<void> {
+    for (let pause = 100; this.waiting.length > 0 && !this.stopped;) {
+      const runs = this.waiting.slice(0, runsAtOnce);
+      try {
+        await this.archive(runs);
+        this.waiting = this.waiting.slice(runs.length);
+        pause = 100;
+        for (const { uid } of runs) this.trimmed(uid);
+      } catch (error) {
+        if (this.stopped) return;
+        this.options.logger.warn({ err: error }, 'histories cannot be written yet');
+        await new Promise((resolve) => setTimeout(resolve, pause).unref());
+        pause = Math.min(pause * 2, 10_000);
+      }
+    }
+    this.running = false;
+  }
+
+  private async archive(runs: readonly EndedRun[]): Promise<void> {
+    const { database, blob, repository } = this.options;
+    const rows = await repository.histories(
+      database,
+      runs.map(({ uid }) => uid),
+    );
+    const segments = new Map<string, Buffer[]>();
+    for (const { run_uid, segment } of rows) {
+      const list = segments.get(run_uid);
+      if (list) list.push(segment);
+      else segments.set(run_uid, [segment]);
+    }
+    const written: { uid: string; historyUri: string }[] = [];
+    for (const run of runs) {
+      const parts = segments.get(run.uid);
+      // No log: somebody has done it already.
+      if (!parts) continue;
+      const uri = historyUri(run);
+      // Segments one behind the other are one segment: repeated fields add up in protobuf.
+      await blob.put(uri, Buffer.concat(parts), { contentType: 'application/x-protobuf' });
+      written.push({ uid: run.uid, historyUri: uri });
+    }
+    if (this.stopped || written.length === 0) return;
+    await database.transaction((tx) => repository.trim(tx, written));
+  }
+}
