@@ -46,11 +46,10 @@ function fastExecute(args: readonly string[]): CommandLine {
   return { start: isFlytekit(name) ? 'python' : 'cold', argv, ...(bundleUri ? { bundleUri } : {}) };
 }
 
-/** Tasks of our SDK: `main(argv)` of its executor; the bundle is unpacked already, the module is relative to it. */
+/** Tasks of our SDK: `main(argv)` of its executor, which finds the bundle unpacked but must know its URI (dynamic tasks). */
 function aloftExecute(args: readonly string[]): CommandLine {
-  const { values, rest } = takeOptions(args, ['--additional-distribution']);
-  const bundleUri = values.get('--additional-distribution');
-  return { start: 'node', argv: rest, ...(bundleUri ? { bundleUri } : {}) };
+  const bundleUri = takeOptions(args, ['--additional-distribution']).values.get('--additional-distribution');
+  return { start: 'node', argv: [...args], ...(bundleUri ? { bundleUri } : {}) };
 }
 
 /** Takes `--name value` and `--name=value` out, up to a lone `--`. */

@@ -60,7 +60,7 @@ export class LocalProcessBackend implements BackendPlugin {
   ) {
     this.gpus = new GpuPool(options.capacity.gpuDevices);
     this.base = baseEnvironment(options);
-    this.nodeBase = this.base;
+    this.nodeBase = { ...this.base, ALOFT_BUNDLE_DIR: join(options.workDir, 'bundles-node') };
     this.client = new LauncherClient(
       {
         workDir: options.workDir,
@@ -71,6 +71,8 @@ export class LocalProcessBackend implements BackendPlugin {
           executor: options.nodeExecutor ?? '',
           keep: options.nodeExecutor === undefined ? 0 : options.warmNode,
           env: this.nodeBase,
+          bundles: join(options.workDir, 'bundles-node'),
+          ...(options.nodeModules === undefined ? {} : { modules: options.nodeModules }),
         },
       },
       logger,
@@ -189,7 +191,7 @@ export class LocalProcessBackend implements BackendPlugin {
       }),
     ]);
     const code = join(folder, 'code');
-    if (bundle) env['PYTHONPATH'] = env['PYTHONPATH'] ? `${env['PYTHONPATH']}:${code}` : code;
+    if (bundle && start !== 'node') env['PYTHONPATH'] = env['PYTHONPATH'] ? `${env['PYTHONPATH']}:${code}` : code;
     const early = neededBeforeStart(env, start === 'node' ? this.nodeBase : this.base);
     if (early !== undefined && start !== 'cold')
       this.logger.debug({ attempt: attempt.name, early }, 'a cold start: the task sets what is read when a worker starts');
@@ -204,10 +206,9 @@ export class LocalProcessBackend implements BackendPlugin {
       env: cold ? { ...this.base, ...env } : env,
       ...(start === 'python' ? { python: this.options.python } : {}),
       log: live.log,
-      ...(bundle ? { bundle } : {}),
+      ...(bundle && bundleUri ? { bundle: { ...bundle, uri: bundleUri } } : {}),
       ...(memoryBytes === undefined ? {} : { memoryBytes }),
       ...(timeoutMs ? { timeoutMs } : {}),
-      ...(start === 'node' && this.options.nodeModules ? { nodeModules: this.options.nodeModules } : {}),
       ...(gpus.length > 0 ? { gpus: [...gpus] } : {}),
       ...(start === 'node' && early !== undefined ? { fresh: true } : {}),
     };

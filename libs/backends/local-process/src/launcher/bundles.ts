@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
 import { cp, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -22,6 +23,14 @@ export class Bundles {
   async copyTo(bundle: { path: string; digest: string }, target: string): Promise<void> {
     const source = await this.unpacked(bundle);
     await cp(source, target, { recursive: true, mode: constants.COPYFILE_FICLONE, verbatimSymlinks: true });
+  }
+
+  /**
+   * Unpacks where the SDK's executor looks for a bundle of this URI before it fetches it itself (ALOFT_BUNDLE_DIR); its tasks
+   * share it, since they only read it: the working folder is another.
+   */
+  async shareAs(bundle: { path: string; digest: string; uri: string }): Promise<void> {
+    await this.unpacked({ path: bundle.path, digest: createHash('sha256').update(bundle.uri).digest('hex').slice(0, 32) });
   }
 
   private unpacked(bundle: { path: string; digest: string }): Promise<string> {
@@ -61,7 +70,7 @@ export class Bundles {
 
   private async dropOld(): Promise<void> {
     const folders = await Promise.all(
-      (await readdir(this.folder)).map(async (name) => ({ name, at: (await stat(join(this.folder, name))).mtimeMs })),
+      (await readdir(this.folder)).filter((name) => name !== 'node_modules').map(async (name) => ({ name, at: (await stat(join(this.folder, name))).mtimeMs })),
     );
     folders.sort((a, b) => b.at - a.at);
     for (const { name } of folders.slice(this.keep)) {

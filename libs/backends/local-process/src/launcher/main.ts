@@ -1,7 +1,7 @@
 // The launcher: the platform's helper process for everything that spawns, forks, unpacks, samples or kills.
 // Argument: its settings as JSON. Requests on stdin, events on stdout, one JSON object a line. Ends with its stdin;
 // what it started lives on and is found again by the next launcher.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readIfThere } from './attempt-folder.js';
@@ -19,7 +19,15 @@ export interface LauncherSettings {
   graceMs: number;
   /** Environment of warm Python parents. */
   pythonEnv: Record<string, string>;
-  node: { command: string[]; executor: string; keep: number; env: Record<string, string> };
+  node: {
+    command: string[];
+    executor: string;
+    keep: number;
+    env: Record<string, string>;
+    /** Unpacked bundles of the TypeScript SDK, and what they see as `node_modules`. */
+    bundles: string;
+    modules?: string;
+  };
 }
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as LauncherSettings;
@@ -32,8 +40,18 @@ await replacePredecessor(join(settings.workDir, 'launcher'));
 const attempts = new Attempts(join(settings.workDir, 'attempts'), emit, settings.graceMs);
 const bundles = new Bundles(join(settings.workDir, 'bundles'));
 const pythons = new PythonWorkers(attempts, { env: settings.pythonEnv, workDir: settings.workDir, emit });
-const { command: node, ...nodeSettings } = settings.node;
+const { command: node, bundles: nodeFolder, modules, ...nodeSettings } = settings.node;
 const nodes = new NodeWorkers(attempts, { ...nodeSettings, node, workDir: settings.workDir, emit });
+const nodeBundles = new Bundles(nodeFolder);
+if (modules !== undefined) linkModules(nodeFolder, modules);
+
+/** Packages that a bundle leaves out are found beside the platform's own. */
+function linkModules(folder: string, target: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const link = join(folder, 'node_modules');
+  rmSync(link, { force: true });
+  symlinkSync(target, link);
+}
 
 /** Only one launcher acts on a work folder: an earlier one that hasn't noticed its platform's death yet is ended. */
 async function replacePredecessor(file: string): Promise<void> {
@@ -51,7 +69,8 @@ async function launch(spec: LaunchSpec): Promise<void> {
   try {
     const folder = attempts.folder(id);
     folder.create(spec);
-    if (spec.bundle) await bundles.copyTo(spec.bundle, folder.code);
+    if (spec.bundle && spec.start === 'node') await nodeBundles.shareAs(spec.bundle);
+    else if (spec.bundle) await bundles.copyTo(spec.bundle, folder.code);
     if (attempts.isCancelled(id)) {
       attempts.failed(id, 'Aborted', 'It was aborted before it began.', false);
       return;

@@ -1,6 +1,6 @@
 // A warm Node process for one task: it has loaded the SDK's executor and waits on its input for what to run.
 // One process runs one task and ends; the next one is warmed meanwhile. With arguments it runs those at once (cold).
-import { linkSync, mkdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const executor = process.env.ALOFT_NODE_EXECUTOR;
@@ -21,20 +21,25 @@ function claim() {
   }
 }
 
-function useNodeModules(folder) {
-  if (!folder) return;
+// A task that heeds its signal may end in good order before the process is killed.
+const aborted = new AbortController();
+
+async function run(argv) {
+  process.once('SIGTERM', () => aborted.abort());
   try {
-    symlinkSync(folder, 'node_modules');
+    const outcome = await main(argv, { signal: aborted.signal });
+    // The verdict is in error.pb; a failed task is no failed process, as with flytekit.
+    process.exit(outcome === 'failed' && process.env.FLYTE_FAIL_ON_ERROR === 'true' ? 1 : 0);
   } catch (error) {
-    if (error.code !== 'EEXIST') throw error; // The bundle brought its own.
+    process.stderr.write(`${error?.stack ?? error}\n`);
+    process.exit(2);
   }
 }
 
 const { main } = await import(executor);
 
 if (process.argv.length > 2) {
-  useNodeModules(process.env.ALOFT_NODE_MODULES);
-  await main(process.argv.slice(2));
+  await run(process.argv.slice(2));
 } else {
   const lines = createInterface({ input: process.stdin });
   const { value, done } = await lines[Symbol.asyncIterator]().next();
@@ -42,11 +47,10 @@ if (process.argv.length > 2) {
   if (done) process.exit(0);
   lines.close();
   process.stdin.destroy();
-  const { argv, env, nodeModules } = JSON.parse(value);
+  const { argv, env } = JSON.parse(value);
   claim();
   Object.assign(process.env, env);
   mkdirSync('code', { recursive: true });
   process.chdir('code');
-  useNodeModules(nodeModules);
-  await main(argv);
+  await run(argv);
 }

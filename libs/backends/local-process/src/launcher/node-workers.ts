@@ -59,7 +59,7 @@ export class NodeWorkers {
       worker.child.removeAllListeners('exit');
       worker.child.removeAllListeners('error');
       watch(this.attempts, spec.id, worker.child);
-      const request = { argv: spec.argv, env: spec.env, nodeModules: spec.nodeModules };
+      const request = { argv: spec.argv, env: spec.env };
       (worker.child.stdin as Writable).end(`${JSON.stringify(request)}\n`);
     }
     // After this turn, so that the next one's spawn does not delay this one's start.
@@ -80,12 +80,7 @@ export class NodeWorkers {
     startCold(this.attempts, {
       ...spec,
       argv: [...node, script, ...spec.argv],
-      env: {
-        ...env,
-        ...spec.env,
-        ALOFT_NODE_EXECUTOR: executor,
-        ...(spec.nodeModules ? { ALOFT_NODE_MODULES: spec.nodeModules } : {}),
-      },
+      env: { ...env, ...spec.env, ALOFT_NODE_EXECUTOR: executor },
     });
   }
 

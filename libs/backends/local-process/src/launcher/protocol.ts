@@ -15,12 +15,10 @@ export interface LaunchSpec {
   python?: string;
   /** Absolute path that stdout and stderr go to. */
   log: string;
-  /** A .tar.gz on this machine, unpacked into the working folder first. */
-  bundle?: { path: string; digest: string };
+  /** A .tar.gz on this machine, unpacked first: for `node` into the executor's cache, else into the working folder. */
+  bundle?: { path: string; digest: string; uri: string };
   memoryBytes?: number;
   timeoutMs?: number;
-  /** Folder to be seen as `node_modules` in the working folder if the bundle brings none. */
-  nodeModules?: string;
   /** Names of the GPUs given to it; kept for the next platform process. */
   gpus?: string[];
   /** For `node`: not in a process that is warm already. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -59,9 +59,12 @@ class Zygote {
     }
     this.state = 'starting';
     const log = openSync(join(workDir, 'zygote.log'), 'a');
+    // flytekit leaves folders behind when it is imported: they go with the launcher.
+    const tmp = join(workDir, 'tmp-python');
+    mkdirSync(tmp, { recursive: true });
     const child = spawn(this.python, ['-u', script], {
       cwd: workDir,
-      env,
+      env: { ...env, TMPDIR: tmp },
       detached: true,
       stdio: ['pipe', log, log, 'pipe'],
     });
@@ -164,7 +167,9 @@ export class PythonWorkers {
   constructor(
     private readonly attempts: Attempts,
     private readonly options: PythonWorkersOptions,
-  ) {}
+  ) {
+    rmSync(join(options.workDir, 'tmp-python'), { recursive: true, force: true });
+  }
 
   start(spec: LaunchSpec): void {
     this.of(spec.python ?? 'python3').fork(spec);

@@ -105,10 +105,23 @@ def enter(request):
 
     importlib.invalidate_caches()
     tempfile.tempdir = None
+    move_sandbox(tempfile.gettempdir())
     random.seed()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
+
+
+def move_sandbox(folder):
+    """flytekit made its default scratch folder when it was imported: each attempt gets one of its own."""
+    import pathlib
+
+    from flytekit.core.context_manager import FlyteContextManager
+
+    access = FlyteContextManager.current_context().file_access
+    if hasattr(access, "_local_sandbox_dir"):
+        access._local_sandbox_dir = pathlib.Path(folder) / "local_flytekit"
+        access._local_sandbox_dir.mkdir(parents=True, exist_ok=True)
 
 
 def run(entrypoint, request):

@@ -57,7 +57,7 @@ export class ShellWorld implements ConformanceWorld {
   private readonly fixtures = join(this.dir, 'fixtures');
   private readonly plugins: LocalProcessBackend[] = [];
 
-  constructor(private readonly options: Partial<LocalProcessOptions> = {}) {
+  constructor(readonly options: Partial<LocalProcessOptions> = {}) {
     mkdirSync(this.fixtures);
     const put = (name: string, bytes: Uint8Array) => writeFileSync(join(this.fixtures, name), bytes);
     put('seven.pb', encodeLiterals({ x: integer(7) }));
