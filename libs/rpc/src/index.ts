@@ -6,3 +6,5 @@ export { connectGrpc, NestGrpcTransport } from './server/nest-transport.js';
 export { type Dispatcher, type IncomingCall } from './server/call-pipeline.js';
 export { RpcServer, type RpcServerOptions } from './server/rpc-server.js';
 export { fromServiceError, toStatus } from './status.js';
+export { mountGateway } from './gateway/fastify-plugin.js';
+export { RestGateway, type RestGatewayOptions } from './gateway/rest-gateway.js';
