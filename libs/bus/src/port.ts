@@ -76,7 +76,7 @@ export interface Bus {
 }
 
 export interface ReadOptions {
-  /** Messages buffered at most (default 4096). */
+  /** Messages buffered at most, delivered ones included (default 4096). */
   maxBuffered?: number;
   /** Also take messages given to {@link Bus.deliver} in this process. */
   acceptDelivered?: boolean;
@@ -131,6 +131,8 @@ export interface ConsumerOptions {
   handle(messages: readonly IncomingMessage[], tx: Transaction | undefined): Promise<void>;
   /** A message was parked (its key waits from now on). */
   onParked?(parked: ParkedMessage): void;
+  /** The consumer can't go on and has stopped (see {@link StreamReader.next}); somebody has to look at it. */
+  onStopped?(error: unknown): void;
 }
 
 export interface Consumer {

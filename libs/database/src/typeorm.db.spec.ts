@@ -1,4 +1,4 @@
-import { Column, DataSource, Entity, PrimaryColumn } from 'typeorm';
+import { Column, type DataSource, Entity, PrimaryColumn } from 'typeorm';
 import { testDatabase, type TestDatabase } from './testing/index.js';
 import { createDataSource, inTransaction } from './typeorm.js';
 

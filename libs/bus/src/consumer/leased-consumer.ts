@@ -16,6 +16,8 @@ export class LeasedConsumer implements Consumer {
   readonly #leases: OwnedStreamLeases;
   readonly #parking: LoadedParkingStore;
   readonly #workers = new Map<string, StreamWorker>();
+  readonly #ending = new Map<string, Promise<void>>();
+  readonly #kept = new Map<string, bigint>();
   readonly #progress = new Progress();
   readonly #leaseMs: number;
   readonly #unwatch: () => void;
@@ -68,12 +70,20 @@ export class LeasedConsumer implements Consumer {
     const renewed = new Map((await this.#leases.renew()).map((lease) => [nameOf(lease.stream), lease.epoch]));
     for (const [name, worker] of this.#workers)
       if (renewed.get(name) !== worker.lease.epoch) {
-        this.#workers.delete(name);
-        await worker.close();
+        this.driver.log.warn({ stream: worker.lease.stream, group: this.options.group }, 'a lease was lost');
+        this.#end(name, worker);
       }
-    const streams = Array.from({ length: this.bus.partitions(topic) }, (_, partition) => ({ topic, partition }));
+    const all = Array.from({ length: this.bus.partitions(topic) }, (_, partition) => ({ topic, partition }));
+    // Not what a handler of ours is still busy with, although it can't commit any more.
+    const streams = all.filter((stream) => !this.#ending.has(nameOf(stream)));
     for (const lease of await this.#leases.acquire(streams))
       if (!this.#workers.has(nameOf(lease.stream))) await this.#begin(lease);
+  }
+
+  #end(name: string, worker: StreamWorker): void {
+    this.#workers.delete(name);
+    const ending = worker.close().finally(() => this.#ending.delete(name));
+    this.#ending.set(name, ending);
   }
 
   async #begin(lease: HeldLease): Promise<void> {
@@ -102,6 +112,7 @@ export class LeasedConsumer implements Consumer {
         'the consumer stops',
       );
       this.#progress.fail(end.error);
+      this.options.onStopped?.(end.error);
       void this.close();
     } else if (end.kind === 'lost') {
       // Either another process has it, or our own position was behind a commit whose answer was lost: then it is ours to
@@ -114,12 +125,14 @@ export class LeasedConsumer implements Consumer {
     }
   }
 
+  /** Tells the driver what is stored, where that changed. */
   async #keep(workers: readonly StreamWorker[]): Promise<void> {
+    const positions = workers
+      .map(({ lease, position }) => ({ stream: lease.stream, position }))
+      .filter(({ stream, position }) => this.#kept.get(nameOf(stream)) !== position);
     try {
-      await this.bus.keep(
-        this.options.group,
-        workers.map(({ lease, position }) => ({ stream: lease.stream, position })),
-      );
+      await this.bus.keep(this.options.group, positions);
+      for (const { stream, position } of positions) this.#kept.set(nameOf(stream), position);
     } catch (error) {
       this.driver.log.warn({ err: toAloftError(error) }, 'could not register positions; tried again');
     }
@@ -176,7 +189,7 @@ export class LeasedConsumer implements Consumer {
     await this.#rounds;
     const workers = [...this.#workers.values()];
     this.#workers.clear();
-    await Promise.all(workers.map((worker) => worker.close()));
+    await Promise.all([...workers.map((worker) => worker.close()), ...this.#ending.values()]);
     await this.#keep(workers);
     try {
       await this.#leases.release(workers.map(({ lease }) => lease.stream));

@@ -65,6 +65,7 @@ export class TailConsumer implements Consumer {
     } catch (error) {
       this.driver.log.error({ err: error, stream: tailed.stream, group: this.options.group }, 'the tail stops');
       this.#progress.fail(error);
+      this.options.onStopped?.(error);
       void this.close();
     }
   }

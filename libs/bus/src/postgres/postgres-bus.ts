@@ -20,6 +20,11 @@ export interface PostgresBusOptions {
   /** Schema versions that this process' readers understand, by message type (default 1). */
   readerVersions?: ReaderVersions;
   retention?: Partial<Retention>;
+  /**
+   * How often readers look for what nobody told them of (default 3,000 ms): a process that is killed between its COMMIT
+   * and its NOTIFY leaves messages that are announced by nothing else. One query for all readers, no write.
+   */
+  recheckMs?: number;
   logger?: Logger;
 }
 
@@ -28,9 +33,6 @@ export function createPostgresBus(options: PostgresBusOptions): PostgresBus {
   return new PostgresBus(options);
 }
 
-/** A NOTIFY is lost when its process is killed between COMMIT and NOTIFY; then the readers look for themselves. */
-const recheckMs = 3_000;
-
 export class PostgresBus implements Bus {
   readonly #database: Database;
   readonly #log: Logger;
@@ -38,6 +40,7 @@ export class PostgresBus implements Bus {
   readonly #versions: ReaderVersions;
   readonly #wake: Wake;
   readonly #trimmer: Trimmer;
+  readonly #recheckMs: number;
   readonly #readers = new Map<string, Set<PostgresReader>>();
   readonly #consumers = new Set<Consumer>();
   readonly #leaseWatchers = new Set<(group: string) => void>();
@@ -55,6 +58,7 @@ export class PostgresBus implements Bus {
     this.#log = options.logger ?? createLogger('bus', { level: 'warn' });
     this.#partitions = typeof partitions === 'number' ? () => partitions : partitions;
     this.#versions = options.readerVersions ?? {};
+    this.#recheckMs = options.recheckMs ?? 3_000;
     this.#trimmer = new Trimmer(
       options.database,
       { ms: 300_000, bytes: 64 * 1024 * 1024, ...options.retention },
@@ -174,7 +178,7 @@ export class PostgresBus implements Bus {
     this.#readers.set(name, readers);
     this.#wake.start();
     this.#trimmer.start();
-    this.#recheck ??= setInterval(() => void this.#lookForMissed(), recheckMs).unref();
+    this.#recheck ??= setInterval(() => void this.#lookForMissed(), this.#recheckMs).unref();
     return reader;
   }
 

@@ -220,9 +220,9 @@ export class PostgresReader implements StreamReader {
     for (const { first, last, payload } of rows) {
       if (last <= this.#end) continue;
       const skip = first > this.#end ? 0 : Number(this.#end - first + 1n);
-      // Whole rows, so that they are decoded once; one at least, however small the buffer.
-      if (this.#room < Number(last - first) + 1 - skip && this.#buffer.length > 0) break;
-      this.#append(first + BigInt(skip), unpackRow(payload, skip));
+      if (this.#room <= 0) break;
+      this.#append(first + BigInt(skip), unpackRow(payload, skip).slice(0, this.#room));
+      if (last > this.#end) break;
     }
     if (this.#end > this.#head) this.#head = this.#end;
     for (const first of this.#ahead.keys()) if (first <= this.#end) this.#ahead.delete(first);
