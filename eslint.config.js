@@ -9,11 +9,11 @@ const layers = [
   { sourceTag: 'layer:platform', onlyDependOnLibsWithTags: ['layer:contract', 'layer:core', 'layer:platform'] },
   {
     sourceTag: 'layer:adapter',
-    onlyDependOnLibsWithTags: ['layer:contract', 'layer:core', 'layer:platform', 'layer:adapter'],
+    onlyDependOnLibsWithTags: ['layer:contract', 'layer:core', 'layer:platform', 'layer:adapter', 'layer:sdk'],
   },
   {
     sourceTag: 'layer:app',
-    onlyDependOnLibsWithTags: ['layer:contract', 'layer:core', 'layer:platform', 'layer:adapter'],
+    onlyDependOnLibsWithTags: ['layer:contract', 'layer:core', 'layer:platform', 'layer:adapter', 'layer:sdk'],
   },
   { sourceTag: 'layer:sdk', onlyDependOnLibsWithTags: ['layer:contract', 'layer:core'] },
   { sourceTag: 'layer:composition', onlyDependOnLibsWithTags: ['*'] },

@@ -1,14 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { escapeHtml, FlyteFile, t, task } from '@aloft/sdk';
-import {
-  calibrationChart,
-  hourChart,
-  importanceChart,
-  lossChart,
-  rocChart,
-  type HourShare,
-  type Importance,
-} from './charts.js';
+import type { HourShare, Importance } from './charts.js';
 import { buildFeatures, featureNames } from './features.js';
 import {
   dayColumn,
@@ -164,6 +156,8 @@ export const profile = task(
   async ({ table }, { deck }) => {
     const { names, features, late } = examplesOf(await readTable(await table.path()));
     const minute = names.indexOf('minute_of_day');
+    // Loaded where it is used: most tasks draw nothing, and a bundle's parts load on their own.
+    const { hourChart } = await import('./charts.js');
     const hours = shareByHour(
       features.map((row) => row[minute]!),
       late,
@@ -288,6 +282,7 @@ export const report = task(
   },
   async ({ summary: data, scores, choice: chosen, evaluation: result, curves: file }, { file: path, deck }) => {
     const curves = await file.json<Curves>();
+    const { calibrationChart, hourChart, importanceChart, lossChart, rocChart } = await import('./charts.js');
     const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
     const rows = [...scores]
       .sort((a, b) => a.log_loss - b.log_loss)
