@@ -69,6 +69,8 @@ function reasonOf(run: RunState, work: NodeWork): string {
       return 'its child execution is being created';
     case S.ChildRunning:
       return `waiting for child execution ${work.child?.name ?? ''}`;
+    case S.ArrayRunning:
+      return itemsOf(work);
     case S.StoringOutputs:
       return 'its outputs are being written';
     case S.Populating:
@@ -76,6 +78,12 @@ function reasonOf(run: RunState, work: NodeWork): string {
     default:
       return '';
   }
+}
+
+function itemsOf({ items }: NodeWork): string {
+  if (!items) return '';
+  const waiting = items.size - items.succeeded - items.failed - items.active;
+  return `${items.active} items in flight, ${waiting} waiting, ${items.succeeded} succeeded, ${items.failed} failed`;
 }
 
 function nestedOf(run: RunState, work: NodeWork): string {

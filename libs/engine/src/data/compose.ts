@@ -3,7 +3,7 @@ import { SimpleType, type LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { LiteralSource } from '../api.js';
 import { Kind, START } from '../graph/graph.js';
 import type { Scope } from '../state/scope.js';
-import { resolvePath } from './attribute-path.js';
+import { resolveAttributePath } from '@aloft/literals';
 import { failureMessage } from './failures.js';
 import { acceptsNone, inlined, none, storedUri } from './values.js';
 
@@ -139,7 +139,7 @@ function promised(
   }
   if (path.length === 0) return { literal: found };
   try {
-    return { literal: resolvePath(found, path, type) };
+    return { literal: resolveAttributePath(found, path, type) };
   } catch (error) {
     throw new BindingError(
       `output "${variable}" of node ${nodeId || 'start-node'}, path ${path.join('.')}: ${(error as Error).message}`,

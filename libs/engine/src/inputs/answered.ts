@@ -1,11 +1,13 @@
 import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
 import { CacheLookedUp_Result, type RecoveredNode } from '@aloft/idl/aloft/v1/engine';
 import { ExecutionError_ErrorKind, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
-import { childCause } from '../lifecycle/abort.js';
+import { childCause } from '../lifecycle/orphans.js';
 import { releaseSources } from '../data/compose.js';
 import { fail, succeed } from '../lifecycle/finish.js';
 import { inputsReady, resolveInputs, start } from '../lifecycle/prepare.js';
 import { attemptFailed } from '../lifecycle/retry.js';
+import { itemAnswered } from '../nodes/array-answers.js';
+import { arrayFinished } from '../nodes/array-end.js';
 import { cacheLookedUp } from '../nodes/cache.js';
 import { childStarted } from '../nodes/child-execution.js';
 import { graphResolved } from '../nodes/dynamic.js';
@@ -30,6 +32,10 @@ export function answered(run: RunState, { request, answer }: RequestAnswered): b
     return true;
   }
   const work = pending.work as NodeWork;
+  if (pending.item >= 0) {
+    itemAnswered(run, work, pending, answer);
+    return true;
+  }
   work.request = 0;
   if (answer.$case === 'error') refused(run, work, pending, answer.value);
   else granted(run, work, answer);
@@ -69,11 +75,13 @@ function granted(run: RunState, work: NodeWork, answer: Exclude<Answer, { $case:
     case 'child':
       return childStarted(run, work, answer.value);
     case 'loaded':
-      work.loaded = answer.value.literals?.literals ?? {};
+      work.loaded = answer.value.literals?.literals;
+      work.lengths = answer.value.lengths;
       return start(run, work);
     case 'stored': {
       const value = answer.value.stored;
       if (!value) throw new Error('engine: stored literals without their place');
+      if (work.items) return arrayFinished(run, work, work.items, { value: { $case: 'stored', value } });
       work.inputs = { value: { $case: 'stored', value } };
       return inputsReady(run, work);
     }

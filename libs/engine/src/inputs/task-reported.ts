@@ -1,4 +1,6 @@
 import type { TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { goOn } from '../nodes/array-answers.js';
+import { itemReported } from '../nodes/array-items.js';
 import { taskReported as ofTask } from '../nodes/task.js';
 import { Kind } from '../graph/graph.js';
 import type { RunState } from '../state/run-state.js';
@@ -7,5 +9,10 @@ import type { RunState } from '../state/run-state.js';
 export function taskReported(run: RunState, report: TaskReport): boolean {
   const work = run.find(report.attempt?.nodeId ?? '');
   if (!work || report.attempt?.executionUid !== run.start?.uid) return false;
+  if (work.items) {
+    if (!itemReported(run, work, work.items, report)) return false;
+    goOn(run, work, work.items);
+    return true;
+  }
   return work.scope.template.kinds[work.node] === Kind.Task && ofTask(run, work, report);
 }

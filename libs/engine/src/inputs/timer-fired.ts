@@ -1,6 +1,8 @@
+import { arrayProgressed } from '../events/array-events.js';
 import { enter } from '../lifecycle/active.js';
 import { request } from '../lifecycle/requests.js';
 import { attemptTimedOut, nodeTimedOut } from '../lifecycle/retry.js';
+import { itemTimerFired } from '../nodes/array-answers.js';
 import { slept } from '../nodes/gate.js';
 import { NodeState } from '../state/node-state.js';
 import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
@@ -26,6 +28,13 @@ export function timerFired(run: RunState, id: number): boolean {
       } else {
         slept(run, work);
       }
+      return true;
+    case TimerPurpose.ItemEvents:
+      arrayProgressed(run, work);
+      return true;
+    case TimerPurpose.ItemExecution:
+    case TimerPurpose.ItemReservation:
+      itemTimerFired(run, work, timer.item, timer.purpose);
       return true;
     default:
       throw new Error(`engine: timer ${id} has the unknown purpose ${timer.purpose}`);

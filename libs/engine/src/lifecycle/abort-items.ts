@@ -1,5 +1,63 @@
+import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { itemAttemptOf } from '../data/attempts.js';
+import { templateOf } from '../data/task-settings.js';
+import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
-import type { PackedStates } from '../state/array-items.js';
-import type { RunState } from '../state/run-state.js';
+import { Purpose, type RunState } from '../state/run-state.js';
+import { childCause, orphan } from './orphans.js';
+import { itemCacheable } from './item-asks.js';
+import { cancelTimer } from './timers.js';
 
-export function abortItems(_run: RunState, _work: NodeWork, _items: PackedStates, _reason: string): void {}
+/** Stops every item in flight. What is kept of those in flight is all that needs looking at. */
+export function abortItems(run: RunState, work: NodeWork, items: ArrayItems, reason: string): void {
+  for (const index of [...items.launched.keys()]) stopLaunched(run, work, items, index, reason);
+  for (const id of items.requests.values()) {
+    const pending = run.requests.get(id);
+    if (pending?.purpose === Purpose.StartItemChild) orphan(run, pending);
+    else run.requests.delete(id);
+  }
+  for (const child of items.children.values()) {
+    run.effects.push({ kind: 'abort-child', child, cause: childCause(run, reason) });
+  }
+  for (const timer of items.timers.values()) cancelTimer(run, timer);
+  for (const index of [...items.reserved.keys()]) releaseItem(run, work, items, index);
+  cancelTimer(run, items.eventTimer);
+  items.eventTimer = 0;
+  items.requests.clear();
+  items.children.clear();
+  items.timers.clear();
+  items.active = 0;
+}
+
+/** Takes an item's attempt away from its backend. */
+export function stopLaunched(run: RunState, work: NodeWork, items: ArrayItems, index: number, reason: string): void {
+  const attempt = items.attempts[index]!;
+  run.effects.push({
+    kind: 'abort',
+    attempt: itemAttemptOf(run, work, index, attempt),
+    taskType: templateOf(work.scope, work.node).type,
+    reason,
+  });
+  items.launched.delete(index);
+  if (items.states.get(index) !== ItemState.Active || index >= 5000) return;
+  const known = items.changes.get(index);
+  items.changes.set(index, {
+    phase: TaskExecution_Phase.ABORTED,
+    attempt,
+    cacheStatus: known?.cacheStatus ?? 0,
+    logs: known?.attempt === attempt ? known.logs : [],
+    child: known?.child,
+  });
+}
+
+/** Gives an item's cache reservation back, if it holds one (C-95). */
+export function releaseItem(run: RunState, work: NodeWork, items: ArrayItems, index: number): void {
+  const owner = items.reserved.get(index);
+  if (owner === undefined) return;
+  items.reserved.delete(index);
+  run.effects.push({
+    kind: 'release-reservation',
+    ...itemCacheable(run, work, items, index),
+    attempt: itemAttemptOf(run, work, index, owner),
+  });
+}

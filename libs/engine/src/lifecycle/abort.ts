@@ -1,17 +1,18 @@
 import { ExecutionError_ErrorKind, NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { attemptOf } from '../data/attempts.js';
 import { templateOf } from '../data/task-settings.js';
+import { arrayEvent } from '../events/array-events.js';
 import { nodeEvent } from '../events/node-events.js';
 import { taskEvent } from '../events/task-events.js';
 import { Kind } from '../graph/graph.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
-import { Purpose, type PendingRequest, type RunState } from '../state/run-state.js';
+import { Purpose, type RunState } from '../state/run-state.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
 import { close, enter } from './active.js';
 import { abortItems } from './abort-items.js';
 import { releaseReservation } from './reservations.js';
-import { effectOf } from './requests.js';
+import { childCause, orphan } from './orphans.js';
 
 /** Aborts everything in flight in a scope and below it; its nodes' events say so, and why (C-60). */
 export function abortScope(run: RunState, scope: Scope, reason: string): void {
@@ -53,28 +54,20 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string): void
     work.taskPhase = TaskExecution_Phase.ABORTED;
     taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
   }
-  if (work.items) abortItems(run, work, work.items, reason);
+  if (work.items) {
+    abortItems(run, work, work.items, reason);
+    arrayEvent(run, work, work.items, TaskExecution_Phase.ABORTED);
+    work.items = undefined;
+  }
   const pending = run.requests.get(work.request);
   if (pending?.purpose === Purpose.StartChild) orphan(run, pending);
   else if (pending) run.requests.delete(pending.id);
   work.request = 0;
   if (work.child) {
     run.effects.push({ kind: 'abort-child', child: work.child, cause: childCause(run, reason) });
-    work.child = undefined;
   }
   const child = run.scopes.get(work.childScope);
   if (child) discardScope(run, child, reason);
   work.childScope = -1;
   releaseReservation(run, work);
-}
-
-export function childCause(run: RunState, reason: string): string {
-  return `cascading abort as parent execution ${run.id.name} no longer needs it: ${reason}`;
-}
-
-/** The child was asked for and may exist: its creation's answer is awaited, then it is stopped. */
-export function orphan(run: RunState, pending: PendingRequest): void {
-  const { ask } = effectOf(run, pending);
-  if (ask.kind !== 'start-child') throw new Error(`engine: request ${pending.id} starts no child execution`);
-  run.requests.set(pending.id, { id: pending.id, purpose: Purpose.StopChild, work: undefined, item: -1, child: ask });
 }

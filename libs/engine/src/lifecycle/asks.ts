@@ -1,6 +1,7 @@
 import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { Request, StartChild } from '../api.js';
 import { attemptOf } from '../data/attempts.js';
+import { collectOutputs } from '../data/array-outputs.js';
 import { composeInputs } from '../data/compose.js';
 import { runnable, templateOf } from '../data/task-settings.js';
 import { emptyValue, storedUri } from '../data/values.js';
@@ -58,7 +59,11 @@ export function askOf(run: RunState, pending: PendingRequest): Ask | undefined {
     case Purpose.StartChild:
       return startChild(run, work, work.attempt, work.inputs ?? emptyValue);
     case Purpose.StoreOutputs:
-      return { kind: 'store', uri: outputsFile(outputPrefix), variables: composeInputs(work.scope, work.node) };
+      return {
+        kind: 'store',
+        uri: outputsFile(outputPrefix),
+        variables: work.items ? collectOutputs(work, work.items) : composeInputs(work.scope, work.node),
+      };
     default:
       return undefined;
   }

@@ -54,6 +54,7 @@ export function attemptFailed(run: RunState, work: NodeWork, error: ExecutionErr
   work.phaseVersion = 0;
   work.deckUri = '';
   work.graphUri = '';
+  work.child = undefined;
   run.work.push(Step.Attempt, work.scope, work.node);
 }
 

@@ -1,9 +1,44 @@
+import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { arrayNodeOf, lengthsOf, neededOf, sizeOfArray } from '../data/array-inputs.js';
 import { userError } from '../data/failures.js';
+import { inlined } from '../data/values.js';
+import { arrayEvent } from '../events/array-events.js';
+import { nodeEvent } from '../events/node-events.js';
+import { enter } from '../lifecycle/active.js';
 import { fail } from '../lifecycle/finish.js';
+import { ArrayItems } from '../state/array-items.js';
+import { NodeState } from '../state/node-state.js';
+import { settleArray } from './array-end.js';
+import { pump } from './array-items.js';
+import { takeOverItems } from './array-recovery.js';
 import type { NodeKind } from './kind.js';
 
+/**
+ * Most items of one array that are in flight at once, whatever its parallelism: the effects of one step, and what is kept of items
+ * in flight, stay bounded for any number of items.
+ */
+export const maxItemsInFlight = 5000;
+
+/** Maps a task or a launch plan over lists (C-140…C-147). */
 export const arrayNode: NodeKind = {
   start(run, work) {
-    fail(run, work, userError(run, 'Unsupported', 'arrays are not there yet'));
+    const node = arrayNodeOf(work);
+    const literals = inlined(work.inputs) ?? work.loaded;
+    const lengths = literals ? lengthsOf(literals) : (work.lengths ?? {});
+    work.loaded = work.lengths = undefined;
+    const found = sizeOfArray(lengths, node.boundInputs);
+    if ('problem' in found) return fail(run, work, userError(run, 'InvalidArrayLength', found.problem));
+    const { size, lists } = found;
+    // C-71: unset and 0 mean no limit.
+    const parallelism = node.parallelismOption?.value ?? 0;
+    const limit = parallelism > 0 ? Math.min(parallelism, maxItemsInFlight) : maxItemsInFlight;
+    const items = new ArrayItems(size, neededOf(node, size), limit, lists);
+    work.items = items;
+    enter(run, work, NodeState.ArrayRunning);
+    nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.RUNNING);
+    arrayEvent(run, work, items, TaskExecution_Phase.QUEUED, { inputs: work.inputs });
+    takeOverItems(work, items);
+    pump(run, work, items);
+    settleArray(run, work, items);
   },
 };

@@ -14,7 +14,7 @@ import { addMillis } from '../time.js';
 import { Step } from '../state/work-queue.js';
 
 /** How long to wait for a reservation of somebody else's if the catalog doesn't say, in milliseconds (C-95). */
-const defaultRetryMillis = 10_000;
+export const defaultRetryMillis = 10_000;
 
 /** Asks the catalog before anything is launched (C-93); told to overwrite, it doesn't ask, nor reserve (C-94). */
 export function lookUpCache(run: RunState, work: NodeWork): void {

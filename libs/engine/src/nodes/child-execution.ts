@@ -44,8 +44,6 @@ export function childEnded(run: RunState, work: NodeWork, ended: ChildEnded): bo
   }
   if (ended.phase === WorkflowExecution_Phase.SUCCEEDED) succeed(run, work, ended.outputs);
   else fail(run, work, childError(run, ended));
-  // The node's last event named the child; there is nothing left to stop.
-  work.child = undefined;
   return true;
 }
 

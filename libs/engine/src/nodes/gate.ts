@@ -1,7 +1,7 @@
 import type { SetSignal } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
-import { SimpleType, type LiteralType } from '@aloft/idl/flyteidl/core/types';
+import { LiteralType, SimpleType } from '@aloft/idl/flyteidl/core/types';
 import type { GateNode } from '@aloft/idl/flyteidl/core/workflow';
 import { userError } from '../data/failures.js';
 import { emptyValue, inlineValue } from '../data/values.js';
@@ -17,12 +17,7 @@ import { TimerPurpose, type RunState } from '../state/run-state.js';
 import { addDuration, isPositive } from '../time.js';
 import type { NodeKind } from './kind.js';
 
-const boolean: LiteralType = {
-  type: { $case: 'simple', value: SimpleType.BOOLEAN },
-  metadata: undefined,
-  annotation: undefined,
-  structure: undefined,
-};
+const boolean = LiteralType.create({ type: { $case: 'simple', value: SimpleType.BOOLEAN } });
 
 export const gateNode: NodeKind = {
   start(run, work) {

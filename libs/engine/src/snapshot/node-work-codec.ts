@@ -5,6 +5,7 @@ import { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier
 import { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { NodeWork } from '../state/node-work.js';
 import type { Scope } from '../state/scope.js';
+import { readItems, writeItems } from './array-codec.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 
 /** An active node. Literals read for a branch are never part of it: they are used in the step that brings them. */
@@ -36,6 +37,8 @@ export function writeWork(out: ByteWriter, work: NodeWork): void {
   out.string(work.graphUri);
   out.message(WorkflowExecutionIdentifier, work.child);
   out.message(RecoveredNode, work.recovered);
+  out.flag(work.items !== undefined);
+  if (work.items) writeItems(out, work.items);
 }
 
 export function readWork(from: ByteReader, scope: Scope): NodeWork {
@@ -66,5 +69,6 @@ export function readWork(from: ByteReader, scope: Scope): NodeWork {
   work.graphUri = from.string();
   work.child = from.message(WorkflowExecutionIdentifier);
   work.recovered = from.message(RecoveredNode);
+  if (from.flag()) work.items = readItems(from);
   return work;
 }

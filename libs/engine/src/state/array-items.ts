@@ -1,3 +1,8 @@
+import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
+import type { ExecutionError, TaskExecution_Phase, TaskLog } from '@aloft/idl/flyteidl/core/execution';
+import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+
 /** Two bits an item. */
 export const ItemState = { Waiting: 0, Active: 1, Succeeded: 2, Failed: 3 } as const;
 export type ItemState = (typeof ItemState)[keyof typeof ItemState];
@@ -55,4 +60,78 @@ export class PackedOutputs {
   }
 }
 
-export type ArrayItems = PackedStates;
+/** What changed of an item since the last event that told of it. */
+export interface ItemChange {
+  phase: TaskExecution_Phase;
+  attempt: number;
+  cacheStatus: CatalogCacheStatus;
+  logs: TaskLog[];
+  child: WorkflowExecutionIdentifier | undefined;
+}
+
+/** An attempt that is with its backend: what it last reported. */
+export interface LaunchedItem {
+  phase: TaskExecution_Phase;
+  version: number;
+}
+
+export interface ItemError {
+  index: number;
+  error: ExecutionError;
+}
+
+/**
+ * The items of an array node (C-142). What every item has is packed into typed arrays; maps hold only items that are in flight, of
+ * which there is a bounded number.
+ */
+export class ArrayItems {
+  readonly states: PackedStates;
+  readonly outputs: PackedOutputs;
+  /** The item's current attempt. */
+  readonly attempts: Uint8Array;
+  readonly systemFailures: Uint8Array;
+  /** Items below it were started at least once. */
+  next = 0;
+  /** Items whose next attempt waits for its turn. */
+  readonly again: number[] = [];
+  active = 0;
+  succeeded = 0;
+  failed = 0;
+  readonly launched = new Map<number, LaunchedItem>();
+  readonly requests = new Map<number, number>();
+  readonly timers = new Map<number, number>();
+  readonly children = new Map<number, WorkflowExecutionIdentifier>();
+  /** Items' own inputs where they had to be written. */
+  readonly inputs = new Map<number, LiteralsValue>();
+  /** Outputs that go into the catalog. */
+  readonly storing = new Map<number, LiteralsValue>();
+  readonly checkpoints = new Map<number, string>();
+  /** Items that hold a cache reservation, with the attempt that took it. */
+  readonly reserved = new Map<number, number>();
+  /** The first few, for the node's error. */
+  readonly errors: ItemError[] = [];
+  readonly changes = new Map<number, ItemChange>();
+  /** Something changed that no event has told of. */
+  dirty = false;
+  eventTimer = 0;
+  phaseVersion = 0;
+
+  constructor(
+    readonly size: number,
+    /** Successes without which the node fails (C-141). */
+    readonly needed: number,
+    /** Items in flight at once (C-71). */
+    readonly limit: number,
+    /** Variables of which each item has its own element. */
+    readonly lists: readonly string[],
+  ) {
+    this.states = new PackedStates(size);
+    this.outputs = new PackedOutputs(size);
+    this.attempts = new Uint8Array(size);
+    this.systemFailures = new Uint8Array(size);
+  }
+
+  get isDone(): boolean {
+    return this.active === 0 && this.next === this.size && this.again.length === 0;
+  }
+}

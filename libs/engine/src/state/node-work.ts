@@ -48,6 +48,8 @@ export class NodeWork {
   futuresUri = '';
   /** Literals read for a branch, until it has chosen. */
   loaded: Record<string, Literal> | undefined;
+  /** Lengths read for an array, until it knows its size. */
+  lengths: Record<string, number> | undefined;
   graphUri = '';
   child: WorkflowExecutionIdentifier | undefined;
   /** What the recovered run has of it, beyond its success (C-81…C-84). */

@@ -35,6 +35,9 @@ export interface DriverOptions {
 
 /** A shell without a clock, a database or a network: it feeds a run its inputs, and keeps what came out. */
 export class Driver {
+  /** Whether every driver restores its run from a snapshot before every input. */
+  static restarts = false;
+
   run: Run = createRun();
   readonly log: LogEntry[] = [];
   readonly effects: Effect[] = [];
@@ -64,8 +67,8 @@ export class Driver {
   }
 
   /** Makes a graph known, as the shell does before it applies an input that names it; returns its digest. */
-  addGraph(closure: CompiledWorkflowClosure): Uint8Array {
-    const digest = Uint8Array.of(this.graphs.size + 1);
+  addGraph(closure: CompiledWorkflowClosure): Buffer {
+    const digest = Buffer.of(this.graphs.size + 1);
     const hex = digest[0]!.toString(16).padStart(2, '0');
     this.graphs.set(hex, compileGraph(closure, hex));
     return digest;
@@ -78,6 +81,7 @@ export class Driver {
   };
 
   apply(input: Input): boolean {
+    if (Driver.restarts && this.log.length > 0) this.restart();
     const time = { ...this.now };
     const entry = LogEntry.create({ time, input: { input } });
     this.options.beforeEach?.(this.run, entry);
@@ -245,7 +249,20 @@ export class Driver {
 
   /** Goes on from a snapshot of the run as it is. */
   restart(): void {
-    this.run = restoreRun(this.run.snapshot(), this.lookup);
+    const snapshot = this.run.snapshot();
+    const restored = restoreRun(snapshot, this.lookup);
+    if (!Buffer.from(restored.snapshot()).equals(snapshot))
+      throw new Error("testing: a restored run isn't the run that was");
+    this.run = restored;
+  }
+
+  /** Applies the whole log to a new run: its effects must be the same. */
+  replay(): Effect[] {
+    const run = createRun();
+    return this.log.flatMap((entry) => {
+      if (!run.apply(entry, this.lookup)) throw new Error('testing: a logged input changed nothing in the replay');
+      return run.takeEffects();
+    });
   }
 
   events(): ReturnType<typeof eventsOf> {

@@ -2,7 +2,7 @@ import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
 import type { LiteralSource, Request } from '../api.js';
-import { resolvePath } from '../data/attribute-path.js';
+import { resolveAttributePath } from '@aloft/literals';
 import { acceptsNone, none } from '../data/values.js';
 
 type Literals = Record<string, Literal>;
@@ -29,7 +29,7 @@ export class MemoryStore {
 
   write(uri: string, literals: Literals) {
     this.files.set(uri, literals);
-    return { uri, size: 0n, digest: new Uint8Array() };
+    return { uri, size: 0n, digest: Buffer.alloc(0) };
   }
 
   stored(uri: string, literals: Literals): LiteralsValue {
@@ -52,7 +52,7 @@ export class MemoryStore {
       return Literal.create({ value: { $case: 'map', value: { literals: Object.fromEntries(entries) } } });
     }
     const found = this.files.get(source.uri)?.[source.variable];
-    if (found) return resolvePath(found, source.path, source.type);
+    if (found) return resolveAttributePath(found, source.path, source.type);
     if (acceptsNone(source.type)) return none;
     throw new Error(`testing: no variable ${source.variable} in ${source.uri}`);
   }

@@ -1,0 +1,55 @@
+import { Literal } from '@aloft/idl/flyteidl/core/literals';
+import type { LiteralSource } from '../api.js';
+import type { ArrayItems } from '../state/array-items.js';
+import type { NodeWork } from '../state/node-work.js';
+import { rawCollection, rawVariables } from './raw-literals.js';
+import { none } from './values.js';
+
+const noneBytes = Literal.encode(none).finish();
+
+/** An array's outputs: of every variable, the list of the items' values in their order, None for failed ones (C-141). */
+export function collectOutputs(work: NodeWork, items: ArrayItems): Record<string, LiteralSource> {
+  const lists = new Map<string, (Uint8Array | LiteralSource)[]>();
+  const stored = new Set<string>();
+  const listOf = (name: string): (Uint8Array | LiteralSource)[] => {
+    let list = lists.get(name);
+    if (!list) lists.set(name, (list = new Array<Uint8Array | LiteralSource>(items.size).fill(noneBytes)));
+    return list;
+  };
+  const declared = declaredOutputs(work);
+  for (const name of declared) listOf(name);
+  for (let index = 0; index < items.size; index++) {
+    const bytes = items.outputs.get(index);
+    if (!bytes) continue;
+    const variables = rawVariables(bytes);
+    if (variables instanceof Map) {
+      for (const [name, literal] of variables) listOf(name)[index] = literal;
+      continue;
+    }
+    for (const name of declared) {
+      stored.add(name);
+      listOf(name)[index] = { uri: variables.uri, variable: name, path: [], type: undefined };
+    }
+  }
+  const sources: Record<string, LiteralSource> = {};
+  for (const [name, list] of lists) {
+    sources[name] = stored.has(name)
+      ? { collection: list.map((each) => (each instanceof Uint8Array ? { encoded: each } : each)) }
+      : { encoded: rawCollection(list as Uint8Array[]) };
+  }
+  return sources;
+}
+
+/** Names of the outputs of what the array maps over. */
+function declaredOutputs(work: NodeWork): string[] {
+  const { template, graph } = work.scope;
+  const task = graph.tasks[template.targets[work.node]!];
+  if (task) return Object.keys(task.interface?.outputs?.variables ?? {});
+  const item = template.specs[work.node]!.target;
+  const target = item?.$case === 'arrayNode' ? item.value.node?.target : undefined;
+  const reference = target?.$case === 'workflowNode' ? target.value.reference?.value : undefined;
+  const plan = graph.closure.launchPlans.find(
+    ({ template: each }) => each?.id?.name === reference?.name && each?.id?.version === reference?.version,
+  );
+  return Object.keys(plan?.template?.interface?.outputs?.variables ?? {});
+}

@@ -1,0 +1,121 @@
+import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
+import { TaskExecution_Phase, type ExecutionError, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
+import { ResourceType, type WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { ExternalResourceInfo, TaskExecutionEvent, TaskExecutionMetadata } from '@aloft/idl/flyteidl/event/event';
+import { setTimer } from '../lifecycle/timers.js';
+import { taskName } from '../names.js';
+import type { ArrayItems, ItemChange } from '../state/array-items.js';
+import type { NodeWork } from '../state/node-work.js';
+import { TimerPurpose, type RunState } from '../state/run-state.js';
+import { addMillis } from '../time.js';
+import { emit, producer } from './emit.js';
+import { inputOf, outcomeOf } from './workflow-events.js';
+
+/** Items beyond these are told of in sums only; our own paged rpc has them all (C-144, C-147). */
+const listedItems = 5000;
+/** Most items in one event: with their logs they must fit into a message. */
+const itemsPerEvent = 250;
+/** How long changes wait for others to be told of with them, in milliseconds. */
+const coalesceMillis = 500;
+
+/**
+ * Something changed of an item. Changes are told of together: when there are enough for an event, or half a second after the first. Both
+ * depend on the log alone, so that a replay counts the same events.
+ */
+export function itemChanged(
+  run: RunState,
+  work: NodeWork,
+  items: ArrayItems,
+  index: number,
+  change: {
+    phase: TaskExecution_Phase;
+    logs?: TaskLog[];
+    cacheStatus?: CatalogCacheStatus;
+    child?: WorkflowExecutionIdentifier;
+  },
+): void {
+  items.dirty = true;
+  if (index < listedItems) {
+    const known = items.changes.get(index);
+    const attempt = items.attempts[index]!;
+    const same = known?.attempt === attempt;
+    items.changes.set(index, {
+      phase: change.phase,
+      attempt,
+      cacheStatus: change.cacheStatus ?? (same ? known.cacheStatus : CatalogCacheStatus.CACHE_DISABLED),
+      logs: change.logs && change.logs.length > 0 ? change.logs : same ? known.logs : [],
+      child: change.child ?? (same ? known.child : undefined),
+    });
+    if (items.changes.size >= itemsPerEvent) return arrayEvent(run, work, items, TaskExecution_Phase.RUNNING);
+  }
+  if (items.eventTimer === 0) {
+    items.eventTimer = setTimer(run, TimerPurpose.ItemEvents, work, addMillis(run.now, coalesceMillis));
+  }
+}
+
+/** Tells of what changed since the last event. */
+export function arrayProgressed(run: RunState, work: NodeWork): void {
+  const items = work.items;
+  if (!items) return;
+  items.eventTimer = 0;
+  if (items.dirty) arrayEvent(run, work, items, TaskExecution_Phase.RUNNING);
+}
+
+/** One task execution stands for all items, which are its external resources (C-144). */
+export function arrayEvent(
+  run: RunState,
+  work: NodeWork,
+  items: ArrayItems,
+  phase: TaskExecution_Phase,
+  facts: { inputs?: LiteralsValue; outputs?: LiteralsValue; error?: ExecutionError } = {},
+): void {
+  const { scope, node } = work;
+  const task = scope.graph.tasks[scope.template.targets[node]!];
+  if (work.taskPhase !== phase) items.phaseVersion = 0;
+  else items.phaseVersion++;
+  work.taskPhase = phase;
+  const event = TaskExecutionEvent.create();
+  // Items that are child executions have no task: the node stands in, as in Flyte.
+  event.taskId = task?.id ?? {
+    resourceType: ResourceType.TASK,
+    project: run.id.project,
+    domain: run.id.domain,
+    name: work.id,
+    version: 'v1',
+    org: run.id.org,
+  };
+  event.parentNodeExecutionId = { nodeId: work.id, executionId: run.id };
+  event.retryAttempt = work.attempt;
+  event.phase = phase;
+  event.phaseVersion = items.phaseVersion;
+  event.producerId = producer;
+  event.occurredAt = run.now;
+  event.reportedAt = run.now;
+  event.inputValue = inputOf(facts.inputs);
+  event.outputResult = outcomeOf(facts);
+  event.taskType = 'container_array';
+  event.eventVersion = 1;
+  event.customInfo = { size: items.size, succeeded: items.succeeded, failed: items.failed, active: items.active };
+  const metadata = TaskExecutionMetadata.create();
+  const name = taskName(run.id.name, work.id, work.attempt);
+  metadata.generatedName = name;
+  metadata.pluginIdentifier = 'k8s-array';
+  metadata.externalResources = [...items.changes].map(([index, change]) => resourceOf(name, index, change));
+  event.metadata = metadata;
+  items.changes.clear();
+  items.dirty = false;
+  emit(run, { $case: 'task', value: event });
+}
+
+function resourceOf(name: string, index: number, change: ItemChange): ExternalResourceInfo {
+  const resource = ExternalResourceInfo.create();
+  resource.externalId = `${name}-n${index}-${change.attempt}`;
+  resource.index = index;
+  resource.retryAttempt = change.attempt;
+  resource.phase = change.phase;
+  resource.cacheStatus = change.cacheStatus;
+  resource.logs = change.logs.map((log) => ({ ...log, name: `${log.name}-${index}` }));
+  if (change.child) resource.targetMetadata = { $case: 'workflowNodeMetadata', value: { executionId: change.child } };
+  return resource;
+}

@@ -1,0 +1,177 @@
+import { CacheLookedUp_Result, RecoveredNode, type CacheLookedUp } from '@aloft/idl/aloft/v1/engine';
+import { CatalogMetadata } from '@aloft/idl/flyteidl/core/catalog';
+import type { Request } from '../api.js';
+import { closure, Driver, eachWay, INT, int, task, type DriverOptions } from '../testing/index.js';
+
+const tasks = { free: { outputs: { o: INT } }, t: { inputs: { a: INT }, outputs: { o: INT } } };
+
+eachWay('max parallelism', () => {
+  it('C-70: bounds the tasks in flight of the whole run, first come first served', () => {
+    const driver = new Driver(closure({ tasks, nodes: ['n0', 'n1', 'n2', 'n3'].map((id) => task(id, 'free')) }), {
+      settings: { maxParallelism: 2 },
+    });
+    expect(driver.launchedIds()).toEqual(['n0', 'n1']);
+    expect(driver.run.explain('n3')).toMatchObject({
+      state: 'Parked',
+      waitingFor: "waiting for one of the run's 2 parallel nodes, position 2",
+    });
+    driver.succeed('n1', { o: int(1) });
+    expect(driver.launchedIds()).toEqual(['n0', 'n2']);
+    driver.succeed('n0', { o: int(1) });
+    driver.succeed('n2', { o: int(1) });
+    driver.succeed('n3', { o: int(1) });
+    expect(driver.phase()).toBe('SUCCEEDED');
+  });
+});
+
+eachWay('the catalog', () => {
+  const spec = (serialize = false) => ({
+    tasks: {
+      c: {
+        outputs: { o: INT },
+        metadata: { discoverable: true, discoveryVersion: '1', cacheSerializable: serialize, retries: { retries: 1 } },
+      },
+    },
+    nodes: [task('n0', 'c')],
+    outputs: { r: 'n0.o' },
+  });
+  const looked = (value: Partial<CacheLookedUp>) => ({
+    $case: 'cache' as const,
+    value: {
+      result: CacheLookedUp_Result.MISS,
+      outputs: undefined,
+      metadata: undefined,
+      holder: '',
+      retryAt: undefined,
+      ...value,
+    },
+  });
+  const storedOk = { $case: 'cacheStored' as const, value: { failed: false, metadata: undefined, reason: '' } };
+  const statusOf = (driver: Driver, phase: number) => {
+    const event = driver.events().nodes.find((each) => each.id?.nodeId === 'n0' && each.phase === phase);
+    return event?.targetMetadata?.$case === 'taskNodeMetadata' ? event.targetMetadata.value : undefined;
+  };
+
+  it('C-92, C-93: a hit ends the node without a launch, and says where it came from', () => {
+    const metadata = CatalogMetadata.fromPartial({ artifactTag: { artifactId: 'a', name: 'flyte_cached-x' } });
+    const driver = new Driver(closure(spec()));
+    driver.answerNext(
+      'cache-lookup',
+      looked({
+        result: CacheLookedUp_Result.HIT,
+        outputs: { value: { $case: 'inline', value: { literals: { o: int(5) } } } },
+        metadata,
+      }),
+    );
+    expect(driver.outputs()).toEqual({ r: 5 });
+    expect(driver.phases()).toEqual(['start-node:SUCCEEDED', 'n0:QUEUED', 'n0:SUCCEEDED', 'end-node:SUCCEEDED']);
+    expect(statusOf(driver, 3)).toMatchObject({ cacheStatus: 2, catalogKey: { artifactTag: { artifactId: 'a' } } });
+    expect(driver.events().tasks).toHaveLength(0);
+  });
+
+  it('C-92, C-93: after a miss the outputs are stored; that this fails does not fail the node', () => {
+    for (const [failed, status] of [
+      [false, 3],
+      [true, 5],
+    ] as const) {
+      const driver = new Driver(closure(spec()));
+      driver.answerNext('cache-lookup', looked({}));
+      driver.succeed('n0', { o: int(5) });
+      expect(driver.phase()).toBe('RUNNING');
+      driver.answerNext('cache-store', { $case: 'cacheStored', value: { failed, metadata: undefined, reason: '' } });
+      expect(driver.outputs()).toEqual({ r: 5 });
+      expect(statusOf(driver, 3)).toMatchObject({ cacheStatus: status });
+    }
+  });
+
+  it('C-93: nor does a look-up that fails', () => {
+    const driver = new Driver(closure(spec()));
+    driver.answerNext('cache-lookup', looked({ result: CacheLookedUp_Result.FAILED }));
+    expect(driver.launchedIds()).toEqual(['n0']);
+  });
+
+  it('C-94: told to overwrite, it neither looks up nor reserves', () => {
+    const driver = new Driver(closure(spec(true)), { settings: { overwriteCache: true } });
+    expect(driver.launchedIds()).toEqual(['n0']);
+    driver.succeed('n0', { o: int(5) });
+    const store = [...driver.requests.values()].find((ask) => ask.kind === 'cache-store');
+    expect(store).toMatchObject({ overwrite: true });
+  });
+
+  it('C-91: a task without outputs is not cached', () => {
+    const driver = new Driver(
+      closure({ tasks: { c: { metadata: { discoverable: true, discoveryVersion: '1' } } }, nodes: [task('n0', 'c')] }),
+    );
+    expect(driver.launchedIds()).toEqual(['n0']);
+  });
+
+  it('C-95, C-98: waits for somebody else’s reservation, says for whose, and looks again', () => {
+    const driver = new Driver(closure(spec(true)));
+    expect([...driver.requests.values()]).toMatchObject([{ kind: 'cache-lookup', reserve: true }]);
+    driver.answerNext(
+      'cache-lookup',
+      looked({ result: CacheLookedUp_Result.RESERVED, holder: 'exec9/n3', retryAt: { seconds: 1010n, nanos: 0 } }),
+    );
+    expect(driver.run.explain('n0')?.waitingFor).toBe('waiting for the cache reservation held by exec9/n3');
+    expect(driver.effects).toContainEqual(
+      expect.objectContaining({
+        event: expect.objectContaining({ event: expect.objectContaining({ $case: 'wait' }) }),
+      }),
+    );
+    driver.advance(10);
+    driver.answerNext('cache-lookup', looked({}));
+    driver.fail('n0', { retryable: true });
+    driver.succeed('n0', { o: int(1) });
+    driver.answerNext('cache-store', storedOk);
+    expect(driver.phase()).toBe('SUCCEEDED');
+    expect(driver.effects.find(({ kind }) => kind === 'release-reservation')).toMatchObject({
+      attempt: { retryAttempt: 0, nodeId: 'n0' },
+    });
+  });
+});
+
+eachWay('recovery', () => {
+  const start = { recoverFrom: { project: 'p', domain: 'd', name: 'old', org: '' }, recoverFromUid: 'old-uid' };
+  const spec = { tasks, nodes: [task('n0', 'free'), task('n1', 't', { a: 'n0.o' })], outputs: { r: 'n1.o' } };
+
+  it('C-80, C-81: takes over what succeeded; what failed runs again with its checkpoint', () => {
+    const asked: string[] = [];
+    const onRequest: DriverOptions['onRequest'] = (ask: Request['ask']) => {
+      if (ask.kind !== 'recovered-node') return undefined;
+      asked.push(ask.specPath);
+      const found = RecoveredNode.fromPartial({ found: true, deckUri: 's3://deck' });
+      found.outputs = { value: { $case: 'inline', value: { literals: { o: int(4) } } } };
+      const value = ask.specPath === 'n0' ? found : RecoveredNode.fromPartial({ checkpointUri: 's3://checkpoint' });
+      return { $case: 'recovered', value };
+    };
+    const driver = new Driver(closure(spec), { start, onRequest });
+    expect(asked).toEqual(['n0', 'n1']);
+    expect(driver.phases()).toContain('n0:RECOVERED');
+    expect(driver.events().nodes.find((event) => event.phase === 10)).toMatchObject({ deckUri: 's3://deck' });
+    expect(driver.launchOf('n1')).toMatchObject({ prevCheckpointPrefix: 's3://checkpoint' });
+    driver.succeed('n1', { o: int(1) });
+    expect(driver.phase()).toBe('SUCCEEDED');
+  });
+});
+
+eachWay('an abort', () => {
+  it('stops all in flight with the cause, once; late reports and a second abort change nothing', () => {
+    const driver = new Driver(closure({ tasks, nodes: [task('n0', 'free'), task('n1', 'free')] }));
+    const launch = driver.launchOf('n0');
+    expect(driver.abort('enough')).toBe(true);
+    expect(driver.phase()).toBe('ABORTED');
+    expect(driver.phases()).toEqual(expect.arrayContaining(['n0:ABORTED', 'n1:ABORTED']));
+    expect(driver.effects.filter(({ kind }) => kind === 'abort')).toHaveLength(2);
+    expect(driver.ended()).toMatchObject({ phase: 7, error: { message: 'the execution was aborted by me: enough' } });
+    expect(driver.run.finished).toBe(true);
+    expect(driver.abort()).toBe(false);
+    expect(driver.report(launch, 3)).toBe(false);
+  });
+
+  it('of a run that has ended leaves its end as it is', () => {
+    const driver = new Driver(closure({ tasks, nodes: [task('n0', 'free')] }));
+    driver.succeed('n0', { o: int(1) });
+    expect(driver.abort()).toBe(false);
+    expect(driver.phase()).toBe('SUCCEEDED');
+  });
+});
