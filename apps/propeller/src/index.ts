@@ -1,1 +1,3 @@
-export {};
+export { Propeller, propellerGroup, type PropellerDeps, type PropellerStatus } from './propeller.js';
+export { propellerConfigSchema, type PropellerConfig } from './config.js';
+export { propellerMigrations } from './migrations.js';

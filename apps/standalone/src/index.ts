@@ -1,1 +1,2 @@
-export {};
+export { Standalone } from './standalone.js';
+export { standaloneConfigSchema, type StandaloneConfig } from './config.js';

@@ -1,0 +1,16 @@
+import type { FastifyInstance } from 'fastify';
+import type { HealthRegistry, Metrics } from '@aloft/telemetry';
+
+/** Health and metrics of the process: `/healthz`, `/healthcheck` (A-1), `/readyz`, `/metrics`. */
+export function addOperationsRoutes(http: FastifyInstance, health: HealthRegistry, metrics: Metrics): void {
+  for (const path of ['/healthz', '/healthcheck'])
+    http.get(path, async (_request, reply) => {
+      const report = await health.live();
+      return reply.code(report.ok ? 200 : 503).send(report);
+    });
+  http.get('/readyz', async (_request, reply) => {
+    const report = await health.ready();
+    return reply.code(report.ok ? 200 : 503).send(report);
+  });
+  http.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+}
