@@ -252,24 +252,27 @@ function showRun(project, domain, name) {
   };
   const source = new EventSource(`/api/v1/watch/executions/${project}/${domain}/${name}`);
   source.onopen = () => (live.textContent = 'live');
+  const close = (said = '') => {
+    source.close();
+    live.textContent = said;
+  };
   source.onmessage = ({ data }) => {
-    const { snapshot, event } = JSON.parse(data);
-    if (snapshot) run.snapshot(snapshot);
-    if (event) run.apply(event);
+    const { result, error } = JSON.parse(data);
+    if (error) {
+      close();
+      main.replaceChildren(el('p', { class: 'empty' }, error.message));
+      return;
+    }
+    if (result.snapshot) run.snapshot(result.snapshot);
+    if (result.event) run.apply(result.event);
     redraw();
   };
-  source.addEventListener('end', () => {
-    source.close();
-    live.textContent = '';
-    redraw();
-  });
-  source.addEventListener('refused', ({ data }) => {
-    source.close();
-    live.textContent = '';
-    main.replaceChildren(el('p', { class: 'empty' }, JSON.parse(data).message));
-  });
-  source.onerror = () =>
-    (live.textContent = source.readyState === EventSource.CLOSED ? 'not connected' : 'connecting …');
+  // The stream ends with the run; a browser would ask again for ever.
+  source.onerror = () => {
+    if (run.execution && terminal.has(run.execution.closure.phase)) close();
+    else if (source.readyState === EventSource.CLOSED) close('not connected');
+    else live.textContent = 'connecting …';
+  };
   setInterval(() => run.execution && !terminal.has(run.execution.closure.phase) && redraw(), 1000);
 }
 

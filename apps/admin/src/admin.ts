@@ -1,0 +1,161 @@
+import type { Policy } from '@aloft/auth';
+import type { BlobStore } from '@aloft/blob';
+import type { Bus } from '@aloft/bus';
+import { createDataSource, type Database } from '@aloft/database';
+import type { Logger } from '@aloft/telemetry';
+import { AttributesRepository } from './attributes/attributes.repository.js';
+import { AttributesService } from './attributes/attributes.service.js';
+import type { AdminConfig } from './config.js';
+import { DataProxyService } from './data-proxy/data-proxy.service.js';
+import { LiteralReader } from './data-proxy/literal-reader.js';
+import { DescriptionsRepository } from './descriptions/descriptions.repository.js';
+import { DescriptionsService } from './descriptions/descriptions.service.js';
+import { ExecutionControlService } from './executions/execution-control.service.js';
+import { ExecutionMetricsService } from './executions/execution-metrics.service.js';
+import { ExecutionReadsService } from './executions/execution-reads.service.js';
+import { ExecutionWriter } from './executions/execution-writer.js';
+import { ExecutionsRepository } from './executions/executions.repository.js';
+import { ExecutionsService } from './executions/executions.service.js';
+import { LaunchResolver } from './executions/launch-resolver.js';
+import { BuildInformation } from './identity/build-information.js';
+import { LaunchPlansRepository } from './launch-plans/launch-plans.repository.js';
+import { LaunchPlansService } from './launch-plans/launch-plans.service.js';
+import { AdminLifecycle } from './lifecycle.js';
+import { LogsService } from './logs/logs.service.js';
+import { NamedEntitiesRepository } from './named-entities/named-entities.repository.js';
+import { NamedEntitiesService } from './named-entities/named-entities.service.js';
+import { NodeExecutionsRepository } from './node-executions/node-executions.repository.js';
+import { NodeExecutionsService } from './node-executions/node-executions.service.js';
+import { ProjectionRepository } from './projection/projection.repository.js';
+import { ProjectionService } from './projection/projection.service.js';
+import { ProjectsRepository } from './projects/projects.repository.js';
+import { ProjectsService } from './projects/projects.service.js';
+import { registryEntities } from './registry/entities.js';
+import { Registry } from './registry/registry.js';
+import { SignalsRepository } from './signals/signals.repository.js';
+import { SignalsService } from './signals/signals.service.js';
+import { TaskExecutionsRepository } from './task-executions/task-executions.repository.js';
+import { TaskExecutionsService } from './task-executions/task-executions.service.js';
+import { TasksRepository } from './tasks/tasks.repository.js';
+import { TasksService } from './tasks/tasks.service.js';
+import { LiveEvents } from './watch/live-events.js';
+import { WatchService } from './watch/watch.service.js';
+import { WorkflowCompiler } from './workflows/workflow-compiler.js';
+import { WorkflowsRepository } from './workflows/workflows.repository.js';
+import { WorkflowsService } from './workflows/workflows.service.js';
+
+export interface AdminDependencies {
+  config: AdminConfig;
+  /** On the schema that `adminMigrations` and `busMigrations` have made. */
+  database: Database;
+  bus: Bus;
+  blob: BlobStore;
+  policy: Policy;
+  logger: Logger;
+  /** Version told by GetVersion; default: this package's. */
+  build?: BuildInformation;
+}
+
+/** Every service of admin, put together by hand: who needs what is to be read here. */
+export interface AdminServices {
+  projects: ProjectsService;
+  attributes: AttributesService;
+  namedEntities: NamedEntitiesService;
+  descriptions: DescriptionsService;
+  tasks: TasksService;
+  workflows: WorkflowsService;
+  launchPlans: LaunchPlansService;
+  executions: ExecutionsService;
+  control: ExecutionControlService;
+  reads: ExecutionReadsService;
+  metrics: ExecutionMetricsService;
+  nodeExecutions: NodeExecutionsService;
+  taskExecutions: TaskExecutionsService;
+  signals: SignalsService;
+  dataProxy: DataProxyService;
+  watch: WatchService;
+  logs: LogsService;
+  build: BuildInformation;
+  lifecycle: AdminLifecycle;
+}
+
+export async function createAdminServices(dependencies: AdminDependencies): Promise<AdminServices> {
+  const { config, database, bus, blob, policy, logger } = dependencies;
+  const registry = new Registry(await createDataSource(database, { entities: registryEntities }));
+  const names = new NamedEntitiesRepository();
+  const plansRepository = new LaunchPlansRepository();
+  const projects = new ProjectsService(registry, new ProjectsRepository(), config, policy);
+  const attributes = new AttributesService(registry, new AttributesRepository(), projects, config, policy);
+  const descriptions = new DescriptionsService(registry, new DescriptionsRepository());
+  const tasks = new TasksService(
+    registry,
+    new TasksRepository(),
+    names,
+    descriptions,
+    projects,
+    attributes,
+    bus,
+    config,
+  );
+  const workflows = new WorkflowsService(
+    registry,
+    new WorkflowsRepository(),
+    names,
+    descriptions,
+    projects,
+    new WorkflowCompiler(registry, tasks, plansRepository),
+    blob,
+    bus,
+    config,
+  );
+  const launchPlans = new LaunchPlansService(registry, plansRepository, names, workflows, projects, bus, config);
+
+  const executionRows = new ExecutionsRepository();
+  const nodeRows = new NodeExecutionsRepository();
+  const taskRows = new TaskExecutionsRepository();
+  const literals = new LiteralReader(blob, config, logger);
+  const executions = new ExecutionsService(
+    database,
+    executionRows,
+    new ExecutionWriter(database, executionRows, bus),
+    new LaunchResolver(registry, tasks, workflows, launchPlans),
+    projects,
+    attributes,
+    blob,
+    bus,
+    config,
+  );
+  const projection = new ProjectionService(new ProjectionRepository(), blob, config);
+  const live = new LiveEvents(bus, database, config);
+  return {
+    projects,
+    attributes,
+    namedEntities: new NamedEntitiesService(registry, names),
+    descriptions,
+    tasks,
+    workflows,
+    launchPlans,
+    executions,
+    control: new ExecutionControlService(database, executionRows, bus),
+    reads: new ExecutionReadsService(database, executionRows, literals, config),
+    metrics: new ExecutionMetricsService(database, executionRows, nodeRows, taskRows),
+    nodeExecutions: new NodeExecutionsService(database, executionRows, nodeRows, workflows, literals, config),
+    taskExecutions: new TaskExecutionsService(database, executionRows, taskRows, literals, config),
+    signals: new SignalsService(database, executionRows, new SignalsRepository(), bus),
+    dataProxy: new DataProxyService(
+      database,
+      executionRows,
+      nodeRows,
+      taskRows,
+      literals,
+      projects,
+      blob,
+      config,
+      policy,
+    ),
+    watch: new WatchService(database, executionRows, nodeRows, taskRows, live, projection, config),
+    logs: new LogsService(database, executionRows, taskRows, live, blob),
+    build: dependencies.build ?? BuildInformation.ofThisPackage(),
+    lifecycle: new AdminLifecycle(database, bus, projection, live, registry, logger),
+  };
+}

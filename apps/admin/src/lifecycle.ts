@@ -1,0 +1,61 @@
+import type { Bus, Consumer, StreamStatus } from '@aloft/bus';
+import type { Database } from '@aloft/database';
+import type { Logger } from '@aloft/telemetry';
+import { eventsTopic, projectionGroup, type ProjectionService } from './projection/projection.service.js';
+import type { Registry } from './registry/registry.js';
+import type { LiveEvents } from './watch/live-events.js';
+
+/** Background work of the admin service. Whoever composes the process calls {@link start} before and {@link stop} after serving. */
+export class AdminLifecycle {
+  private projector: Consumer | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly bus: Bus,
+    private readonly projection: ProjectionService,
+    private readonly live: LiveEvents,
+    private readonly registry: Registry,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Begins to follow the runs. */
+  async start(): Promise<void> {
+    await this.live.start();
+    this.projector = this.bus.consume({
+      topic: eventsTopic,
+      group: projectionGroup,
+      database: this.database,
+      mode: 'leased',
+      handle: async (messages, tx) => {
+        if (tx) await this.projection.apply(messages, tx);
+      },
+      onParked: ({ message, reason }) =>
+        this.logger.error(
+          { key: message.envelope.key, id: message.envelope.id, reason },
+          'the projection parked a message',
+        ),
+    });
+  }
+
+  /** Resolves when all events published before the call are in the read model (as far as this process projects them). */
+  async caughtUp(): Promise<void> {
+    await this.projector?.caughtUp();
+  }
+
+  /** Streams projected by this process, for metrics. */
+  status(): StreamStatus[] {
+    return this.projector?.status() ?? [];
+  }
+
+  /** Stops consuming and ends live streams. */
+  async stop(): Promise<void> {
+    await this.live.stop();
+    await this.projector?.close();
+    this.projector = undefined;
+  }
+
+  /** After {@link stop} and the servers: closes what the module opened itself. */
+  async close(): Promise<void> {
+    await this.registry.close();
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * What one watcher has not taken yet: bounded. When it is full, everything in it is dropped and the watcher is told, who then
+ * begins anew with a snapshot: a slow client costs no memory.
+ */
+export class EventQueue<T> {
+  private items: T[] = [];
+  private overflowed = false;
+  private closed = false;
+  private error: unknown;
+  private wake: (() => void) | undefined;
+
+  constructor(
+    private readonly capacity: number,
+    private readonly onClose: () => void,
+  ) {}
+
+  push(item: T): void {
+    if (this.closed || this.overflowed) return;
+    if (this.items.length >= this.capacity) {
+      this.items = [];
+      this.overflowed = true;
+    } else this.items.push(item);
+    this.wake?.();
+  }
+
+  /** Ends the watcher with an error. */
+  fail(error: unknown): void {
+    this.error = error;
+    this.wake?.();
+  }
+
+  /** All that is there, at least one; `'overflow'` after a drop; `undefined` when `signal` is aborted. */
+  async next(signal: AbortSignal): Promise<T[] | 'overflow' | undefined> {
+    for (;;) {
+      if (this.error !== undefined) throw this.error;
+      if (signal.aborted) return undefined;
+      if (this.overflowed) {
+        this.overflowed = false;
+        return 'overflow';
+      }
+      if (this.items.length > 0) {
+        const { items } = this;
+        this.items = [];
+        return items;
+      }
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.wake = wake;
+        signal.addEventListener('abort', wake);
+      });
+      this.wake = undefined;
+    }
+  }
+
+  close(): void {
+    this.closed = true;
+    this.items = [];
+    this.onClose();
+  }
+}

@@ -1,0 +1,123 @@
+import type { Bus, Consumer, IncomingMessage, Stream } from '@aloft/bus';
+import type { Database } from '@aloft/database';
+import { unavailable } from '@aloft/errors';
+import { ExecutionEvents, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
+import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { AdminConfig } from '../config.js';
+import { eventsTopic, eventsType } from '../projection/projection.service.js';
+import { EventQueue } from './event-queue.js';
+
+export interface LiveEvent {
+  id: WorkflowExecutionIdentifier;
+  uid: string;
+  event: ExecutionEvent;
+}
+
+/**
+ * All events of all runs as they happen: this process's own tail of `executions.events`, fanned out to watchers. Recent events
+ * are kept for a while, so that a watcher whose snapshot is a little older than the stream misses nothing.
+ */
+export class LiveEvents {
+  private consumer: Consumer | undefined;
+  private readonly byRun = new Map<string, Set<EventQueue<LiveEvent>>>();
+  private readonly byDomain = new Map<string, Set<EventQueue<LiveEvent>>>();
+  private readonly recentByRun = new Map<string, LiveEvent[]>();
+  /** The same events in order of arrival, oldest first from `oldest` on. */
+  private recent: LiveEvent[] = [];
+  private oldest = 0;
+  /** Where the tail began, by partition: everything after it has been seen here. */
+  private begins: bigint[] = [];
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly database: Database,
+    private readonly config: AdminConfig,
+  ) {}
+
+  async start(): Promise<void> {
+    const consumer = this.bus.consume({
+      topic: eventsTopic,
+      group: 'admin-watch',
+      database: this.database,
+      mode: 'tail',
+      handle: async (messages) => this.take(messages),
+    });
+    this.consumer = consumer;
+    await consumer.caughtUp();
+    this.begins = [];
+    for (const { stream, position } of consumer.status()) this.begins[stream.partition] = position;
+  }
+
+  async stop(): Promise<void> {
+    await this.consumer?.close();
+    const error = unavailable('this server shuts down; watch again at another');
+    for (const queues of [...this.byRun.values(), ...this.byDomain.values()])
+      for (const queue of queues) queue.fail(error);
+  }
+
+  /** Stream of a run's events, and the position from which on its events have been seen here. */
+  streamOf(shard: number): { stream: Stream; begins: bigint } {
+    const partition = shard % this.bus.partitions(eventsTopic);
+    return { stream: { topic: eventsTopic, partition }, begins: this.begins[partition] ?? 0n };
+  }
+
+  /** Events of one run: the recent ones, then what comes. `close` the queue in the end. */
+  ofRun(uid: string): EventQueue<LiveEvent> {
+    const queue = this.queueIn(this.byRun, uid);
+    for (const event of this.recentByRun.get(uid) ?? []) queue.push(event);
+    return queue;
+  }
+
+  /** Events of all runs of a project and domain, from now on. */
+  ofDomain(org: string, project: string, domain: string): EventQueue<LiveEvent> {
+    return this.queueIn(this.byDomain, domainKey(org, project, domain));
+  }
+
+  private queueIn(index: Map<string, Set<EventQueue<LiveEvent>>>, key: string): EventQueue<LiveEvent> {
+    const queues = index.get(key) ?? new Set();
+    index.set(key, queues);
+    const queue = new EventQueue<LiveEvent>(this.config.watch.queueLength, () => {
+      queues.delete(queue);
+      if (queues.size === 0 && index.get(key) === queues) index.delete(key);
+    });
+    queues.add(queue);
+    return queue;
+  }
+
+  private take(messages: readonly IncomingMessage[]): void {
+    for (const { envelope } of messages) {
+      const { execution: id, executionUid: uid } = envelope;
+      if (envelope.type !== eventsType || !id) continue;
+      const watchers = this.byRun.get(uid);
+      const domainWatchers = this.byDomain.get(domainKey(id.org, id.project, id.domain));
+      for (const event of ExecutionEvents.decode(envelope.payload).events) {
+        const live = { id, uid, event };
+        this.keep(live);
+        for (const queue of watchers ?? []) queue.push(live);
+        for (const queue of domainWatchers ?? []) queue.push(live);
+      }
+    }
+  }
+
+  private keep(live: LiveEvent): void {
+    const ofRun = this.recentByRun.get(live.uid);
+    if (ofRun) ofRun.push(live);
+    else this.recentByRun.set(live.uid, [live]);
+    this.recent.push(live);
+    if (this.recent.length - this.oldest <= this.config.watch.recentEvents) return;
+    const gone = this.recent[this.oldest] as LiveEvent;
+    this.oldest++;
+    const rest = this.recentByRun.get(gone.uid);
+    rest?.shift();
+    if (rest?.length === 0) this.recentByRun.delete(gone.uid);
+    // Taking off the front one by one would move the whole array each time.
+    if (this.oldest > this.config.watch.recentEvents) {
+      this.recent = this.recent.slice(this.oldest);
+      this.oldest = 0;
+    }
+  }
+}
+
+function domainKey(org: string, project: string, domain: string): string {
+  return JSON.stringify([org, project, domain]);
+}
