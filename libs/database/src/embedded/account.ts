@@ -96,7 +96,9 @@ function passFolders(): 'dac_read_search' | 'dac_override' | undefined {
 
 function setprivFlags({ uid, gid }: { uid: number; gid: number }, capability: string): string[] {
   const caps = `+${capability}`;
-  return [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', `--inh-caps=${caps}`, `--ambient-caps=${caps}`];
+  // access(2), by which Postgres looks for its own programs, counts capabilities of users but root only with this bit.
+  const bits = '--securebits=+no_setuid_fixup';
+  return [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', bits, `--inh-caps=${caps}`, `--ambient-caps=${caps}`];
 }
 
 function hasSetpriv(ids: { uid: number; gid: number }, capability: string): boolean {
