@@ -23,11 +23,9 @@ export async function uploadBytes(
     expiresIn: { seconds: 3600n, nanos: 0 },
     addContentMd5Metadata: true,
   });
-  const response = await fetch(location.signedUrl, {
-    method: 'PUT',
-    body: new Uint8Array(bytes),
-    headers: { ...location.headers, 'Content-Length': String(bytes.length), 'Content-MD5': md5.toString('base64') },
-  });
+  const headers = new Headers(location.headers);
+  headers.set('Content-MD5', md5.toString('base64'));
+  const response = await fetch(location.signedUrl, { method: 'PUT', body: new Uint8Array(bytes), headers });
   if (response.status !== 200 && response.status !== 201)
     throw new AloftError(
       'INTERNAL',

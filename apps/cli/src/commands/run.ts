@@ -29,6 +29,7 @@ interface RunOptions {
   overwriteCache?: boolean;
   external?: string[];
   image?: string;
+  help?: boolean;
 }
 
 const isFile = (target: string): boolean => /\.[cm]?[jt]sx?$/.test(target);
@@ -36,7 +37,7 @@ const isFile = (target: string): boolean => /\.[cm]?[jt]sx?$/.test(target);
 export function runCommand(): Command {
   return withGlobalOptions(new Command('run'))
     .description('start a workflow of a file (registering it first), or a registered launch plan')
-    .argument('<target>', 'a file like pipeline.ts, or the name of a launch plan')
+    .argument('[target]', 'a file like pipeline.ts, or the name of a launch plan')
     .argument('[workflow]', "with a file: which of its workflows (its export's name); may be left out if there is one")
     .option('-f, --inputs-file <path>', 'inputs as JSON or YAML')
     .option('-n, --name <name>', 'name of the run')
@@ -46,13 +47,25 @@ export function runCommand(): Command {
     .option('--overwrite-cache', 'compute everything anew and renew the catalog')
     .option('--external <package...>', 'with a file: packages to leave out of the bundle')
     .option('--image <image>', 'with a file: container image of its tasks')
-    .helpOption('-h, --help', 'this; after a target, its inputs')
+    .helpOption(false)
+    .option('-h, --help', 'this; after a target, its inputs')
     .allowUnknownOption()
-    .passThroughOptions(false)
-    .addHelpText('after', '\nInputs are options of their own: aloft run pipeline.ts train --rounds 5 --data ./data.csv')
-    .action(async (target: string, workflow: string | undefined, options: RunOptions, command: Command) => {
+    .allowExcessArguments()
+    .addHelpText(
+      'after',
+      '\nInputs are options of their own: aloft run pipeline.ts train --rounds 5 --data ./data.csv\nAn input that is called like an option above goes after --: aloft run pipeline.ts train -- --name x',
+    )
+    .action(async (target: string | undefined, workflow: string | undefined, options: RunOptions, command: Command) => {
+      if (target === undefined || target.startsWith('-')) {
+        if (options.help) return command.outputHelp();
+        throw new UsageError(
+          'What is to run?',
+          'Give a file or the name of a launch plan: aloft run pipeline.ts train',
+        );
+      }
       await within(command, async (context) => {
-        const operands = command.args;
+        const operands = command.args.filter((word) => word !== '--');
+        if (options.help) operands.push('--help');
         const named = isFile(target) && workflow !== undefined && !workflow.startsWith('-') ? workflow : undefined;
         const rest = operands.slice(named === undefined ? 1 : 2);
         const plan = isFile(target)

@@ -1,0 +1,177 @@
+import type { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
+import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
+import { createS3Endpoint } from '@aloft/blob';
+import { temporaryBlobStore } from '@aloft/blob/testing';
+import {
+  LogServiceService,
+  StreamLogsResponse,
+  WatchExecutionResponse,
+  WatchServiceService,
+} from '@aloft/idl/aloft/v1/watch';
+import { Execution, type ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
+import { LaunchPlan, type LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
+import { TaskSpec } from '@aloft/idl/flyteidl/admin/task';
+import { WorkflowSpec } from '@aloft/idl/flyteidl/admin/workflow';
+import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import { AdminServiceService as Admin } from '@aloft/idl/flyteidl/service/admin';
+import { DataProxyServiceService } from '@aloft/idl/flyteidl/service/dataproxy';
+import { RpcServer } from '@aloft/rpc';
+import { createLogger } from '@aloft/telemetry';
+import type { Handlers } from '@aloft/rpc';
+
+const credentials = { accessKeyId: 'AKIDTEST', secretAccessKey: 'test-secret' };
+
+/** A registry, a blob store and scripted runs behind real gRPC and real S3: what the CLI talks to in its tests. */
+export class FakePlatform {
+  readonly tasks = new Map<string, TaskSpec>();
+  readonly workflows = new Map<string, WorkflowSpec>();
+  readonly plans = new Map<string, { id: Identifier; spec: LaunchPlanSpec }>();
+  readonly created: ExecutionCreateRequest[] = [];
+  readonly activated: string[] = [];
+  /** What WatchExecution sends. */
+  script: WatchExecutionResponse[] = [];
+  outputs: LiteralMap = { literals: {} };
+  logs: Record<string, string> = {};
+  endpoint = '';
+  /** Environment of tasks that read and write its blob storage. */
+  taskEnvironment: Record<string, string> = {};
+  private stopAll: (() => Promise<void>)[] = [];
+
+  static async start(): Promise<FakePlatform> {
+    const platform = new FakePlatform();
+    let url: string | undefined;
+    const { store, close } = temporaryBlobStore({ credentials, endpoint: () => url });
+    const s3 = createS3Endpoint({ objects: store.objects, credentials });
+    url = await s3.listen(0);
+    const server = new RpcServer({ logger: createLogger('test', { level: 'silent' }), port: 0 });
+    server.register(Admin, platform.admin());
+    server.register(DataProxyServiceService, {
+      async createUploadLocation({ filename, filenameRoot, contentMd5, project, domain }) {
+        const root = filenameRoot || contentMd5.toString('hex');
+        const uri = `s3://${store.bucket}/${project}/${domain}/${root}/${filename}`;
+        const signed = await store.signPut(uri, {
+          expiresInSeconds: 60,
+          contentMd5: contentMd5.length > 0 ? contentMd5 : undefined,
+        });
+        return { signedUrl: signed.url, nativeUrl: uri, headers: signed.headers, expiresAt: undefined };
+      },
+    });
+    server.register(WatchServiceService, {
+      // eslint-disable-next-line @typescript-eslint/require-await -- the contract is an async iterable
+      async *watchExecution() {
+        yield* platform.script;
+      },
+    });
+    server.register(LogServiceService, {
+      // eslint-disable-next-line @typescript-eslint/require-await -- the contract is an async iterable
+      async *streamLogs({ node }) {
+        const text = platform.logs[node!.nodeId];
+        if (text === undefined) throw notFound(`no output of ${node!.nodeId}`);
+        yield StreamLogsResponse.fromPartial({ data: Buffer.from(text) });
+      },
+    });
+    platform.endpoint = `127.0.0.1:${await server.listen()}`;
+    platform.taskEnvironment = {
+      FLYTE_AWS_ENDPOINT: url,
+      FLYTE_AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      FLYTE_AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    };
+    platform.stopAll = [() => server.close(0), () => s3.close(0), async () => close()];
+    return platform;
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.stopAll) await stop();
+  }
+
+  private admin(): Partial<Handlers<AdminServiceService>> {
+    const keyOf = (id: Identifier | undefined): string => `${id!.name}@${id!.version}`;
+    const store = <S>(
+      entities: Map<string, S>,
+      id: Identifier | undefined,
+      spec: S,
+      bytes: (spec: S) => string,
+    ): void => {
+      const known = entities.get(keyOf(id));
+      if (known && bytes(known) === bytes(spec)) throw alreadyExists(`${keyOf(id)} exists`);
+      if (known) throw invalidArgument(`${keyOf(id)} exists with a different structure; register a new version`);
+      entities.set(keyOf(id), spec);
+    };
+    const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+    return {
+      getVersion: async () => ({ controlPlaneVersion: undefined }),
+      createTask: async ({ id, spec }) => (store(this.tasks, id, spec!, (s) => hex(TaskSpec.encode(s).finish())), {}),
+      createWorkflow: async ({ id, spec }) => (
+        store(this.workflows, id, spec!, (s) => hex(WorkflowSpec.encode(s).finish())),
+        {}
+      ),
+      createLaunchPlan: async ({ id, spec }) => (
+        store(this.plans, id, { id: id!, spec: spec! }, (s) =>
+          hex(LaunchPlan.encode(LaunchPlan.fromPartial(s)).finish()),
+        ),
+        {}
+      ),
+      updateLaunchPlan: async ({ id }) => (this.activated.push(keyOf(id)), {}),
+      getLaunchPlan: async ({ id }) => this.plan(this.plans.get(keyOf(id))),
+      getActiveLaunchPlan: async ({ id }) => {
+        throw notFound(`${id!.name} has no active version`);
+      },
+      listLaunchPlans: async ({ id }) => ({
+        launchPlans: [...this.plans.values()]
+          .filter((plan) => !id!.name || plan.id.name === id!.name)
+          .map((plan) => this.plan(plan)),
+        token: '',
+      }),
+      createExecution: async (request) => {
+        this.created.push(request);
+        return {
+          id: {
+            project: request.project,
+            domain: request.domain,
+            org: '',
+            name: request.name || `run${this.created.length}`,
+          },
+        };
+      },
+      getExecution: async ({ id }) => {
+        if (id!.name === 'unknown') throw notFound(`execution ${id!.project}/${id!.domain}/unknown does not exist`);
+        return Execution.fromPartial({ id, closure: { phase: 4, duration: { seconds: 2n, nanos: 0 } } });
+      },
+      getExecutionData: async () => ({
+        inputs: undefined,
+        outputs: undefined,
+        fullInputs: undefined,
+        fullOutputs: this.outputs,
+      }),
+      listNodeExecutions: async ({ workflowExecutionId }) => ({
+        nodeExecutions: Object.keys(this.logs).map((nodeId) => ({
+          id: { nodeId, executionId: workflowExecutionId },
+          inputUri: '',
+          closure: undefined,
+          metadata: undefined,
+        })),
+        token: '',
+      }),
+      listTaskExecutions: async ({ nodeExecutionId }) => ({
+        taskExecutions: [
+          {
+            id: { taskId: undefined, nodeExecutionId, retryAttempt: 0 },
+            inputUri: '',
+            closure: undefined,
+            isParent: false,
+          },
+        ],
+        token: '',
+      }),
+    };
+  }
+
+  private plan(found: { id: Identifier; spec: LaunchPlanSpec } | undefined): LaunchPlan {
+    if (!found) throw notFound('there is no such launch plan');
+    return LaunchPlan.fromPartial({
+      ...found,
+      closure: { expectedInputs: found.spec.defaultInputs, state: 0, createdAt: { seconds: 1n, nanos: 0 } },
+    });
+  }
+}
