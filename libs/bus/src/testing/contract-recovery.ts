@@ -39,8 +39,8 @@ export function recoveryCases(context: ContractContext): void {
       const faulty = faultyDatabase(database, step);
       const options = { topic, group, mode: 'leased' as const, maxBatch: 4 };
       const victim = bus.consume({ ...options, database: faulty, handle: forwarding(bus) });
-      await Promise.race([victim.caughtUp(), faulty.died]);
-      const died = faulty.isDead;
+      await Promise.race([victim.caughtUp(), faulty.struck]);
+      const died = faulty.wasStruck;
       await victim.close();
       const next = other.consume({ ...options, database, handle: forwarding(other) });
       await next.caughtUp();
@@ -52,6 +52,35 @@ export function recoveryCases(context: ContractContext): void {
       killed++;
     }
     expect(killed).toBeGreaterThan(20);
+  });
+
+  it('has each effect once, wherever all connections of its schema are dropped', async () => {
+    const { bus, database } = context.fixture;
+    const admin = context.fixture.openDatabase();
+    const drop = async () => {
+      await admin.query(
+        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()
+           AND (application_name = 'aloft-consumer' OR application_name LIKE 'aloft-lease-%')`,
+      );
+    };
+    await publish(
+      bus,
+      database,
+      numbered(6).map((id) => message(topic, `key ${id}`, id)),
+    );
+    for (let step = 1; ; step++) {
+      await admin.query('TRUNCATE applied');
+      const faulty = faultyDatabase(database, step, drop);
+      const options = { topic, group: `group ${step}`, mode: 'leased' as const, maxBatch: 4 };
+      const consumer = bus.consume({ ...options, database: faulty, handle: forwarding(bus) });
+      await consumer.caughtUp();
+      await consumer.close();
+      expect({ step, ids: await applied(admin) }).toEqual({ step, ids: numbered(6) });
+      const [head] = await bus.heads([{ topic: 'registry.events', partition: 0 }]);
+      expect({ step, head }).toEqual({ step, head: BigInt(step * 6) });
+      if (!faulty.wasStruck) break;
+    }
   });
 
   it('has each effect once when its process is killed, and goes on at once in the next', async () => {

@@ -3,63 +3,67 @@ import { unavailable } from '@aloft/errors';
 import { deferred } from './fixture.js';
 
 export interface FaultyDatabase extends Database {
-  /** Resolves when it died. */
-  readonly died: Promise<void>;
-  readonly isDead: boolean;
+  /** Resolves when the fault happened. */
+  readonly struck: Promise<void>;
+  readonly wasStruck: boolean;
 }
 
 /**
- * A database of a process that is killed at its n-th step, counted from 1: before or after a statement, before or after
- * a COMMIT (then the commit happened, but nobody hears of it). From there on nothing works.
+ * A database whose n-th step fails, counted from 1: before or after a statement, before or after a COMMIT (then the
+ * commit happened, but nobody hears of it).
+ *
+ * Without `fault` the process was killed there: from then on nothing works. With it, `fault` happens there (say, all
+ * connections are dropped), and everything after it fares as it will.
  */
-export function faultyDatabase(database: Database, step: number): FaultyDatabase {
-  const { promise: died, resolve } = deferred();
+export function faultyDatabase(database: Database, step: number, fault?: () => Promise<void>): FaultyDatabase {
+  const { promise: struck, resolve } = deferred();
   let steps = 0;
-  let dead = false;
-  const boundary = () => {
+  let wasStruck = false;
+  const boundary = async () => {
     if (++steps === step) {
-      dead = true;
+      wasStruck = true;
+      await fault?.();
       resolve();
     }
-    if (dead) throw unavailable(`killed at step ${step}`);
+    if (wasStruck && !fault) throw unavailable(`killed at step ${step}`);
   };
   const query: Database['query'] = async (sql, values) => {
-    boundary();
+    await boundary();
     const result = await database.query<never>(sql, values);
-    boundary();
+    await boundary();
     return result;
   };
   return {
-    died,
-    get isDead() {
-      return dead;
+    struck,
+    get wasStruck() {
+      return wasStruck;
     },
     schema: database.schema,
     url: database.url,
     query,
     async transaction(work) {
-      boundary();
+      await boundary();
       const result = await database.transaction(async (tx) => {
         const done = await work(wrap(tx, boundary));
-        boundary();
+        await boundary();
         return done;
       });
-      boundary();
+      await boundary();
       return result;
     },
     close: () => database.close(),
   };
 }
 
-function wrap(tx: Transaction, boundary: () => void): Transaction {
+function wrap(tx: Transaction, boundary: () => Promise<void>): Transaction {
   return {
     get client() {
       return tx.client;
     },
     query: async (sql, values) => {
-      boundary();
+      await boundary();
       const result = await tx.query<never>(sql, values);
-      boundary();
+      await boundary();
       return result;
     },
     withCommit: (make) => tx.withCommit(make),

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { createLogger } from '@aloft/telemetry';
 import pg from 'pg';
 import type { Database } from '../database.js';
 import { checksum, migrate, type Migration } from '../migrations.js';
@@ -48,9 +49,11 @@ export async function testDatabase(options: TestDatabaseOptions): Promise<TestDa
     });
   });
   const url = on(admin, name);
+  // Tests lose connections on purpose.
+  const logger = createLogger('database', { level: process.env.ALOFT_TEST_LOG ?? 'error' });
   const opened: Database[] = [];
   const open = (schema: string, poolSize = options.poolSize) => {
-    const database = openDatabase({ url, schema, poolSize });
+    const database = openDatabase({ url, schema, poolSize, logger });
     opened.push(database);
     return database;
   };
