@@ -239,3 +239,12 @@ describe('logs', () => {
     expect(rest).toBe('ends\n');
   });
 });
+
+test('the page of a run is where flytekit says it is', async () => {
+  const page = await fetch(`${platform.http}/console/projects/${project}/domains/${domain}/executions/any`);
+  expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+  const html = await page.text();
+  for (const [, asset] of html.matchAll(/(?:src|href)="(\/console\/assets\/[^"]+)"/g))
+    expect((await fetch(`${platform.http}${asset}`)).status).toBe(200);
+  expect((await fetch(`${platform.http}/console/assets/..%2findex.html`)).status).toBe(404);
+});

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 const assets: Readonly<Record<string, string>> = {
   'console.css': 'text/css; charset=utf-8',
   'console.js': 'text/javascript; charset=utf-8',
+  'dom.js': 'text/javascript; charset=utf-8',
 };
 const folder = join(import.meta.dirname, 'assets');
 
