@@ -42,7 +42,7 @@ function reasonOf(run: RunState, work: NodeWork): string {
   const S = NodeState;
   switch (work.state) {
     case S.Parked: {
-      const position = run.parked.filter((other) => other.state === S.Parked).indexOf(work) + 1;
+      const position = [...run.parked].filter((other) => other.state === S.Parked).indexOf(work) + 1;
       return `waiting for one of the run's ${run.settings.maxParallelism} parallel nodes, position ${position}`;
     }
     case S.Recovering:

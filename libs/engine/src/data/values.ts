@@ -2,7 +2,6 @@ import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { Literal, LiteralMap, type Scalar } from '@aloft/idl/flyteidl/core/literals';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { SimpleType } from '@aloft/idl/flyteidl/core/types';
-import type { LiteralSource } from '../api.js';
 
 /** Largest map of literals that travels by value, in encoded bytes. */
 export const inlineLimit = 32 * 1024;
@@ -89,8 +88,4 @@ export function sizeOfLiterals(literals: Record<string, Literal>, limit = inline
 export function fitsInline(literals: Record<string, Literal>): boolean {
   if (sizeOfLiterals(literals) <= inlineLimit) return true;
   return LiteralMap.encode({ literals }).finish().length <= inlineLimit;
-}
-
-export function literalOfSource(source: LiteralSource): Literal | undefined {
-  return 'literal' in source ? source.literal : undefined;
 }

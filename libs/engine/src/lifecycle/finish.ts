@@ -109,6 +109,7 @@ export function advance(run: RunState, scope: Scope, node: number): void {
   const { firstDown, down, branchOf, kinds } = scope.template;
   const satisfied = isSatisfied(scope.states[node]!);
   const isBranch = kinds[node] === Kind.Branch;
+  run.work.taken += firstDown[node + 1]! - firstDown[node]!;
   for (let at = firstDown[node]!; at < firstDown[node + 1]!; at++) {
     const next = down[at]!;
     // A branch releases the node that it chose when it chooses.

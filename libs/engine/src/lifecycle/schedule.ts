@@ -65,12 +65,10 @@ function takePermit(run: RunState, work: NodeWork): void {
 }
 
 function unpark(run: RunState): void {
-  let next = 0;
-  while (next < run.parked.length && !isFull(run)) {
-    const work = run.parked[next++]!;
+  while (run.parked.length > 0 && !isFull(run)) {
+    const work = run.parked.shift()!;
     if (work.state !== NodeState.Parked || work.scope.active.get(work.node) !== work) continue;
     takePermit(run, work);
     begin(run, work);
   }
-  run.parked.splice(0, next);
 }

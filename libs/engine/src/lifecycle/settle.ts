@@ -53,7 +53,7 @@ export function endRun(
   error: ExecutionError | undefined,
 ): void {
   for (const timer of [...run.timers.keys()]) cancelTimer(run, timer);
-  run.parked.length = 0;
+  run.parked.clear();
   run.outputs = outputs;
   run.error = error;
   workflowEvent(run, phase, { outputs, error });

@@ -5,6 +5,7 @@ import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/ident
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { Effect, GraphLookup, StartChild } from '../api.js';
 import type { CompiledGraph } from '../graph/graph.js';
+import { Fifo } from './fifo.js';
 import { WorkQueue } from './work-queue.js';
 import type { NodeWork } from './node-work.js';
 import type { Scope } from './scope.js';
@@ -84,7 +85,7 @@ export class RunState {
   /** Active nodes whose unique id isn't an id of the root graph. */
   readonly nested = new Map<string, NodeWork>();
   /** Ready nodes that wait for a permit, in the order in which they became ready (C-70). */
-  readonly parked: NodeWork[] = [];
+  readonly parked = new Fifo<NodeWork>();
   permits = 0;
   outputs: LiteralsValue | undefined;
   error: ExecutionError | undefined;

@@ -18,7 +18,7 @@ export class WorkQueue {
   private readonly nodes: number[] = [];
   private readonly scopes: (Scope | undefined)[] = [];
   private head = 0;
-  /** Steps taken since the run was made or restored; what tests count instead of time. */
+  /** Steps taken and edges followed since the run was made or restored: what tests count instead of time. */
   taken = 0;
 
   push(step: Step, scope: Scope | undefined, node: number): void {

@@ -291,6 +291,16 @@ export class Driver {
   }
 }
 
+/** Effects as text that doesn't tell decoded messages from made ones. */
+export function textOf(effects: readonly Effect[]): string[] {
+  return effects.map((effect) =>
+    JSON.stringify(effect, (key, value: unknown) => {
+      if (key === '_unknownFields') return undefined;
+      return typeof value === 'bigint' ? `${value}n` : value;
+    }),
+  );
+}
+
 export function eventsOf(effects: readonly Effect[]) {
   const nodes: NodeExecutionEvent[] = [];
   const tasks: TaskExecutionEvent[] = [];

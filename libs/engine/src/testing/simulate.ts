@@ -1,0 +1,127 @@
+import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
+import type { LaunchTaskEffect } from '../api.js';
+import { int, plain } from './closures.js';
+import { Driver } from './driver.js';
+import type { Fate, FateOf } from './oracle.js';
+import { closuresOf, type Flow } from './random-flow.js';
+
+/** Numbers from a seed: mulberry32. */
+export function randomOf(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+/** What becomes of each task, from a seed: most succeed at once, some after a failure, few never. */
+export function fatesOf(seed: number): FateOf {
+  return (nodeId, index): Fate => {
+    // The first item's output stands for its array's: it always has one.
+    if (index === 0) return { failures: 0, hopeless: false };
+    let hash = seed;
+    for (const char of `${nodeId}[${index ?? ''}]`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
+    const roll = randomOf(hash)(20);
+    return { failures: roll < 4 ? 1 : roll === 4 ? 2 : 0, hopeless: roll === 5 };
+  };
+}
+
+/** Runs a flow to its end, everything that can happen next happening in an order chosen by the seed, some of it twice. */
+export class Simulation {
+  readonly driver: Driver;
+  private readonly random: (below: number) => number;
+  private readonly dynamics: Map<string, CompiledWorkflowClosure>;
+  private readonly past: LaunchTaskEffect[] = [];
+
+  constructor(
+    flow: Flow,
+    seed: number,
+    private readonly input: number,
+    private readonly maxParallelism: number,
+  ) {
+    this.random = randomOf(seed);
+    this.fateOf = fatesOf(seed);
+    const { root, dynamics } = closuresOf(flow);
+    this.dynamics = dynamics;
+    this.driver = new Driver(root, {
+      inputs: { x: int(this.input) },
+      settings: { maxParallelism: this.maxParallelism },
+    });
+  }
+
+  readonly fateOf: FateOf;
+
+  /** To the end, or for so many steps. @throws Error if the run is stuck: it isn't over, and nothing is left that could happen. */
+  finish(maxSteps = Infinity): void {
+    const { driver } = this;
+    for (let steps = 0; !driver.run.finished && steps < maxSteps; steps++) {
+      if (steps > 20_000) throw new Error('testing: the run does not end');
+      const launched = driver.launched.length;
+      const timers = driver.timers.size > 0 ? 1 : 0;
+      const asked = [...driver.requests].filter(([, ask]) => ask.kind === 'resolve-graph');
+      if (launched + timers + asked.length === 0) throw new Error(`testing: stuck in ${driver.phases().join(' ')}`);
+      const choice = this.random(launched + timers + asked.length);
+      if (choice < launched) this.work(driver.launched[choice]!);
+      else if (choice < launched + asked.length) this.resolve(asked[choice - launched]!);
+      else driver.advance(1);
+      this.repeatSomething();
+    }
+  }
+
+  private work(launch: LaunchTaskEffect): void {
+    const { driver } = this;
+    const { nodeId, index, retryAttempt } = launch.attempt;
+    if (this.random(3) === 0 && driver.report(launch, TaskExecution_Phase.RUNNING)) return;
+    this.past.push(launch);
+    const fate = this.fateOf(nodeId, index);
+    if (fate.hopeless) return void driver.fail(nodeId, { index });
+    if (retryAttempt < fate.failures) return void driver.fail(nodeId, { index, retryable: true });
+    if (this.dynamics.has(launch.template.id!.name)) {
+      return void driver.report(launch, TaskExecution_Phase.SUCCEEDED, {
+        outcome: {
+          result: { $case: 'futures', value: { uri: launch.template.id!.name, size: 0n, digest: Buffer.alloc(0) } },
+          deckUri: '',
+          checkpointUri: '',
+        },
+      });
+    }
+    const inputs = driver.store.read(launch.inputs) ?? {};
+    const value = index === undefined ? Number(plain(inputs['a'])) + Number(plain(inputs['b'])) + 1 : index * 10 + 1;
+    driver.succeedWith(launch, { value: { $case: 'inline', value: { literals: { o: int(value) } } } });
+  }
+
+  private resolve([request, ask]: [bigint, { kind: string; futuresUri?: string }]): void {
+    const closureDigest = this.driver.addGraph(this.dynamics.get(ask.futuresUri ?? '')!);
+    this.driver.answer(request, { $case: 'graph', value: { closureUri: 's3://closure', closureDigest } });
+  }
+
+  /** What is over stays over, however often its end is told. */
+  private repeatSomething(): void {
+    const launch = this.past[this.random(this.past.length + 5)];
+    if (launch && this.driver.report(launch, TaskExecution_Phase.SUCCEEDED)) {
+      throw new Error(`testing: a report of ${launch.attempt.name}, which was over, changed something`);
+    }
+  }
+
+  /** Last phase of every node, by unique id; start and end nodes apart. */
+  lastPhases(): Map<string, string> {
+    const phases = new Map<string, string>();
+    for (const event of this.driver.events().nodes) {
+      const nodeId = event.id?.nodeId ?? '';
+      const before = phases.get(nodeId);
+      if (before !== undefined && terminal.has(before)) {
+        throw new Error(`testing: ${nodeId} was ${before}, then ${NodeExecution_Phase[event.phase]}`);
+      }
+      phases.set(nodeId, NodeExecution_Phase[event.phase]!);
+    }
+    for (const event of this.driver.events().nodes) {
+      if (event.specNodeId === 'start-node' || event.specNodeId === 'end-node') phases.delete(event.id?.nodeId ?? '');
+    }
+    return phases;
+  }
+}
+
+const terminal = new Set(['SUCCEEDED', 'FAILED', 'ABORTED', 'SKIPPED', 'TIMED_OUT', 'RECOVERED']);
