@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -20,9 +20,19 @@ describe('startEmbeddedPostgres', () => {
   const start = async (more: { port?: number } = {}) =>
     (running = await startEmbeddedPostgres({ dataDir: folder, ...more }));
 
+  // Made once and copied: most tests are about a data folder that exists.
+  let made: string;
+  beforeAll(async () => {
+    made = mkdtempSync(join(tmpdir(), 'aloft-embedded-'));
+    const { stop } = await startEmbeddedPostgres({ dataDir: made });
+    await stop();
+  });
+  afterAll(() => rmSync(made, { recursive: true }));
+
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'aloft-embedded-'));
     chmodSync(folder, 0o755);
+    execFileSync('cp', ['-a', join(made, 'cluster'), join(made, 'password'), folder]);
   });
   afterEach(async () => {
     await running?.stop();
@@ -96,7 +106,6 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('leaves a process alone that has got the id in an old postmaster.pid', async () => {
-    await (await start()).stop();
     writeFileSync(join(folder, 'cluster', 'postmaster.pid'), `${process.pid}\n${join(folder, 'cluster')}\n`);
     await start();
     expect(await query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
@@ -124,7 +133,6 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('refuses the data of another major version', async () => {
-    await (await start()).stop();
     writeFileSync(join(folder, 'cluster', 'PG_VERSION'), '15\n');
     await expect(start()).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
@@ -141,6 +149,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('never leaves half a data folder when making one fails', async () => {
+    rmSync(join(folder, 'cluster'), { recursive: true });
     writeFileSync(join(folder, 'cluster.new'), 'in the way of an earlier attempt');
     await start();
     expect(existsSync(join(folder, 'cluster.new'))).toBe(false);
@@ -148,6 +157,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   (isRoot ? it : it.skip)('runs as another user under a folder that only root may enter', async () => {
+    rmSync(join(folder, 'cluster'), { recursive: true });
     chmodSync(folder, 0o700);
     const { pid } = await start();
     expect(statSync(join(folder, 'cluster')).uid).not.toBe(0);
@@ -155,6 +165,11 @@ describe('startEmbeddedPostgres', () => {
     expect(await query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
     await running!.stop();
     await start();
+  });
+
+  it('refuses to start on data whose password is gone', async () => {
+    rmSync(join(folder, 'password'));
+    await expect(start()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
   it('gives each service a schema and a role that may touch no other', async () => {
