@@ -1,1 +1,4 @@
-export {};
+export { Backends, backendsMigrations, type BackendsDependencies } from './backends.js';
+export { BackendsModule } from './backends.module.js';
+export { backendsConfigSchema, type BackendsConfig } from './config.js';
+export { defaultPython, type LocalBackendSurroundings } from './local-backend.js';

@@ -8,7 +8,13 @@ export {
   type ResourceLimits,
   type ResourceRequest,
 } from './capacity/quantity.js';
-export { maxInlineBytes, nothingWritten, outcomeUris, readOutcome, type OutcomeOptions } from './outcome/read-outcome.js';
+export {
+  maxInlineBytes,
+  nothingWritten,
+  outcomeUris,
+  readOutcome,
+  type OutcomeOptions,
+} from './outcome/read-outcome.js';
 export { clip, failure, failureOf, isTerminal, type FailureFields } from './outcome/phases.js';
 export { timestampOf } from './outcome/timestamp.js';
 export { attemptKey, executionOf } from './host/attempt-key.js';

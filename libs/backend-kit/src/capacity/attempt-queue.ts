@@ -111,7 +111,9 @@ export class AttemptQueue<T extends Queued> {
     const missing: string[] = [];
     if (used.slots >= total.slots) missing.push(`all ${total.slots} slots are taken`);
     if (used.milliCpu + request.milliCpu > total.milliCpu)
-      missing.push(`cpu ${request.milliCpu / 1000} asked, ${(total.milliCpu - used.milliCpu) / 1000} of ${total.milliCpu / 1000} free`);
+      missing.push(
+        `cpu ${request.milliCpu / 1000} asked, ${(total.milliCpu - used.milliCpu) / 1000} of ${total.milliCpu / 1000} free`,
+      );
     if (used.memoryBytes + request.memoryBytes > total.memoryBytes)
       missing.push(
         `memory ${formatBytes(request.memoryBytes)} asked, ${formatBytes(Math.max(0, total.memoryBytes - used.memoryBytes))} of ${formatBytes(total.memoryBytes)} free`,

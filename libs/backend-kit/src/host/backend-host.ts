@@ -327,7 +327,8 @@ export class BackendHost {
   }
 
   private launchFailed(entry: AttemptEntry, error: unknown): void {
-    if (this.stateOf(entry) !== 'active' || entry.abortReason !== undefined) return;
+    // A host that stops leaves it to the next one.
+    if (this.state !== 'running' || this.stateOf(entry) !== 'active' || entry.abortReason !== undefined) return;
     if (errorMapping[toAloftError(error).code].bus !== 'retry') {
       this.report(entry, failureOf(error, 'LaunchFailed', 'The task could not be started'));
       return;

@@ -31,10 +31,11 @@ export class PostgresWorkStore implements WorkStore {
   }
 
   async release(host: string, epoch: bigint): Promise<void> {
-    await this.database.query(
-      'UPDATE host SET expires_at = now() WHERE backend = $1 AND name = $2 AND epoch = $3',
-      [this.backend, host, epoch],
-    );
+    await this.database.query('UPDATE host SET expires_at = now() WHERE backend = $1 AND name = $2 AND epoch = $3', [
+      this.backend,
+      host,
+      epoch,
+    ]);
   }
 
   async load(host: string, takeOver: boolean) {

@@ -46,7 +46,7 @@ export function packMessages(messages: readonly OutgoingMessage[]): Uint8Array {
 export function unpackMessages(packed: Uint8Array): OutgoingMessage[] {
   const view = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
   const messages: OutgoingMessage[] = [];
-  for (let at = 0; at < view.length; ) {
+  for (let at = 0; at < view.length;) {
     const length = view.readUInt32LE(at);
     messages.push({ topic, envelope: Envelope.decode(view.subarray(at + 4, at + 4 + length)) });
     at += 4 + length;

@@ -181,7 +181,7 @@ export class ReportSender {
     const timer = setTimeout(
       () => settle(new Error(`no acknowledgement within ${this.options.timeoutMs} ms`)),
       this.options.timeoutMs,
-    );
+    ).unref();
     this.options.bus.deliver(messages).then(
       () => settle(undefined),
       (error: unknown) => settle(error ?? new Error('rejected without a reason')),
@@ -218,7 +218,10 @@ export class ReportSender {
       most = Math.max(most, line.failures);
       this.due.add(key);
     }
-    this.options.logger.warn({ err: error, reports: keys.length, failures: most }, 'reports were not taken; they are sent again');
+    this.options.logger.warn(
+      { err: error, reports: keys.length, failures: most },
+      'reports were not taken; they are sent again',
+    );
     if (soonest < Infinity) this.flushBy(soonest);
     this.flushSoon();
   }

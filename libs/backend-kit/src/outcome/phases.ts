@@ -13,13 +13,17 @@ const terminal: ReadonlySet<TaskExecution_Phase> = new Set([
 
 export const isTerminal = (phase: TaskExecution_Phase): boolean => terminal.has(phase);
 
-/** C-166: error text is at most 100 KB; the end of it says most. */
-const maxMessageLength = 100_000;
+/** C-166: error text is at most 100 KB (in UTF-8); its beginning and its end say most. */
+const maxMessageBytes = 100_000;
 
 export function clip(message: string): string {
-  if (message.length <= maxMessageLength) return message;
-  const kept = maxMessageLength / 2 - 100;
-  return `${message.slice(0, kept)}\n… ${message.length - 2 * kept} characters left out …\n${message.slice(-kept)}`;
+  if (message.length <= maxMessageBytes / 3) return message;
+  const bytes = Buffer.from(message);
+  if (bytes.length <= maxMessageBytes) return message;
+  const kept = maxMessageBytes / 2 - 100;
+  const [head, tail] = [bytes.subarray(0, kept), bytes.subarray(-kept)].map((part) => part.toString('utf8'));
+  // Where a character was cut, its remains decode as U+FFFD.
+  return `${head?.replace(/\uFFFD+$/, '')}\n… ${bytes.length - 2 * kept} bytes left out …\n${tail?.replace(/^\uFFFD+/, '')}`;
 }
 
 export interface FailureFields {

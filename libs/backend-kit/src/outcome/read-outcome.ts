@@ -166,7 +166,11 @@ function none(type: LiteralType | undefined): Literal {
   };
 }
 
-async function readIfThere(blob: BlobStore, uri: string, maxBytes: number): Promise<Uint8Array | AloftError | undefined> {
+async function readIfThere(
+  blob: BlobStore,
+  uri: string,
+  maxBytes: number,
+): Promise<Uint8Array | AloftError | undefined> {
   try {
     return await blob.get(uri, { maxBytes });
   } catch (error) {
@@ -187,8 +191,7 @@ async function readErrors(
 ): Promise<ErrorReport[]> {
   const candidates = [uris.error];
   if (distributed)
-    for await (const { uri } of blob.list(uris.errors, { limit: 1000 }))
-      if (uri.endsWith('.pb')) candidates.push(uri);
+    for await (const { uri } of blob.list(uris.errors, { limit: 1000 })) if (uri.endsWith('.pb')) candidates.push(uri);
   const read = await Promise.all(
     candidates.map(async (uri) => {
       const bytes = await readIfThere(blob, uri, maxBytes);

@@ -208,13 +208,16 @@ export function describeBackendConformance(title: string, options: ConformanceOp
         expect(Phase[end.phase]).toBe('RETRYABLE_FAILED');
       });
 
-      cases('exit-nonzero')('a failing exit without error.pb is a retryable user error with its last output', async () => {
-        const end = await run(stage.launch('exit-nonzero', 'run1-n0-0'));
-        expect(Phase[end.phase]).toBe('RETRYABLE_FAILED');
-        expect(errorOf(end)).toMatchObject({ kind: ExecutionError_ErrorKind.USER });
-        expect(errorOf(end).message).toContain('3');
-        expect(errorOf(end).message).toContain('last words');
-      });
+      cases('exit-nonzero')(
+        'a failing exit without error.pb is a retryable user error with its last output',
+        async () => {
+          const end = await run(stage.launch('exit-nonzero', 'run1-n0-0'));
+          expect(Phase[end.phase]).toBe('RETRYABLE_FAILED');
+          expect(errorOf(end)).toMatchObject({ kind: ExecutionError_ErrorKind.USER });
+          expect(errorOf(end).message).toContain('3');
+          expect(errorOf(end).message).toContain('last words');
+        },
+      );
 
       cases('be-killed')('C-172: killed from outside is the system, retryable, "Interrupted"', async () => {
         const end = await run(stage.launch('be-killed', 'run1-n0-0'));

@@ -37,7 +37,6 @@ export interface LaunchOptions {
   bucket?: string;
 }
 
-
 /** A complete launch as the propeller sends it. */
 export function launchOf(options: LaunchOptions): LaunchTask & { attempt: NonNullable<LaunchTask['attempt']> } {
   const execution = options.execution ?? 'run1';
@@ -79,7 +78,10 @@ export function launchOf(options: LaunchOptions): LaunchTask & { attempt: NonNul
           ),
         },
       },
-      target: { $case: 'container', value: { image: 'test:1', command: options.command ?? [], args: options.args ?? [] } },
+      target: {
+        $case: 'container',
+        value: { image: 'test:1', command: options.command ?? [], args: options.args ?? [] },
+      },
     },
     inputs: { value: { $case: 'inline', value: { literals: options.inputs ?? {} } } },
     inputsUri: `${prefix}/${options.name}/data/inputs.pb`,
@@ -95,4 +97,3 @@ export function launchOf(options: LaunchOptions): LaunchTask & { attempt: NonNul
   const launch = LaunchTaskMessage.fromPartial(partial);
   return { ...launch, attempt: launch.attempt as NonNullable<LaunchTask['attempt']> };
 }
-

@@ -88,7 +88,10 @@ export class MemoryBus implements Pick<Bus, 'consume' | 'deliver'> {
 
   /** The attempt's terminal report. */
   async end(attempt: TaskAttempt): Promise<TaskReport> {
-    return this.report(attempt, (report) => isTerminal(report.phase) && report.attempt?.generation === attempt.generation);
+    return this.report(
+      attempt,
+      (report) => isTerminal(report.phase) && report.attempt?.generation === attempt.generation,
+    );
   }
 
   async until<T>(look: () => T | undefined): Promise<T> {

@@ -10,7 +10,10 @@ const harmless =
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|LD_LIBRARY_PATH|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|(https?|no|all)_proxy|VIRTUAL_ENV|CONDA_PREFIX|PYENV_ROOT|PYENV_VERSION|JAVA_HOME|SPARK_HOME)$/i;
 
 /** Before anything of the task itself: what warm workers are started with, too. */
-export function baseEnvironment(options: LocalProcessOptions, from: NodeJS.ProcessEnv = process.env): Record<string, string> {
+export function baseEnvironment(
+  options: LocalProcessOptions,
+  from: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(from))
     if (value !== undefined && (harmless.test(name) || options.passEnv.includes(name))) env[name] = value;
@@ -32,7 +35,8 @@ export function baseEnvironment(options: LocalProcessOptions, from: NodeJS.Proce
 }
 
 /** Read by Python, its libraries or flytekit while they are loaded: a warm worker has its own already. */
-const readAtImport = /^(FLYTE_(?!INTERNAL_|ATTEMPT_|EXECUTION_|K8S_|FAIL_ON|SECRETS_|PLATFORM_)|AWS_|PYTHON(?!PATH$)|LD_|DYLD_|MALLOC_|OMP_|MKL_|OPENBLAS_|NUMEXPR_|NODE_|UV_THREADPOOL)/;
+const readAtImport =
+  /^(FLYTE_(?!INTERNAL_|ATTEMPT_|EXECUTION_|K8S_|FAIL_ON|SECRETS_|PLATFORM_)|AWS_|PYTHON(?!PATH$)|LD_|DYLD_|MALLOC_|OMP_|MKL_|OPENBLAS_|NUMEXPR_|NODE_|UV_THREADPOOL)/;
 
 /** A variable of the task that a warm worker would learn of too late; `undefined` if there is none. */
 export function neededBeforeStart(env: Readonly<Record<string, string>>, base: Readonly<Record<string, string>>) {
@@ -64,10 +68,7 @@ export function taskEnvironment(
 }
 
 function secrets(launch: LaunchTask, options: LocalProcessOptions, folder: string, env: Record<string, string>) {
-  const wanted = [
-    ...(launch.securityContext?.secrets ?? []),
-    ...(launch.template?.securityContext?.secrets ?? []),
-  ];
+  const wanted = [...(launch.securityContext?.secrets ?? []), ...(launch.template?.securityContext?.secrets ?? [])];
   const files: TaskEnvironment['files'] = [];
   for (const secret of wanted) {
     const value = options.secret(secret);

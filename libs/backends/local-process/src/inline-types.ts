@@ -24,7 +24,9 @@ export function runInline(launch: LaunchTask): PhaseReport | undefined {
       const from = inputNames[place];
       const value = from === undefined ? undefined : given[from];
       if (from === undefined || value === undefined)
-        return refused(`it declares ${outputNames.length} outputs and was given ${inputNames.length} inputs to take them from`);
+        return refused(
+          `it declares ${outputNames.length} outputs and was given ${inputNames.length} inputs to take them from`,
+        );
       const list = declared[from]?.type?.type?.$case === 'collectionType' && value.value?.$case === 'collection';
       const item =
         attempt?.index !== undefined && list && value.value?.$case === 'collection'

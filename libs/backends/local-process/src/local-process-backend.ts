@@ -14,7 +14,7 @@ import {
   requestOf,
   timestampOf,
 } from '@aloft/backend-kit';
-import { AloftError, resourceExhausted, toAloftError } from '@aloft/errors';
+import { AloftError, resourceExhausted, toAloftError, unavailable } from '@aloft/errors';
 import type { BlobStore } from '@aloft/blob';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { type TaskLog, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
@@ -48,40 +48,23 @@ interface Live {
 /** Runs tasks as processes of this machine: see README.md. */
 export class LocalProcessBackend implements BackendPlugin {
   readonly name = 'local';
-  private readonly client: LauncherClient;
+  private launcher: LauncherClient | undefined;
   private readonly live = new Map<string, Live>();
   private readonly gpus: GpuPool;
-  private readonly base: Record<string, string>;
-  private readonly nodeBase: Record<string, string>;
+  /** Environments that attempts start from; known once the platform's own addresses are. */
+  private base: Record<string, string> = {};
+  private nodeBase: Record<string, string> = {};
 
   constructor(
     private readonly options: LocalProcessOptions,
     private readonly logger: Logger,
   ) {
     this.gpus = new GpuPool(options.capacity.gpuDevices);
-    this.base = baseEnvironment(options);
-    this.nodeBase = { ...this.base, ALOFT_BUNDLE_DIR: join(options.workDir, 'bundles-node') };
-    this.client = new LauncherClient(
-      {
-        workDir: options.workDir,
-        graceMs: options.graceMs,
-        pythonEnv: this.base,
-        node: {
-          command: [process.execPath, '--enable-source-maps', '--disable-warning=ExperimentalWarning'],
-          executor: options.nodeExecutor ?? '',
-          keep: options.nodeExecutor === undefined ? 0 : options.warmNode,
-          env: this.nodeBase,
-          bundles: join(options.workDir, 'bundles-node'),
-          ...(options.nodeModules === undefined ? {} : { modules: options.nodeModules }),
-        },
-      },
-      logger,
-    );
   }
 
   /** The helper process; attempts outlive it. */
   get launcherPid(): number | undefined {
-    return this.client.pid;
+    return this.launcher?.pid;
   }
 
   capacity(): Capacity {
@@ -109,14 +92,39 @@ export class LocalProcessBackend implements BackendPlugin {
   }
 
   async start(): Promise<void> {
-    await mkdir(this.options.workDir, { recursive: true });
-    await this.client.start();
+    const { options } = this;
+    const bundles = join(options.workDir, 'bundles-node');
+    this.base = baseEnvironment(options);
+    this.nodeBase = { ...this.base, ALOFT_BUNDLE_DIR: bundles };
+    await mkdir(options.workDir, { recursive: true });
+    this.launcher = new LauncherClient(
+      {
+        workDir: options.workDir,
+        graceMs: options.graceMs,
+        pythonEnv: this.base,
+        node: {
+          command: [process.execPath, '--enable-source-maps', '--disable-warning=ExperimentalWarning'],
+          executor: options.nodeExecutor ?? '',
+          keep: options.nodeExecutor === undefined ? 0 : options.warmNode,
+          env: this.nodeBase,
+          bundles,
+          ...(options.nodeModules === undefined ? {} : { modules: options.nodeModules }),
+        },
+      },
+      this.logger,
+    );
+    await this.launcher.start();
   }
 
   async stop(): Promise<void> {
-    await this.client.stop();
-    const error = new AloftError('UNAVAILABLE', 'the backend "local" was stopped');
+    await this.launcher?.stop();
+    const error = unavailable('the backend "local" was stopped');
     for (const live of this.live.values()) live.started.reject(error);
+  }
+
+  private get client(): LauncherClient {
+    if (!this.launcher) throw unavailable('the backend "local" was not started');
+    return this.launcher;
   }
 
   async launch(launch: LaunchTask & { attempt?: TaskAttempt }, context: AttemptContext): Promise<void> {
@@ -137,7 +145,10 @@ export class LocalProcessBackend implements BackendPlugin {
     await live.started.promise;
   }
 
-  async adopt(launches: readonly LaunchTask[], contextOf: (attempt: TaskAttempt) => AttemptContext): Promise<TaskAttempt[]> {
+  async adopt(
+    launches: readonly LaunchTask[],
+    contextOf: (attempt: TaskAttempt) => AttemptContext,
+  ): Promise<TaskAttempt[]> {
     const attempts = new Map<string, TaskAttempt>();
     const listeners = new Map<string, AttemptListener>();
     for (const launch of launches) {
@@ -194,7 +205,10 @@ export class LocalProcessBackend implements BackendPlugin {
     if (bundle && start !== 'node') env['PYTHONPATH'] = env['PYTHONPATH'] ? `${env['PYTHONPATH']}:${code}` : code;
     const early = neededBeforeStart(env, start === 'node' ? this.nodeBase : this.base);
     if (early !== undefined && start !== 'cold')
-      this.logger.debug({ attempt: attempt.name, early }, 'a cold start: the task sets what is read when a worker starts');
+      this.logger.debug(
+        { attempt: attempt.name, early },
+        'a cold start: the task sets what is read when a worker starts',
+      );
     const cold = start === 'cold' || (start === 'python' && early !== undefined);
     const { memoryBytes } = limitsOf(launch);
     const timeout = launch.executionTimeout;
@@ -276,7 +290,10 @@ export class LocalProcessBackend implements BackendPlugin {
       await this.keepLog(live, context.blob);
       report = await withPatience(() => judge(launch, context.blob, exit, live.log));
     } catch (error) {
-      report = { ...failureOf(error, 'OutputsUnreadable', 'The outcome of the task could not be read'), phase: TaskExecution_Phase.RETRYABLE_FAILED };
+      report = {
+        ...failureOf(error, 'OutputsUnreadable', 'The outcome of the task could not be read'),
+        phase: TaskExecution_Phase.RETRYABLE_FAILED,
+      };
     }
     this.drop(live);
     context.report({ ...report, logs: this.logs(live) });
@@ -295,7 +312,9 @@ export class LocalProcessBackend implements BackendPlugin {
   private async reclaimGpus(id: string): Promise<void> {
     if (this.options.capacity.gpuDevices.length === 0) return;
     try {
-      const spec = JSON.parse(await readFile(join(this.options.workDir, 'attempts', id, 'spec.json'), 'utf8')) as LaunchSpec;
+      const spec = JSON.parse(
+        await readFile(join(this.options.workDir, 'attempts', id, 'spec.json'), 'utf8'),
+      ) as LaunchSpec;
       this.gpus.reclaim(id, spec.gpus ?? []);
     } catch {
       // No folder, or one cut short: it never started, and gets its devices when it does.

@@ -83,7 +83,12 @@ async function lastLines(path: string): Promise<string> {
     const file = await open(path);
     try {
       const { size } = await file.stat();
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(tailBytes), 0, tailBytes, Math.max(0, size - tailBytes));
+      const { buffer, bytesRead } = await file.read(
+        Buffer.alloc(tailBytes),
+        0,
+        tailBytes,
+        Math.max(0, size - tailBytes),
+      );
       return buffer.subarray(0, bytesRead).toString('utf8').trim();
     } finally {
       await file.close();

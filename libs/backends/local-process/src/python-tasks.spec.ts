@@ -18,7 +18,9 @@ const describeWithFlytekit = testPython === undefined ? describe.skip : describe
 const primitive = (report: TaskReport, name = 'o0') => {
   const result = report.outcome?.result;
   if (result?.$case !== 'outputs' || result.value.value?.$case !== 'inline')
-    throw new Error(`${Phase[report.phase]}: ${report.reason} ${JSON.stringify(result?.value, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`);
+    throw new Error(
+      `${Phase[report.phase]}: ${report.reason} ${JSON.stringify(result?.value, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`,
+    );
   const literal = result.value.value.value.literals[name];
   const scalar = literal?.value?.$case === 'scalar' ? literal.value.value.value : undefined;
   return scalar?.$case === 'primitive' ? scalar.value.value?.value : undefined;
@@ -120,7 +122,7 @@ describeWithFlytekit('Python tasks in warm workers, with stock flytekit', () => 
     );
   });
 
-  it('C-170: a ValueError is the user\'s and final, with its traceback; FlyteRecoverableException is retryable', async () => {
+  it("C-170: a ValueError is the user's and final, with its traceback; FlyteRecoverableException is retryable", async () => {
     const failed = await run(world.python('fail', 'run1-n0-0'));
     expect(Phase[failed.phase]).toBe('FAILED');
     expect(errorOf(failed).message).toContain('n must not be 21');
@@ -155,7 +157,11 @@ describeWithFlytekit('Python tasks in warm workers, with stock flytekit', () => 
   });
 
   it('map items read the whole inputs and take their own place', async () => {
-    const list = { value: { $case: 'collection' as const, value: { literals: [3, 4, 5].map(integer) } }, hash: '', metadata: {} };
+    const list = {
+      value: { $case: 'collection' as const, value: { literals: [3, 4, 5].map(integer) } },
+      hash: '',
+      metadata: {},
+    };
     const items = [0, 1, 2].map((index) =>
       world.python('map:double', `run1-n0-0-${index}`, {
         index,
@@ -220,7 +226,8 @@ describeWithFlytekit('Python tasks in warm workers, with stock flytekit', () => 
     const { launch, go } = await waiting('leave_children', 'run1-n0-0');
     await go();
     await bus.end(launch.attempt);
-    while (world.processesOf(launch.attempt as TaskAttempt).length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (world.processesOf(launch.attempt as TaskAttempt).length > 0)
+      await new Promise((resolve) => setTimeout(resolve, 10));
   });
 
   it('a variable that flytekit reads while it is imported means a cold start', async () => {

@@ -95,7 +95,13 @@ export class AttemptFolder {
   }
 }
 
-const signalNames: Readonly<Record<number, string>> = { 9: 'SIGKILL', 15: 'SIGTERM', 6: 'SIGABRT', 11: 'SIGSEGV', 2: 'SIGINT' };
+const signalNames: Readonly<Record<number, string>> = {
+  9: 'SIGKILL',
+  15: 'SIGTERM',
+  6: 'SIGABRT',
+  11: 'SIGSEGV',
+  2: 'SIGINT',
+};
 
 /** The second line of a shell's `times`: user and system time of its children, as `0m0.25s 0m0.01s`. */
 function childTimes(text: string): number {

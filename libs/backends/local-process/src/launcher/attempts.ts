@@ -285,4 +285,3 @@ export function openLog(path: string): number {
   mkdirSync(dirname(path), { recursive: true });
   return openSync(path, 'a');
 }
-

@@ -30,7 +30,10 @@ export class Bundles {
    * share it, since they only read it: the working folder is another.
    */
   async shareAs(bundle: { path: string; digest: string; uri: string }): Promise<void> {
-    await this.unpacked({ path: bundle.path, digest: createHash('sha256').update(bundle.uri).digest('hex').slice(0, 32) });
+    await this.unpacked({
+      path: bundle.path,
+      digest: createHash('sha256').update(bundle.uri).digest('hex').slice(0, 32),
+    });
   }
 
   private unpacked(bundle: { path: string; digest: string }): Promise<string> {
@@ -70,7 +73,9 @@ export class Bundles {
 
   private async dropOld(): Promise<void> {
     const folders = await Promise.all(
-      (await readdir(this.folder)).filter((name) => name !== 'node_modules').map(async (name) => ({ name, at: (await stat(join(this.folder, name))).mtimeMs })),
+      (await readdir(this.folder))
+        .filter((name) => name !== 'node_modules')
+        .map(async (name) => ({ name, at: (await stat(join(this.folder, name))).mtimeMs })),
     );
     folders.sort((a, b) => b.at - a.at);
     for (const { name } of folders.slice(this.keep)) {

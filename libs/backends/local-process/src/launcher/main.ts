@@ -112,7 +112,11 @@ async function handle(request: LauncherRequest): Promise<void> {
 
 readJsonLines<LauncherRequest>(process.stdin, (request) => {
   handle(request).catch((error: unknown) =>
-    emit({ event: 'log', level: 'error', message: `${request.do}: ${error instanceof Error ? error.stack : String(error)}` }),
+    emit({
+      event: 'log',
+      level: 'error',
+      message: `${request.do}: ${error instanceof Error ? error.stack : String(error)}`,
+    }),
   );
 });
 process.stdin.on('end', () => process.exit(0));

@@ -80,7 +80,11 @@ class Zygote {
     switch (event.event) {
       case 'ready':
         this.state = 'ready';
-        this.options.emit({ event: 'log', level: 'info', message: `${this.python}: flytekit ${event.flytekit} is warm` });
+        this.options.emit({
+          event: 'log',
+          level: 'info',
+          message: `${this.python}: flytekit ${event.flytekit} is warm`,
+        });
         this.send();
         return;
       case 'unusable':
@@ -136,7 +140,11 @@ class Zygote {
     for (const id of this.running) this.attempts.orphan(id);
     this.running.clear();
     if (!unexpected) return;
-    this.options.emit({ event: 'log', level: 'warn', message: `the warm ${this.python} ended (${how}); see zygote.log` });
+    this.options.emit({
+      event: 'log',
+      level: 'warn',
+      message: `the warm ${this.python} ended (${how}); see zygote.log`,
+    });
     // Forked or not, nobody can tell but the claim.
     const unclear = [...this.asked.values()];
     this.asked.clear();
@@ -145,7 +153,12 @@ class Zygote {
     if (++this.crashes < 3) this.start();
     else
       for (const spec of this.waiting.splice(0))
-        this.attempts.failed(spec.id, 'PythonWorkerFailed', `The warm ${this.python} ended again and again (${how}).`, false);
+        this.attempts.failed(
+          spec.id,
+          'PythonWorkerFailed',
+          `The warm ${this.python} ended again and again (${how}).`,
+          false,
+        );
   }
 
   stop(): void {

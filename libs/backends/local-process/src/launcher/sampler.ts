@@ -1,5 +1,12 @@
 import { attemptVariable } from './attempt-variable.js';
-import { clockTicksPerSecond, environmentOf, listProcesses, type ProcessStat, proportionalBytes, signal } from './processes.js';
+import {
+  clockTicksPerSecond,
+  environmentOf,
+  listProcesses,
+  type ProcessStat,
+  proportionalBytes,
+  signal,
+} from './processes.js';
 
 /** What the sampler watches: one attempt, known by its session (the pid of its first process). */
 export interface Watched {

@@ -104,7 +104,14 @@ export class PythonWorld extends ShellWorld {
       ...(map ? [] : ['--']),
       ...['task-module', 'tasks', 'task-name', task.replace('map:', '')],
     ];
-    const fast = ['pyflyte-fast-execute', '--additional-distribution', 's3://aloft/code/fast1.tar.gz', '--dest-dir', '/root', '--'];
+    const fast = [
+      'pyflyte-fast-execute',
+      '--additional-distribution',
+      's3://aloft/code/fast1.tar.gz',
+      '--dest-dir',
+      '/root',
+      '--',
+    ];
     return launchOf({ ...options, args: more.fast === false ? execute : [...fast, ...execute] });
   }
 }

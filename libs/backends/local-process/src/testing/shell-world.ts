@@ -3,7 +3,15 @@ import { rm, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Behaviour, type ConformanceWorld, encodeLiterals, integer, integerType, launchOf, type LaunchOptions } from '@aloft/backend-kit/testing';
+import {
+  type Behaviour,
+  type ConformanceWorld,
+  encodeLiterals,
+  integer,
+  integerType,
+  launchOf,
+  type LaunchOptions,
+} from '@aloft/backend-kit/testing';
 import { createLocalBlobStore } from '@aloft/blob';
 import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { ContainerError_Kind, ErrorDocument } from '@aloft/idl/flyteidl/core/errors';
@@ -62,7 +70,10 @@ export class ShellWorld implements ConformanceWorld {
     const put = (name: string, bytes: Uint8Array) => writeFileSync(join(this.fixtures, name), bytes);
     put('seven.pb', encodeLiterals({ x: integer(7) }));
     put('other.pb', encodeLiterals({ y: integer(7) }));
-    const list = { $case: 'collection' as const, value: { literals: Array.from({ length: 10_000 }, (_, i) => integer(i)) } };
+    const list = {
+      $case: 'collection' as const,
+      value: { literals: Array.from({ length: 10_000 }, (_, i) => integer(i)) },
+    };
     put('much.pb', encodeLiterals({ x: { value: list, hash: '', metadata: {} } }));
     const error = (kind: ContainerError_Kind) =>
       ErrorDocument.encode({
@@ -87,8 +98,8 @@ export class ShellWorld implements ConformanceWorld {
 
   /** SIGKILL of the launcher; the platform's side hears nothing of it any more. */
   async kill(plugin: LocalProcessBackend): Promise<void> {
-    const { client } = plugin as unknown as { client: { stopped: boolean } };
-    client.stopped = true;
+    const { launcher } = plugin as unknown as { launcher: { stopped: boolean } };
+    launcher.stopped = true;
     if (plugin.launcherPid !== undefined) process.kill(plugin.launcherPid, 'SIGKILL');
   }
 
@@ -167,7 +178,8 @@ export class ShellWorld implements ConformanceWorld {
     await last.adopt([], () => {
       throw new Error('nothing is to be adopted');
     });
-    while (readdirSync(join(this.dir, 'work', 'attempts')).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (readdirSync(join(this.dir, 'work', 'attempts')).length > 0)
+      await new Promise((resolve) => setTimeout(resolve, 5));
     await last.stop();
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -1,0 +1,224 @@
+import { createLocalBlobStore } from '@aloft/blob';
+import type { OutgoingMessage } from '@aloft/bus';
+import { testBus, type TestBus } from '@aloft/bus/testing';
+import type { Transaction } from '@aloft/database';
+import { type LaunchTask, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { createLogger } from '@aloft/telemetry';
+import type { BackendPlugin } from '../contract.js';
+import { commandEnvelope } from '../testing/memory-bus.js';
+import { launchOf } from '../testing/launches.js';
+import { BackendHost } from './backend-host.js';
+import { backendMigrations } from './migrations.js';
+import { PostgresWorkStore } from './postgres-work-store.js';
+
+const logger = createLogger('host', { level: process.env['ALOFT_TEST_LOG'] ?? 'silent' });
+
+/** Everything of type `noop` succeeds at once; anything else runs until told otherwise. */
+function testPlugin(): BackendPlugin & { launched: string[]; finish: Map<string, () => void> } {
+  const launched: string[] = [];
+  const finish = new Map<string, () => void>();
+  const outcome = {
+    result: { $case: 'outputs' as const, value: { value: { $case: 'inline' as const, value: { literals: {} } } } },
+    deckUri: '',
+    checkpointUri: '',
+  };
+  return {
+    name: 'test',
+    launched,
+    finish,
+    capacity: () => ({}),
+    refuse: () => undefined,
+    runInline: (launch) => (launch.template?.type === 'noop' ? { phase: Phase.SUCCEEDED, outcome } : undefined),
+    launch: async (launch, context) => {
+      const name = launch.attempt?.name ?? '';
+      launched.push(name);
+      context.report({ phase: Phase.RUNNING });
+      finish.set(name, () => context.report({ phase: Phase.SUCCEEDED, outcome }));
+    },
+    adopt: async (launches, contextOf) => {
+      for (const { attempt } of launches)
+        if (attempt) finish.set(attempt.name, () => contextOf(attempt).report({ phase: Phase.SUCCEEDED, outcome }));
+      return [];
+    },
+    abort: async () => undefined,
+    stop: async () => undefined,
+  };
+}
+
+describe('BackendHost over Postgres', () => {
+  let test: TestBus;
+  const hosts: BackendHost[] = [];
+
+  beforeEach(async () => {
+    test = await testBus({ schema: 'backends', migrations: backendMigrations });
+  });
+
+  afterEach(async () => {
+    for (const host of hosts.splice(0)) await host.stop();
+    await test.drop();
+  });
+
+  const start = async (plugin = testPlugin(), name = 'host-1', more: { takeOver?: boolean; leaseMs?: number } = {}) => {
+    const host = new BackendHost({
+      plugin,
+      bus: test.bus,
+      database: test.database,
+      store: new PostgresWorkStore(test.database, plugin.name),
+      blob: createLocalBlobStore({ dir: '/nonexistent' }),
+      logger,
+      name,
+      ...more,
+    });
+    hosts.push(host);
+    await host.start();
+    return { host, plugin };
+  };
+
+  const publish = (launches: readonly LaunchTask[]) =>
+    test.database.transaction((tx) =>
+      test.bus.publish(
+        tx,
+        launches.map<OutgoingMessage>((launch) => ({
+          topic: 'tasks.commands.test',
+          envelope: commandEnvelope({ $case: 'launch', value: launch }),
+        })),
+      ),
+    );
+
+  /** Takes reports as the propeller would: acknowledged by `commit`. */
+  const takeReports = (commit: (count: number) => Promise<void> = async () => undefined) => {
+    const reader = test.bus.read({ topic: 'tasks.reports', partition: 0 }, 0n, { acceptDelivered: true });
+    const taken: TaskReport[] = [];
+    let wake = () => {};
+    const done = (async () => {
+      for (let batch = await reader.next(2000); batch; batch = await reader.next(2000)) {
+        taken.push(...batch.messages.map(({ envelope }) => TaskReport.decode(envelope.payload)));
+        await commit(batch.messages.length);
+        batch.acknowledge();
+        wake();
+      }
+    })();
+    return {
+      taken,
+      until: async (condition: () => boolean) => {
+        while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
+      },
+      close: async () => {
+        await reader.close();
+        await done;
+      },
+    };
+  };
+
+  const count = async (table: string) =>
+    Number((await test.database.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`)).rows[0]?.n);
+
+  const empty = async (table: string) => {
+    while ((await count(table)) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+
+  it('keeps a row while an attempt runs, and deletes it once its end is acknowledged', async () => {
+    const { host, plugin } = await start();
+    const reports = takeReports();
+    await publish([launchOf({ name: 'run1-n0-0' })]);
+    await host.caughtUp();
+    expect(await count('work')).toBe(1);
+    plugin.finish.get('run1-n0-0')?.();
+    await reports.until(() => reports.taken.some(({ phase }) => phase === Phase.SUCCEEDED));
+    await empty('work');
+    expect(await count('fence')).toBe(1);
+    await publish([launchOf({ name: 'run1-n0-0' })]);
+    await host.caughtUp();
+    expect(plugin.launched).toEqual(['run1-n0-0']);
+    await reports.close();
+  });
+
+  it('a later process of the same name finds the work, and fences the earlier one', async () => {
+    const first = await start();
+    await publish([launchOf({ name: 'run1-n0-0' }), launchOf({ name: 'run1-n1-0', type: 'noop' })]);
+    await first.host.caughtUp();
+    // Nobody takes reports: the noop's must survive, too. The first host just falls silent.
+    const second = await start(testPlugin(), 'host-1', { leaseMs: 300 });
+    expect(second.plugin.launched).toEqual([]);
+    const reports = takeReports();
+    second.plugin.finish.get('run1-n0-0')?.();
+    const ended = () =>
+      new Set(reports.taken.filter(({ phase }) => phase === Phase.SUCCEEDED).map((r) => r.attempt?.name));
+    await reports.until(() => ended().size === 2);
+    await empty('work');
+    await empty('finished');
+    await reports.close();
+  });
+
+  it('takes over the work of a host whose lease ended, which then stops', async () => {
+    const first = await start(testPlugin(), 'host-1', { leaseMs: 60_000 });
+    await publish([launchOf({ name: 'run1-n0-0' })]);
+    await first.host.caughtUp();
+    await test.database.query(`UPDATE host SET expires_at = now() - interval '1 s'`);
+    const second = await start(testPlugin(), 'host-2', { takeOver: true });
+    expect([...second.plugin.finish.keys()]).toEqual(['run1-n0-0']);
+    const store = new PostgresWorkStore(test.database, 'test');
+    expect(await store.renew('host-1', 1n, 1000)).toBe('taken');
+    expect(await store.renew('host-2', 1n, 1000)).toBe('held');
+    expect(await store.acquire('host-2', 1000)).toBe(2n);
+    expect(await store.renew('host-2', 1n, 1000)).toBe('fenced');
+  });
+
+  it('a newer generation replaces the row, an abort marks it, in one statement each', async () => {
+    const store = new PostgresWorkStore(test.database, 'test');
+    const row = (generation: number) => {
+      const launch = launchOf({ name: 'a', generation });
+      return {
+        key: 'u/a',
+        generation,
+        command: commandEnvelope({ $case: 'launch', value: launch }),
+        abortReason: undefined,
+      };
+    };
+    const inTransaction = (work: (tx: Transaction) => Promise<void>) => test.database.transaction(work);
+    await inTransaction((tx) => store.add(tx, 'h', [row(1)]));
+    await inTransaction((tx) => store.add(tx, 'h', [row(1)]));
+    await inTransaction((tx) =>
+      store.requestAbort(tx, [
+        { key: 'u/a', generation: 1, reason: 'why' },
+        { key: 'u/a', generation: 1, reason: 'why' },
+      ]),
+    );
+    expect(await store.abortsOf('h')).toEqual([{ key: 'u/a', generation: 1, reason: 'why' }]);
+    await inTransaction((tx) => store.add(tx, 'h', [row(2)]));
+    expect(await store.abortsOf('h')).toEqual([]);
+    await store.end([{ key: 'u/a', generation: 1 }]);
+    const loaded = await store.load('h', false);
+    expect(loaded.work.map(({ generation }) => generation)).toEqual([2]);
+    expect(loaded.fences).toEqual([{ key: 'u/a', generation: 1 }]);
+    await store.end([{ key: 'u/a', generation: 2 }]);
+    expect(await count('work')).toBe(0);
+    await store.prune(-1000);
+    expect(await count('fence')).toBe(0);
+  });
+
+  it('a fan-out of 20,000 noop tasks costs a few statements a batch', async () => {
+    await start();
+    const total = 20_000;
+    const reports = takeReports(async () => {
+      await test.database.query('SELECT 1');
+    });
+    const launches = Array.from({ length: total }, (_, i) => launchOf({ name: `run1-n${i}-0`, type: 'noop' }));
+    const cpu = process.cpuUsage();
+    const began = performance.now();
+    for (let i = 0; i < total; i += 5_000) await publish(launches.slice(i, i + 5_000));
+    await reports.until(() => reports.taken.length >= total);
+    const seconds = (performance.now() - began) / 1000;
+    const { user, system } = process.cpuUsage(cpu);
+    if (process.env['ALOFT_TEST_FIGURES'])
+      console.log(
+        `${Math.round(total / seconds)} noop launches/s with publishing and taking, ` +
+          `${((user + system) / total).toFixed(0)} µs of this process each`,
+      );
+    await empty('finished');
+    expect(await count('work')).toBe(0);
+    expect(total / seconds).toBeGreaterThan(2_000);
+    await reports.close();
+  }, 60_000);
+});
