@@ -1,0 +1,86 @@
+import type { Bus, Consumer } from '@aloft/bus';
+import type { Database } from '@aloft/database';
+import type { Logger, Metrics } from '@aloft/telemetry';
+import { EmailSender } from './channels/email.sender.js';
+import { SlackSender } from './channels/slack.sender.js';
+import type { NotifierConfig } from './config.js';
+import { DeliveriesRepository } from './deliveries/deliveries.repository.js';
+import { SenderService } from './deliveries/sender.service.js';
+import { EndedRunsRepository } from './runs/ended-runs.repository.js';
+import { ExpansionService, type ExecutionReader } from './runs/expansion.service.js';
+import { runEndsOf } from './runs/run-ends.js';
+import { WorkLoop } from './work-loop.js';
+
+export interface NotifierDependencies {
+  /** On the notifier's own schema, migrated with `notifierMigrations` and the bus's consumer tables. */
+  database: Database;
+  bus: Bus;
+  /** `createClient(AdminServiceClient, …)`. */
+  admin: ExecutionReader;
+  config: NotifierConfig;
+  logger: Logger;
+  metrics?: Metrics;
+}
+
+/**
+ * Tells people how runs ended. The end of a run is kept in the transaction that moves the consumer's position; whom to tell
+ * is found out and stored as deliveries; each delivery is sent, with retries, until it is accepted or given up. So none is
+ * lost by a restart, and at most the one being sent is repeated.
+ */
+export class Notifier {
+  private readonly runs = new EndedRunsRepository();
+  private readonly expansion: WorkLoop;
+  private readonly sending: WorkLoop;
+  private consumer: Consumer | undefined;
+
+  constructor(private readonly dependencies: NotifierDependencies) {
+    const { database, admin, config, logger, metrics } = dependencies;
+    const deliveries = new DeliveriesRepository();
+    const counter = metrics?.counter({
+      name: 'aloft_notifier_deliveries_total',
+      help: 'Attempts at deliveries by channel and outcome',
+      labels: ['channel', 'outcome'],
+    });
+    const channels = { slack: new SlackSender(config.slack.webhooks), email: new EmailSender(config) };
+    this.sending = new WorkLoop(new SenderService(database, deliveries, channels, config, logger, counter), logger);
+    const planned = () => this.sending.wake();
+    this.expansion = new WorkLoop(
+      new ExpansionService(database, this.runs, deliveries, admin, config, logger, planned),
+      logger,
+    );
+  }
+
+  /** Begins where the last process ended. */
+  async start(): Promise<void> {
+    const { bus, database, logger } = this.dependencies;
+    this.consumer = bus.consume({
+      topic: 'executions.events',
+      group: 'notifier',
+      database,
+      mode: 'leased',
+      handle: async (messages, tx) => {
+        const ends = runEndsOf(messages);
+        if (ends.length === 0 || !tx) return;
+        await this.runs.add(tx, ends);
+        tx.afterCommit(() => this.expansion.wake());
+      },
+      onParked: ({ message, reason }) =>
+        logger.error({ key: message.envelope.key, id: message.envelope.id, reason }, 'the notifier parked a message'),
+    });
+    this.expansion.wake();
+    this.sending.wake();
+  }
+
+  /** Resolves when all events published before the call are taken note of (not yet: told). */
+  async caughtUp(): Promise<void> {
+    await this.consumer?.caughtUp();
+  }
+
+  /** Stops consuming; lets the attempts under way end. */
+  async stop(): Promise<void> {
+    await this.consumer?.close();
+    this.consumer = undefined;
+    await this.expansion.stop();
+    await this.sending.stop();
+  }
+}
