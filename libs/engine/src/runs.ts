@@ -1,6 +1,6 @@
 import type { EngineInput } from '@aloft/idl/aloft/v1/engine';
 import type { GraphLookup, Run, RunStatics } from './api.js';
-import { hexOf } from './nodes/dynamic.js';
+import { hexOf } from './graph/identifiers.js';
 import { ExecutionRun } from './run.js';
 import { graphsOf as digestsOf, readSnapshot } from './snapshot/read-snapshot.js';
 
@@ -24,11 +24,11 @@ export function graphOf(input: EngineInput): { digest: string; uri: string } | u
   if (input.input?.$case === 'started') {
     return { digest: hexOf(input.input.value.closureDigest), uri: input.input.value.closureUri };
   }
-  if (input.input?.$case === 'answered' && input.input.value.answer?.$case === 'graph') {
-    const graph = input.input.value.answer.value;
-    return { digest: hexOf(graph.closureDigest), uri: graph.closureUri };
-  }
-  return undefined;
+  const answer = input.input?.$case === 'answered' ? input.input.value.answer : undefined;
+  // What a recovered run's dynamic task generated is run again as it was (C-82).
+  const graph =
+    answer?.$case === 'graph' ? answer.value : answer?.$case === 'recovered' ? answer.value.graph : undefined;
+  return graph && { digest: hexOf(graph.closureDigest), uri: graph.closureUri };
 }
 
 export const runs: RunStatics = { create: createRun, restore: restoreRun, graphsOf, graphOf };

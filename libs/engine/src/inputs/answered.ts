@@ -10,7 +10,7 @@ import { itemAnswered } from '../nodes/array-answers.js';
 import { arrayFinished } from '../nodes/array-end.js';
 import { cacheLookedUp } from '../nodes/cache.js';
 import { childStarted } from '../nodes/child-execution.js';
-import { graphResolved } from '../nodes/dynamic.js';
+import { graphResolved, keepRecoveredGraph } from '../nodes/dynamic.js';
 import { cacheStored } from '../nodes/task-finish.js';
 import { Purpose, type PendingRequest, type RunState } from '../state/run-state.js';
 import { NodeState } from '../state/node-state.js';
@@ -98,6 +98,7 @@ function recovered(run: RunState, work: NodeWork, answer: RecoveredNode): void {
     return succeed(run, work, answer.outputs, undefined, NodeState.Recovered);
   }
   work.recovered = answer;
+  if (answer.graph) keepRecoveredGraph(run, answer.graph);
   // C-81
   work.checkpointUri = answer.checkpointUri;
   resolveInputs(run, work);

@@ -4,7 +4,7 @@ import { workflowEvent } from '../events/workflow-events.js';
 import { failsAfterExecutable } from '../graph/compile-graph.js';
 import type { CompiledGraph } from '../graph/graph.js';
 import { openScope } from '../lifecycle/scopes.js';
-import { hexOf } from '../nodes/dynamic.js';
+import { hexOf } from '../graph/identifiers.js';
 import type { RunState } from '../state/run-state.js';
 
 /** The run's first entry. */

@@ -1,4 +1,5 @@
 import { ExecutionError, ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
+import { RecoveredNode } from '@aloft/idl/aloft/v1/engine';
 import type { StartChild } from '../api.js';
 import { child, closure, Driver, eachWay, INT, int, sub, task, type ClosureSpec } from '../testing/index.js';
 
@@ -137,6 +138,22 @@ eachWay('a dynamic task', () => {
     failing.fail('n0-0-dn0');
     expect(failing.phases()).toContain('n0:FAILED');
     expect(failing.launched).toHaveLength(0);
+  });
+
+  it('C-82: recovered, it runs the graph that it had generated, and does not run its task again', () => {
+    const start = { recoverFrom: { project: 'p', domain: 'd', name: 'old', org: '' }, recoverFromUid: 'old-uid' };
+    const driver = new Driver(closure({ tasks, nodes: [task('n0', 'free')], outputs: { r: 'n0.o' } }), { start });
+    const graph = { closureUri: 's3://closure.pb', closureDigest: driver.addGraph(closure(generated)) };
+    driver.answerNext('recovered-node', { $case: 'recovered', value: RecoveredNode.fromPartial({ graph }) });
+    const done = RecoveredNode.create({ found: true });
+    done.outputs = { value: { $case: 'inline', value: { literals: { o: int(1) } } } };
+    expect([...driver.requests.values()]).toMatchObject([{ kind: 'recovered-node', specPath: 'n0/dn0' }]);
+    driver.answerNext('recovered-node', { $case: 'recovered', value: done });
+    driver.answerNext('recovered-node', { $case: 'recovered', value: RecoveredNode.create() });
+    expect(driver.launchedIds()).toEqual(['n0-0-dn1']);
+    driver.succeed('n0-0-dn1', { o: int(2) });
+    expect(driver.outputs()).toEqual({ r: 2 });
+    expect(driver.phases()).toContain('n0-0-dn0:RECOVERED');
   });
 
   it('C-70: frees its place while its nodes run', () => {

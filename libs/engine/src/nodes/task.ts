@@ -14,6 +14,7 @@ import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
 import { lookUpCache } from './cache.js';
+import { graphResolved } from './dynamic.js';
 import type { NodeKind } from './kind.js';
 import { finishTask } from './task-finish.js';
 import { completeOutputs } from './task-outputs.js';
@@ -22,7 +23,9 @@ const P = TaskExecution_Phase;
 
 export const taskNode: NodeKind = {
   start(run, work) {
-    if (!work.lookedUp && isCacheable(templateOf(work.scope, work.node))) lookUpCache(run, work);
+    const generatedBefore = work.attempt === 0 ? work.recovered?.graph : undefined;
+    if (generatedBefore) graphResolved(run, work, generatedBefore);
+    else if (!work.lookedUp && isCacheable(templateOf(work.scope, work.node))) lookUpCache(run, work);
     else launch(run, work);
   },
 };

@@ -1,3 +1,5 @@
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+
 /** How generated messages encode themselves. */
 export interface Codec<T> {
   encode(message: T): { finish(): Uint8Array };
@@ -39,7 +41,17 @@ export class ByteWriter {
   }
 
   string(value: string): void {
-    this.bytes(utf8.encode(value));
+    const start = this.used;
+    this.int(value.length);
+    this.room(value.length);
+    for (let at = 0; at < value.length; at++) {
+      const code = value.charCodeAt(at);
+      if (code > 127) {
+        this.used = start;
+        return this.bytes(utf8.encode(value));
+      }
+      this.buffer[this.used++] = code;
+    }
   }
 
   ints(values: ArrayLike<number>): void {
@@ -51,6 +63,12 @@ export class ByteWriter {
     if (value === undefined) return this.flag(false);
     this.flag(true);
     this.bytes(codec.encode(value).finish());
+  }
+
+  /** Directly, not as a message: there are several in every node. */
+  time(value: Timestamp | undefined): void {
+    this.int(value ? Number(value.seconds) : -1);
+    if (value) this.int(value.nanos);
   }
 
   list<T>(values: Iterable<T>, write: (value: T) => void): void {
@@ -98,7 +116,8 @@ export class ByteReader {
   }
 
   string(): string {
-    return text.decode(this.bytes());
+    const bytes = this.bytes();
+    return bytes.length === 0 ? '' : text.decode(bytes);
   }
 
   ints(into: Int32Array | Uint32Array | Uint8Array): void {
@@ -106,6 +125,11 @@ export class ByteReader {
     if (length !== into.length)
       throw new Error(`engine: the snapshot has ${length} numbers where its graph has ${into.length}`);
     for (let at = 0; at < length; at++) into[at] = this.int();
+  }
+
+  time(): Timestamp | undefined {
+    const seconds = this.int();
+    return seconds < 0 ? undefined : { seconds: BigInt(seconds), nanos: this.int() };
   }
 
   message<T>(codec: Codec<T>): T | undefined {

@@ -2,7 +2,6 @@ import { LiteralsValue, StartExecution } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
-import { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { GraphLookup, StartChild } from '../api.js';
 import type { CompiledGraph } from '../graph/graph.js';
 import type { NodeWork } from '../state/node-work.js';
@@ -35,7 +34,7 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   run.start = from.message(StartExecution);
   run.id = run.start?.id ?? run.id;
   run.phase = from.int();
-  run.now = from.message(Timestamp) ?? run.now;
+  run.now = from.time() ?? run.now;
   run.sequence = from.int();
   run.lastRequest = from.int();
   run.lastTimer = from.int();
@@ -69,7 +68,7 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
     const id = from.int();
     const purpose = from.int() as TimerPurpose;
     const work = must();
-    run.timers.set(id, { id, purpose, work, item: from.int(), at: from.message(Timestamp) as Timestamp });
+    run.timers.set(id, { id, purpose, work, item: from.int(), at: from.time()! });
   });
   from.list(() => {
     const signalId = from.string();

@@ -2,9 +2,9 @@ import { LiteralsValue, StartExecution } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
-import { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
+import { hexOf } from '../graph/identifiers.js';
 import { ByteWriter } from './bytes.js';
 import { writeScope } from './scope-codec.js';
 
@@ -15,11 +15,11 @@ export const snapshotVersion = 1;
 export function writeSnapshot(run: RunState): Uint8Array {
   const out = new ByteWriter();
   out.int(snapshotVersion);
-  const digests = [...new Set([...run.scopes.values()].map((scope) => scope.graph.digest))];
+  const digests = digestsOf(run);
   out.list(digests, (digest) => out.string(digest));
   out.message(StartExecution, run.start);
   out.int(run.phase);
-  out.message(Timestamp, run.now);
+  out.time(run.now);
   out.int(run.sequence);
   out.int(run.lastRequest);
   out.int(run.lastTimer);
@@ -51,7 +51,7 @@ export function writeSnapshot(run: RunState): Uint8Array {
     out.int(purpose);
     place(work);
     out.int(item);
-    out.message(Timestamp, at);
+    out.time(at);
   });
   out.list(run.signals, ([signalId, signal]) => {
     out.string(signalId);
@@ -62,4 +62,16 @@ export function writeSnapshot(run: RunState): Uint8Array {
   });
   out.list(run.parked, place);
   return out.finish();
+}
+
+/** Of the graphs of all scopes, and of those that a recovered dynamic task will run. */
+function digestsOf(run: RunState): string[] {
+  const digests = new Set<string>();
+  for (const scope of run.scopes.values()) {
+    digests.add(scope.graph.digest);
+    for (const work of scope.active.values()) {
+      if (work.recovered?.graph) digests.add(hexOf(work.recovered.graph.closureDigest));
+    }
+  }
+  return [...digests];
 }
