@@ -77,7 +77,13 @@ for (const name of names.length > 0 ? names : Object.keys(workloads)) {
     }),
   );
 }
-if (args.includes('--metrics')) console.log((await metrics.text()).split('\n').filter((l) => /_(sum|count)/.test(l)).join('\n'));
+if (args.includes('--metrics'))
+  console.log(
+    (await metrics.text())
+      .split('\n')
+      .filter((l) => /_(sum|count)/.test(l))
+      .join('\n'),
+  );
 await propeller.stop();
 await backend.close();
 await rig.close();

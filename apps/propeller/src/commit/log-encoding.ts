@@ -1,6 +1,7 @@
 import { EngineInput, type LogEntry } from '@aloft/idl/aloft/v1/engine';
 import { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { encodeBytes } from '../events/encode.js';
 
 /** Version of LogSegment that this code writes; it reads all up to it. */
 export const logFormatVersion = 1;
@@ -13,15 +14,15 @@ const tag = (field: number): number => (field << 3) | lengthDelimited;
  * holds is what was received, and nothing is encoded twice.
  */
 export function encodeEntry(entry: LogEntry, received?: { field: number; bytes: Uint8Array }): Uint8Array {
-  const writer = new BinaryWriter();
-  writer.uint32(tag(2)).fork();
-  Timestamp.encode(entry.time!, writer.uint32(tag(1)).fork()).join();
-  if (entry.behaviourFlags !== 0n) writer.uint32(2 << 3).uint64(entry.behaviourFlags);
-  writer.uint32(tag(3)).fork();
-  if (received) writer.uint32(tag(received.field)).bytes(received.bytes);
-  else EngineInput.encode(entry.input!, writer);
-  writer.join();
-  return writer.join().finish();
+  return encodeBytes((writer) => {
+    writer.uint32(tag(2)).fork();
+    Timestamp.encode(entry.time!, writer.uint32(tag(1)).fork()).join();
+    if (entry.behaviourFlags !== 0n) writer.uint32(2 << 3).uint64(entry.behaviourFlags);
+    writer.uint32(tag(3)).fork();
+    if (received) writer.uint32(tag(received.field)).bytes(received.bytes);
+    else EngineInput.encode(entry.input!, writer);
+    writer.join().join();
+  });
 }
 
 const header = new BinaryWriter()

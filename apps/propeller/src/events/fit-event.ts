@@ -1,4 +1,5 @@
 import { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
+import { encode } from './encode.js';
 import { maxPayloadBytes } from './outgoing.js';
 
 /**
@@ -6,9 +7,9 @@ import { maxPayloadBytes } from './outgoing.js';
  * dynamic node (A-2, C-153) has its URI beside it.
  */
 export function fitEvent(event: ExecutionEvent): Uint8Array {
-  const bytes = ExecutionEvent.encode(event).finish();
+  const bytes = encode(ExecutionEvent, event);
   if (bytes.length <= maxPayloadBytes) return bytes;
-  const lean = ExecutionEvent.encode(withoutClosure(event)).finish();
+  const lean = encode(ExecutionEvent, withoutClosure(event));
   if (lean.length <= maxPayloadBytes) return lean;
   throw new Error(
     `event ${event.sequence} (${event.event?.$case}) has ${lean.length} bytes, a message takes ${maxPayloadBytes}`,

@@ -2,6 +2,7 @@ import { executionKey, maxMessageBytes, shardOf, type OutgoingMessage } from '@a
 import { TaskCommand, ExecutionCommand, TaskReport, type ChildEnded, type TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { encode } from './encode.js';
 import type { RunIdentity } from './run-identity.js';
 
 /** Room that a payload leaves for its envelope. */
@@ -104,7 +105,7 @@ export function taskCommand(
     id: `${attemptKey(attempt)}:${attempt.generation}:${command.$case}`,
     type: 'aloft.v1.TaskCommand',
     key: attempt.name,
-    payload: TaskCommand.encode({ command }).finish(),
+    payload: encode(TaskCommand, { command }),
     generation: attempt.generation,
     time,
   });
@@ -117,7 +118,7 @@ export function ownReport(run: RunIdentity, report: TaskReport, time: Timestamp)
     id: `${attemptKey(attempt)}:${attempt.generation}:refused`,
     type: 'aloft.v1.TaskReport',
     key: run.key,
-    payload: TaskReport.encode(report).finish(),
+    payload: encode(TaskReport, report),
     generation: attempt.generation,
     time,
   });
@@ -139,3 +140,6 @@ export function childEnded(run: RunIdentity, ended: ChildEnded, time: Timestamp)
   outgoing.envelope.shard = shardOf(key);
   return outgoing;
 }
+
+/** What the propeller's role has to be allowed to publish to (`%` stands for any backend). */
+export const propellerTopics: readonly string[] = [topics.commands, topics.reports, topics.events, topics.tasks('%')];

@@ -223,7 +223,7 @@ function artifactId({ attempt }: Pick<StoreInCache, 'attempt'>): string {
 }
 
 /** An entry whose outputs are not those that the task declares is no hit but a fault of the catalog (as in Flyte). */
-function outputsOf({ template }: LookUpCache, data: readonly ArtifactData[], id: string): LiteralMap {
+function outputsOf({ template, attempt }: LookUpCache, data: readonly ArtifactData[], id: string): LiteralMap {
   const declared = template.interface?.outputs?.variables ?? {};
   const names = Object.keys(declared);
   const given = data.map(({ name }) => name);
@@ -235,13 +235,18 @@ function outputsOf({ template }: LookUpCache, data: readonly ArtifactData[], id:
   }
   const literals: LiteralMap['literals'] = {};
   for (const { name, value } of data) {
-    const type = declared[name]?.type;
+    const type = typeOf(declared[name]?.type, attempt.index !== undefined);
     const mismatch = value && type ? explainLiteralMismatch(value, type) : value ? undefined : 'it has no value';
     if (!value || mismatch !== undefined)
       throw new AloftError('DATA_LOSS', `artifact ${id}, output ${name}: ${mismatch}`);
     literals[name] = value;
   }
   return { literals };
+}
+
+/** A map task declares lists of what its items give; an item's entry holds the element. */
+function typeOf(declared: LiteralType | undefined, ofItem: boolean): LiteralType | undefined {
+  return ofItem && declared?.type?.$case === 'collectionType' ? declared.type.value : declared;
 }
 
 async function absentIfNotFound<T>(call: Promise<T>): Promise<T | undefined> {

@@ -35,7 +35,7 @@ export async function withRetries<T>(work: () => Promise<T>, policy: RetryPolicy
       return await work();
     } catch (thrown) {
       const error: AloftError = toAloftError(thrown);
-      if (signal.aborted || tried >= policy.tries || !policy.retried.has(error.code)) throw error;
+      if (signal.aborted || tried >= policy.tries || !policy.retried.has(error.code)) throw thrown;
       await sleep(pause * (0.8 + Math.random() * 0.4), undefined, { signal, ref: false });
     }
   }

@@ -41,6 +41,7 @@ export interface StartOptions {
 export class EventLog {
   readonly byRun = new Map<string, ExecutionEvent[]>();
   readonly problems: string[] = [];
+  private readonly seen = new Map<string, { sequence: bigint; phase: Phase }>();
   private waiters: (() => void)[] = [];
   private readonly readers;
 
@@ -63,8 +64,7 @@ export class EventLog {
   }
 
   phase(uid: string): Phase {
-    const events = this.of(uid).flatMap(({ event }) => (event?.$case === 'workflow' ? [event.value.phase] : []));
-    return events[events.length - 1] ?? Phase.UNDEFINED;
+    return this.seen.get(uid)?.phase ?? Phase.UNDEFINED;
   }
 
   /** Outputs or error of the run's end. */
@@ -97,14 +97,17 @@ export class EventLog {
   private take(uid: string, payload: Uint8Array): void {
     const events = this.byRun.get(uid) ?? [];
     this.byRun.set(uid, events);
+    const seen = this.seen.get(uid) ?? { sequence: 0n, phase: Phase.UNDEFINED };
+    this.seen.set(uid, seen);
     for (const event of ExecutionEvents.decode(payload).events) {
-      const counted = events.filter(({ sequence }) => sequence > 0n);
-      const expected = (counted[counted.length - 1]?.sequence ?? 0n) + 1n;
-      if (event.sequence !== 0n && event.sequence !== expected) {
-        this.problems.push(`run ${uid}: event ${event.sequence} came where ${expected} was due`);
+      if (event.sequence !== 0n && event.sequence !== seen.sequence + 1n) {
+        this.problems.push(`run ${uid}: event ${event.sequence} came where ${seen.sequence + 1n} was due`);
       }
-      if (event.event?.$case === 'workflow' && terminal.has(event.event.value.phase) && terminal.has(this.phase(uid))) {
-        this.problems.push(`run ${uid}: ended twice`);
+      if (event.sequence !== 0n) seen.sequence = event.sequence;
+      if (event.event?.$case === 'workflow') {
+        const { phase } = event.event.value;
+        if (terminal.has(phase) && terminal.has(seen.phase)) this.problems.push(`run ${uid}: ended twice`);
+        seen.phase = phase;
       }
       events.push(event);
     }

@@ -105,7 +105,7 @@ export class ScriptedBackend {
     const outcome = made instanceof Promise ? await made : made;
     if (outcome === 'running') this.queue(this.message(attempt, Phase.RUNNING));
     else if ('fail' in outcome && outcome.recoverable) {
-      this.queue(this.message(attempt, Phase.FAILED, outcomeOf(outcome), 'recoverable'));
+      this.queue(this.message(attempt, Phase.RETRYABLE_FAILED, outcomeOf(outcome)));
     } else {
       this.queue(this.message(attempt, 'fail' in outcome ? Phase.FAILED : Phase.SUCCEEDED, outcomeOf(outcome)));
     }

@@ -1,0 +1,56 @@
+import type { BlobStore } from '@aloft/blob';
+import type { Bus } from '@aloft/bus';
+import type { Database } from '@aloft/database';
+import { DataCatalogClient } from '@aloft/idl/flyteidl/datacatalog/datacatalog';
+import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
+import { createClient } from '@aloft/rpc';
+import type { Logger, Metrics } from '@aloft/telemetry';
+import { Module, type DynamicModule } from '@nestjs/common';
+import type { PropellerConfig } from './config.js';
+import { Propeller } from './propeller.js';
+import { PropellerService } from './propeller.service.js';
+
+export interface PropellerDependencies {
+  /** On the schema `propeller`, migrated with `propellerMigrations` and the bus's `busMigrations`. */
+  database: Database;
+  bus: Bus;
+  blob: BlobStore;
+  /** `host:port` of AdminService and of DataCatalog; read when the first call is made. */
+  adminAddress: () => string;
+  catalogAddress: () => string;
+  config: PropellerConfig;
+  logger: Logger;
+  metrics?: Metrics;
+}
+
+/** The propeller decides itself what is tried again, and for how long. */
+const ownRetries = { safe: () => false, deadlineMs: 15_000 };
+
+/** Serves nothing: it consumes. {@link PropellerService} starts and stops it in the order its process wants. */
+@Module({})
+export class PropellerModule {
+  static register(dependencies: PropellerDependencies): DynamicModule {
+    const admin = lazily(() => createClient(AdminServiceClient, dependencies.adminAddress(), ownRetries));
+    const catalog = lazily(() => createClient(DataCatalogClient, dependencies.catalogAddress(), ownRetries));
+    const propeller = new Propeller({ ...dependencies, admin: admin.get, catalog: catalog.get });
+    const service = new PropellerService(propeller, () => {
+      admin.made?.close();
+      catalog.made?.close();
+    });
+    return {
+      module: PropellerModule,
+      providers: [{ provide: PropellerService, useValue: service }],
+      exports: [PropellerService],
+    };
+  }
+}
+
+function lazily<T>(make: () => T): { get: () => T; readonly made: T | undefined } {
+  let made: T | undefined;
+  return {
+    get: () => (made ??= make()),
+    get made() {
+      return made;
+    },
+  };
+}
