@@ -130,12 +130,19 @@ export class NodeCheck {
 
   private array(node: Node, array: ArrayNode): NodeInterface | undefined {
     const item = array.node;
-    const kind = item?.target?.$case;
-    if (item === undefined || (kind !== 'taskNode' && kind !== 'workflowNode')) {
+    if (item?.target === undefined) {
       this.errors.add('ValueRequired', node.id, 'the array node has no item: a task or launch plan');
       return undefined;
     }
-    if (item.target?.$case === 'workflowNode' && item.target.value.reference?.$case === 'subWorkflowRef')
+    if (item.target.$case !== 'taskNode' && item.target.$case !== 'workflowNode') {
+      this.errors.add(
+        'InvalidArrayNode',
+        node.id,
+        `items can be tasks and launch plans, not a ${kinds[item.target.$case]}`,
+      );
+      return undefined;
+    }
+    if (item.target.$case === 'workflowNode' && item.target.value.reference?.$case === 'subWorkflowRef')
       this.errors.add('InvalidArrayNode', node.id, 'items can be tasks and launch plans, not sub-workflows (C-143)');
     const success = array.successCriteria;
     if (success?.$case === 'minSuccessRatio' && !(success.value >= 0 && success.value <= 1))
@@ -204,11 +211,14 @@ export class NodeCheck {
     let shared: Record<string, Variable> | undefined;
     let complete = true;
     for (const node of cases) {
-      const outputs = this.check(node);
-      if (outputs === undefined) {
+      const signature = this.interfaceOf(node);
+      if (signature === undefined) {
         complete = false;
         continue;
       }
+      // Aliases within a case count for no one: the branch takes the outputs as its node gives them.
+      const { outputs } = signature;
+      this.aliased(node, outputs);
       if (shared === undefined) {
         shared = outputs;
         continue;
@@ -244,6 +254,8 @@ export class NodeCheck {
     return Object.fromEntries(Object.entries(outputs).map(([name, variable]) => [aliases.get(name) ?? name, variable]));
   }
 }
+
+const kinds = { branchNode: 'branch', gateNode: 'gate', arrayNode: 'further array' } as const;
 
 /** References among what was given, by identifier. */
 export const referencesOf = (

@@ -158,7 +158,7 @@ function connect(
       if (known.has(id)) connections.addExecutionEdge(id, node.id);
       else errors.add('NodeReferenceNotFound', node.id, `it waits for node '${id}', which doesn't exist`);
     }
-    if (node.target?.$case === 'branchNode') connectCases(node, known, connections);
+    if (node.target?.$case === 'branchNode') connectCases(node, connections);
   }
   for (const provider of providersOf(end.inputs)) connections.addExecutionEdge(provider, endNodeId);
   if (failureNode !== undefined)
@@ -166,8 +166,11 @@ function connect(
   return connections;
 }
 
-/** What a case uses, its branch has to wait for: the case starts when the branch has chosen it. */
-function connectCases(branch: Node, known: ReadonlySet<string>, connections: Connections): void {
+/**
+ * What a case uses, its branch has to wait for: the case starts as soon as the branch has chosen it. Flyte's closure only has the case
+ * wait. Upstream ids that a case lists are from a compilation of its own and say nothing here; Flyte passes over them as well.
+ */
+function connectCases(branch: Node, connections: Connections): void {
   const pending = innerNodes(branch);
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
     if (node.target?.$case === 'branchNode') pending.push(...innerNodes(node));
@@ -175,9 +178,6 @@ function connectCases(branch: Node, known: ReadonlySet<string>, connections: Con
       connections.addUpstreamEdge(provider, node.id);
       if (provider !== startNodeId) connections.addExecutionEdge(provider, branch.id);
     }
-    for (const provider of node.upstreamNodeIds)
-      if (provider !== '' && known.has(provider) && provider !== startNodeId)
-        connections.addExecutionEdge(provider, branch.id);
   }
 }
 

@@ -78,7 +78,11 @@ function toSimple(from: LiteralType, to: LiteralType): string | undefined {
     if (from.metadata === undefined || to.metadata === undefined) return undefined;
     return schemaMismatch(from.metadata, to.metadata);
   }
-  return stableJson(typeBodyToJson(from)) === stableJson(typeBodyToJson(to)) ? undefined : notA(from, to);
+  const isSame =
+    from.type?.$case === 'simple' && to.type?.$case === 'simple'
+      ? from.type.value === to.type.value
+      : stableJson(typeBodyToJson(from)) === stableJson(typeBodyToJson(to));
+  return isSame ? undefined : notA(from, to);
 }
 
 function toUnion(from: LiteralType, to: LiteralType, variants: LiteralType[]): string | undefined {

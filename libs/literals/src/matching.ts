@@ -3,74 +3,76 @@ import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import { BlobType_BlobDimensionality, SimpleType, type LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { castable, explainMismatch } from './casting.js';
 import { formatLiteral } from './literal-format.js';
-import { literalOf, scalarOf } from './literal-of.js';
+import { literalOf, primitiveOf, scalarOf } from './literal-of.js';
 import { literalTypeOf } from './literal-type.js';
 import { formatType } from './type-format.js';
+import { isNoneType } from './type-of.js';
 
 /** Whether a literal may be given where `type` is expected. */
 export const literalMatchesType = (literal: Literal, type: LiteralType): boolean =>
   explainLiteralMismatch(literal, type) === undefined;
 
 /**
- * Why a literal may not be given where `type` is expected; undefined when it may. Its own type must be castable (C-111), and
- * what is given for an enum must be one of its values.
+ * Why a literal may not be given where `type` is expected; undefined when it may. Lists and maps are judged item by item, so that
+ * `[{}, {"a": 1}]` is a `list<map<string, integer>>` (its inferred type, a list of a union, would not be castable); everything
+ * else by the type that it shows (C-111). What is given for an enum must be one of its values.
  */
 export function explainLiteralMismatch(literal: Literal, type: LiteralType): string | undefined {
-  const own = literalTypeOf(literal);
-  if (own === undefined) return 'the value is empty or of a kind that is not known';
-  return explainMismatch(own, type) ?? explainIllegalEnum(literal, type);
-}
-
-function explainIllegalEnum(literal: Literal, type: LiteralType): string | undefined {
   const expected = type.type;
   const value = literal.value;
-  switch (expected?.$case) {
-    case 'enumType': {
-      const primitive = value?.$case === 'scalar' ? value.value.value : undefined;
-      const text =
-        primitive?.$case === 'primitive' && primitive.value.value?.$case === 'stringValue'
-          ? primitive.value.value.value
-          : undefined;
-      return text === undefined || expected.value.values.includes(text)
-        ? undefined
-        : `'${text}' is none of ${expected.value.values.map((item) => `'${item}'`).join(', ')}`;
-    }
-    case 'collectionType':
-      if (value?.$case !== 'collection' || !mayHoldEnum(expected.value)) return undefined;
-      return firstProblem(value.value.literals, (item) => explainIllegalEnum(item, expected.value));
-    case 'mapValueType':
-      if (value?.$case !== 'map' || !mayHoldEnum(expected.value)) return undefined;
-      return firstProblem(Object.values(value.value.literals), (item) => explainIllegalEnum(item, expected.value));
-    case 'unionType': {
-      const scalar = scalarOf(literal);
-      const inner = scalar?.$case === 'union' ? (scalar.value.value ?? literal) : literal;
-      const own = scalar?.$case === 'union' ? scalar.value.type : literalTypeOf(inner);
-      const variants = expected.value.variants.filter((variant) => castable(own, variant));
-      const problems = variants.map((variant) => explainIllegalEnum(inner, variant));
-      return problems.includes(undefined) ? undefined : problems[0];
-    }
-    default:
-      return undefined;
-  }
+  if (expected?.$case === 'collectionType' && value?.$case === 'collection')
+    return firstProblem(value.value.literals, (item, index) =>
+      inside(`item ${index}`, explainLiteralMismatch(item, expected.value)),
+    );
+  if (expected?.$case === 'mapValueType' && value?.$case === 'map')
+    return firstProblem(Object.entries(value.value.literals), ([key, item]) =>
+      inside(`key '${key}'`, explainLiteralMismatch(item, expected.value)),
+    );
+  if (expected?.$case === 'unionType') return explainForUnion(literal, type, expected.value.variants);
+  const own = literalTypeOf(literal);
+  if (own === undefined) return 'the value is empty or of a kind that is not known';
+  const problem = explainMismatch(own, type);
+  if (problem !== undefined || expected?.$case !== 'enumType') return problem;
+  const primitive = primitiveOf(literal);
+  return primitive?.$case !== 'stringValue' || expected.value.values.includes(primitive.value)
+    ? undefined
+    : `'${primitive.value}' is none of ${expected.value.values.map((item) => `'${item}'`).join(', ')}`;
 }
 
-function mayHoldEnum({ type }: LiteralType): boolean {
-  switch (type?.$case) {
-    case 'enumType':
-      return true;
-    case 'collectionType':
-    case 'mapValueType':
-      return mayHoldEnum(type.value);
-    case 'unionType':
-      return type.value.variants.some(mayHoldEnum);
-    default:
-      return false;
+/** A union's value fits the variants that its own variant is castable to; a bare value has to fit exactly one. */
+function explainForUnion(literal: Literal, type: LiteralType, variants: LiteralType[]): string | undefined {
+  const scalar = scalarOf(literal);
+  if (scalar?.$case === 'union') {
+    const { value, type: variant } = scalar.value;
+    if (value === undefined || variant === undefined) return 'the union holds no value, or not the variant it is of';
+    if (variant.type?.$case === 'unionType')
+      return explainMismatch(variant, type) ?? explainLiteralMismatch(value, variant);
+    const fitting = variants.filter((wanted) => castable(variant, wanted));
+    if (fitting.length === 0) return `${formatType(variant)} fits no variant of ${formatType(type)}`;
+    const problems = fitting.map((wanted) => explainLiteralMismatch(value, wanted));
+    return problems.includes(undefined) ? undefined : problems[0];
   }
+  const fitting = fittingVariants(literal, variants);
+  if (fitting.length === 1) return undefined;
+  if (fitting.length > 1) return `it is ambiguous: it fits ${fitting.map(formatType).join(' and ')}`;
+  return variants.length === 1
+    ? explainLiteralMismatch(literal, variants[0]!)
+    : `it fits no variant of ${formatType(type)}`;
 }
 
-function firstProblem<T>(items: T[], check: (item: T) => string | undefined): string | undefined {
-  for (const item of items) {
-    const problem = check(item);
+/** None is for the None variant if there is one, though a dataset may be None as well. */
+function fittingVariants(literal: Literal, variants: LiteralType[]): LiteralType[] {
+  const fitting = variants.filter((variant) => literalMatchesType(literal, variant));
+  const none = fitting.filter(isNoneType);
+  return none.length === 1 ? none : fitting;
+}
+
+const inside = (place: string, problem: string | undefined): string | undefined =>
+  problem === undefined ? undefined : `${place}: ${problem}`;
+
+function firstProblem<T>(items: T[], check: (item: T, index: number) => string | undefined): string | undefined {
+  for (const [index, item] of items.entries()) {
+    const problem = check(item, index);
     if (problem !== undefined) return problem;
   }
   return undefined;
@@ -138,8 +140,7 @@ export function promoteLiteral(literal: Literal, type: LiteralType): Literal {
   const value = literal.value;
   if (expected?.$case === 'unionType') {
     if (scalarOf(literal)?.$case === 'union' || value?.$case === 'offloadedMetadata') return literal;
-    const own = literalTypeOf(literal);
-    const fitting = own === undefined ? [] : expected.value.variants.filter((variant) => castable(own, variant));
+    const fitting = fittingVariants(literal, expected.value.variants);
     const variant = fitting.length === 1 ? fitting[0]! : undefined;
     return variant === undefined ? literal : literalOf.union(promoteLiteral(literal, variant), variant);
   }

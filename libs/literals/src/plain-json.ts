@@ -29,3 +29,15 @@ export function stableJson(value: unknown): string {
     .map((key) => `${JSON.stringify(key)}:${stableJson(object[key])}`);
   return `{${entries.join(',')}}`;
 }
+
+/** JSON text of plain values that may hold what JavaScript's own has no place for: bigints as numbers, bytes as base64. */
+export function jsonText(value: unknown): string {
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof Uint8Array) return JSON.stringify(Buffer.from(value).toString('base64'));
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
+  if (typeof value === 'object' && value !== null)
+    return `{${Object.entries(value)
+      .map(([key, item]) => `${JSON.stringify(key)}:${jsonText(item)}`)
+      .join(',')}}`;
+  return JSON.stringify(value ?? null);
+}

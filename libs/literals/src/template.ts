@@ -2,6 +2,7 @@ import { AloftError } from '@aloft/errors';
 import type { Literal, LiteralMap, Primitive, Scalar } from '@aloft/idl/flyteidl/core/literals';
 import { msgpackTag } from './literal-of.js';
 import { msgpackPart, msgpackToPlain } from './msgpack.js';
+import { jsonText } from './plain-json.js';
 import { formatDuration, formatTimestamp } from './time.js';
 
 /** What the placeholders of a command stand for (C-106). All are paths or URIs unless said otherwise. */
@@ -137,17 +138,7 @@ function renderScalar(placeholder: string, { value }: Scalar): string {
 }
 
 const renderPlain = (value: unknown): string =>
-  typeof value === 'string'
-    ? value
-    : typeof value === 'number'
-      ? renderFloat(value)
-      : JSON.stringify(value, (_key, item: unknown) =>
-          typeof item === 'bigint'
-            ? String(item)
-            : item instanceof Uint8Array
-              ? Buffer.from(item).toString('base64')
-              : item,
-        );
+  typeof value === 'string' ? value : typeof value === 'number' ? renderFloat(value) : jsonText(value);
 
 function renderPrimitive(placeholder: string, { value }: Primitive): string {
   if (value === undefined) throw new TemplateError(placeholder, 'the input is empty');
@@ -163,13 +154,13 @@ function renderPrimitive(placeholder: string, { value }: Primitive): string {
   }
 }
 
-/** As Go prints a double with %v: shortest digits, an exponent of two digits below 1e-4 and from 1e21 on. */
+/** As Go prints a double with %v: shortest digits, with an exponent of two digits or more below 1e-4 and from 1e6 on. */
 function renderFloat(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
   if (Object.is(value, -0)) return '-0';
-  const size = Math.abs(value);
-  if (size !== 0 && size < 1e-4)
-    return value.toExponential().replace(/e([+-])(\d)$/, (_whole, sign: string, digit: string) => `e${sign}0${digit}`);
-  return String(value);
+  const [mantissa, exponent = '0'] = value.toExponential().split('e');
+  const power = Number(exponent);
+  if (power >= -4 && power < 6) return String(value);
+  return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
 }
