@@ -9,6 +9,7 @@ import type {
   DataCatalogService,
   Metadata,
 } from '@aloft/idl/flyteidl/datacatalog/datacatalog';
+import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { explainLiteralMismatch } from '@aloft/literals';
 import type { RpcClient } from '@aloft/rpc';
 import type { Logger } from '@aloft/telemetry';
