@@ -8,10 +8,10 @@ import {
   type PluginOverride,
   type WorkflowExecutionConfig,
 } from '@aloft/idl/flyteidl/admin/matchable_resource';
-import { LRUCache } from 'lru-cache';
 import type { AdminConfig } from '../config.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import type { AttributesRow } from '../registry/entities.js';
+import { LoadCache } from '../registry/load-cache.js';
 import type { Registry } from '../registry/registry.js';
 import { requireQuantities } from './task-resources.js';
 import type { AttributeScope, AttributesRepository } from './attributes.repository.js';
@@ -47,7 +47,7 @@ interface DecodedRow {
 
 /** Settings per project, domain, workflow or launch plan (A-90…A-94). */
 export class AttributesService {
-  private readonly rows: LRUCache<string, DecodedRow[]>;
+  private readonly rows: LoadCache<DecodedRow[]>;
 
   constructor(
     private readonly registry: Registry,
@@ -56,7 +56,7 @@ export class AttributesService {
     private readonly config: AdminConfig,
     private readonly policy: Policy,
   ) {
-    this.rows = new LRUCache({ max: 1_000, ttl: Math.max(1, config.caches.settingsTtlMs) });
+    this.rows = new LoadCache({ max: 1_000, ttlMs: config.caches.settingsTtlMs });
   }
 
   async update(scope: AttributeScope, matching: MatchingAttributes | undefined): Promise<void> {
@@ -142,12 +142,12 @@ export class AttributesService {
 
   private async matching(scope: AttributeScope, resourceType: MatchableResource): Promise<Target[]> {
     const key = `${scope.org}\n${scope.project}`;
-    let rows = this.rows.get(key);
-    if (!rows) {
-      rows = (await this.attributes.ofProject(this.registry.read, scope.org, scope.project)).flatMap(decode);
-      this.rows.set(key, rows);
-    }
-    return rows.filter((row) => row.resourceType === resourceType && covers(row.scope, scope)).map((row) => row.target);
+    const rows = await this.rows.get(key, async () =>
+      (await this.attributes.ofProject(this.registry.read, scope.org, scope.project)).flatMap(decode),
+    );
+    return (rows ?? [])
+      .filter((row) => row.resourceType === resourceType && covers(row.scope, scope))
+      .map((row) => row.target);
   }
 
   /** A-92, A-93: archived projects have attributes too. */

@@ -20,11 +20,11 @@ import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execu
 import { ResourceType, type WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { executionInputs } from '@aloft/literals';
-import { LRUCache } from 'lru-cache';
 import type { AttributesService } from '../attributes/attributes.service.js';
 import type { AdminConfig } from '../config.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import { describeKey, identifierOf, keyText, requireExecutionId, type NameKey } from '../registry/identifiers.js';
+import { LoadCache } from '../registry/load-cache.js';
 import { sqlTime, timestampOf } from '../time.js';
 import { executionCommand } from './commands.js';
 import { keepLiterals, literalsValue } from './execution-inputs.js';
@@ -59,7 +59,7 @@ interface Variant {
 
 /** Starting runs (A-40…A-50). */
 export class ExecutionsService {
-  private readonly parents: LRUCache<string, Omit<Parent, 'node'> & { uid: string }>;
+  private readonly parents: LoadCache<Omit<Parent, 'node'> & { uid: string }>;
 
   constructor(
     private readonly database: Database,
@@ -72,7 +72,7 @@ export class ExecutionsService {
     private readonly bus: Bus,
     private readonly config: AdminConfig,
   ) {
-    this.parents = new LRUCache({ max: config.caches.registryEntries });
+    this.parents = new LoadCache({ max: config.caches.registryEntries });
   }
 
   async create(
@@ -247,18 +247,16 @@ export class ExecutionsService {
     if (!node) return undefined;
     const key = requireExecutionId(node.executionId, 'spec.metadata.parent_node_execution.execution_id');
     if (node.nodeId === '') throw invalidArgument('spec.metadata.parent_node_execution.node_id: missing');
-    const cacheKey = keyText(key);
-    let known = this.parents.get(cacheKey);
-    if (!known) {
+    const known = await this.parents.get(keyText(key), async () => {
       const row = await this.executions.findData(this.database, key);
-      if (!row)
-        throw invalidArgument(
-          `spec.metadata.parent_node_execution: there is no execution ${describeKey(key)} that could be the parent`,
-        );
+      if (!row) return undefined;
       const { nesting, principal, clusterLabel } = ExecutionSettings.decode(row.settings);
-      known = { rowId: row.id, uid: row.uid, nesting, principal, clusterLabel };
-      this.parents.set(cacheKey, known);
-    }
+      return { rowId: row.id, uid: row.uid, nesting, principal, clusterLabel };
+    });
+    if (!known)
+      throw invalidArgument(
+        `spec.metadata.parent_node_execution: there is no execution ${describeKey(key)} that could be the parent`,
+      );
     if (known.nesting + 1 > this.config.limits.nesting)
       throw invalidArgument(
         `spec.metadata.parent_node_execution: ${known.nesting + 1} levels of child executions; at most ` +

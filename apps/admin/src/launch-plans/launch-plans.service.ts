@@ -14,7 +14,6 @@ import {
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { ParameterMap, VariableMap } from '@aloft/idl/flyteidl/core/interface';
 import { expectedInputsOf } from '@aloft/literals';
-import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { AdminConfig } from '../config.js';
 import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
@@ -32,6 +31,7 @@ import {
   type EntityKey,
 } from '../registry/identifiers.js';
 import { registryMessage } from '../registry/registry-events.js';
+import { LoadCache } from '../registry/load-cache.js';
 import type { Registry } from '../registry/registry.js';
 import { timestampOf } from '../time.js';
 import type { WorkflowsService } from '../workflows/workflows.service.js';
@@ -49,7 +49,7 @@ export interface RegisteredLaunchPlan {
 
 /** Registration, activation and reading of launch plans (A-30…A-37). */
 export class LaunchPlansService {
-  private readonly cache: LRUCache<string, RegisteredLaunchPlan>;
+  private readonly cache: LoadCache<RegisteredLaunchPlan>;
 
   constructor(
     private readonly registry: Registry,
@@ -60,7 +60,7 @@ export class LaunchPlansService {
     private readonly bus: Bus,
     private readonly config: AdminConfig,
   ) {
-    this.cache = new LRUCache({ max: config.caches.registryEntries });
+    this.cache = new LoadCache({ max: config.caches.registryEntries });
   }
 
   /** `originalSpec`: the LaunchPlanSpec as it was sent. */
@@ -147,20 +147,17 @@ export class LaunchPlansService {
   }
 
   /** For launches; cached, since only the state of a plan ever changes. */
-  async find(key: EntityKey): Promise<RegisteredLaunchPlan | undefined> {
-    const cacheKey = keyText(key);
-    const cached = this.cache.get(cacheKey);
-    if (cached) return cached;
-    const row = await this.plans.find(this.registry.read, key);
-    if (!row) return undefined;
-    const plan = {
-      key,
-      spec: LaunchPlanSpec.decode(row.spec),
-      expectedInputs: ParameterMap.decode(row.expectedInputs),
-      expectedOutputs: VariableMap.decode(row.expectedOutputs),
-    };
-    this.cache.set(cacheKey, plan);
-    return plan;
+  find(key: EntityKey): Promise<RegisteredLaunchPlan | undefined> {
+    return this.cache.get(keyText(key), async () => {
+      const row = await this.plans.find(this.registry.read, key);
+      if (!row) return undefined;
+      return {
+        key,
+        spec: LaunchPlanSpec.decode(row.spec),
+        expectedInputs: ParameterMap.decode(row.expectedInputs),
+        expectedOutputs: VariableMap.decode(row.expectedOutputs),
+      };
+    });
   }
 
   async getActive(id: NamedEntityIdentifier | undefined): Promise<LaunchPlan> {

@@ -97,7 +97,7 @@ export class LogsService {
     ended: AbortController,
     gone: AbortSignal,
   ): Promise<void> {
-    const queue = this.live.ofRun(row.uid);
+    const queue = this.live.ofRun(key);
     try {
       for (;;) {
         // Read anew after an overflow: the end may have been among what was dropped.
@@ -108,8 +108,8 @@ export class LogsService {
         for (;;) {
           const batch = await queue.next(gone);
           if (batch === undefined) return;
-          if (batch === 'overflow') break;
-          if (batch.some(({ event }) => ends(event, nodeId, request))) return;
+          if ('dropped' in batch) break;
+          if (batch.items.some(({ event, uid }) => uid === row.uid && ends(event, nodeId, request))) return;
         }
       }
     } catch (error) {

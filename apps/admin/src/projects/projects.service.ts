@@ -8,11 +8,11 @@ import {
   type ProjectListRequest,
   type Projects,
 } from '@aloft/idl/flyteidl/admin/project';
-import { LRUCache } from 'lru-cache';
 import type { AdminConfig } from '../config.js';
 import type { ProjectRow } from '../registry/entities.js';
 import { inactiveProjectDetail } from '../registry/error-details.js';
 import { requireLabels } from '../registry/labels.js';
+import { LoadCache } from '../registry/load-cache.js';
 import type { Registry } from '../registry/registry.js';
 import type { ProjectsRepository } from './projects.repository.js';
 
@@ -27,7 +27,7 @@ interface KnownProject {
 
 /** Projects and domains (A-80…A-83). */
 export class ProjectsService {
-  private readonly known: LRUCache<string, KnownProject>;
+  private readonly known: LoadCache<KnownProject>;
 
   constructor(
     private readonly registry: Registry,
@@ -35,7 +35,7 @@ export class ProjectsService {
     private readonly config: AdminConfig,
     private readonly policy: Policy,
   ) {
-    this.known = new LRUCache({ max: 10_000, ttl: Math.max(1, config.caches.settingsTtlMs) });
+    this.known = new LoadCache({ max: 10_000, ttlMs: config.caches.settingsTtlMs });
   }
 
   get domains(): Domain[] {
@@ -113,16 +113,13 @@ export class ProjectsService {
   }
 
   /** Cached for a moment: every create and launch asks. */
-  private async lookUp(org: string, id: string): Promise<KnownProject | undefined> {
-    const key = cacheKey(org, id);
-    const cached = this.known.get(key);
-    if (cached) return cached;
-    const row = await this.projects.find(this.registry.read, org, id);
-    if (!row) return undefined;
-    const active = row.state === Project_ProjectState.ACTIVE || row.state === Project_ProjectState.SYSTEM_GENERATED;
-    const project = { active, labels: row.labels };
-    this.known.set(key, project);
-    return project;
+  private lookUp(org: string, id: string): Promise<KnownProject | undefined> {
+    return this.known.get(cacheKey(org, id), async () => {
+      const row = await this.projects.find(this.registry.read, org, id);
+      if (!row) return undefined;
+      const active = row.state === Project_ProjectState.ACTIVE || row.state === Project_ProjectState.SYSTEM_GENERATED;
+      return { active, labels: row.labels };
+    });
   }
 
   private async find(org: string, id: string): Promise<ProjectRow> {

@@ -7,7 +7,6 @@ import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifi
 import { TypedInterface } from '@aloft/idl/flyteidl/core/interface';
 import type { Bus } from '@aloft/bus';
 import { compileTask } from '@aloft/compiler';
-import { LRUCache } from 'lru-cache';
 import { mergeQuantities } from '../attributes/task-resources.js';
 import type { AttributesService } from '../attributes/attributes.service.js';
 import type { AdminConfig } from '../config.js';
@@ -26,6 +25,7 @@ import {
   type EntityKey,
 } from '../registry/identifiers.js';
 import { registryMessage } from '../registry/registry-events.js';
+import { LoadCache } from '../registry/load-cache.js';
 import type { Registry } from '../registry/registry.js';
 import { timestampOf } from '../time.js';
 import { requireTask } from './task-validation.js';
@@ -40,7 +40,7 @@ export interface RegisteredTask {
 
 /** Registration and reading of tasks (A-10…A-12). */
 export class TasksService {
-  private readonly cache: LRUCache<string, RegisteredTask>;
+  private readonly cache: LoadCache<RegisteredTask>;
 
   constructor(
     private readonly registry: Registry,
@@ -52,7 +52,7 @@ export class TasksService {
     private readonly bus: Bus,
     private readonly config: AdminConfig,
   ) {
-    this.cache = new LRUCache({ max: config.caches.registryEntries });
+    this.cache = new LoadCache({ max: config.caches.registryEntries });
   }
 
   /** `originalSpec`: the TaskSpec as it was sent. */
@@ -98,16 +98,13 @@ export class TasksService {
     };
   }
 
-  async find(key: EntityKey): Promise<RegisteredTask | undefined> {
-    const cacheKey = keyText(key);
-    const cached = this.cache.get(cacheKey);
-    if (cached) return cached;
-    const row = await this.tasks.find(this.registry.read, key);
-    if (!row) return undefined;
-    const { createdAt, shortDescription } = row;
-    const task = { compiled: CompiledTask.decode(row.compiled), createdAt, shortDescription };
-    this.cache.set(cacheKey, task);
-    return task;
+  find(key: EntityKey): Promise<RegisteredTask | undefined> {
+    return this.cache.get(keyText(key), async () => {
+      const row = await this.tasks.find(this.registry.read, key);
+      if (!row) return undefined;
+      const { createdAt, shortDescription } = row;
+      return { compiled: CompiledTask.decode(row.compiled), createdAt, shortDescription };
+    });
   }
 
   async list(request: ResourceListRequest): Promise<TaskList> {

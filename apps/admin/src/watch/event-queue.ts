@@ -4,7 +4,8 @@
  */
 export class EventQueue<T> {
   private items: T[] = [];
-  private overflowed = false;
+  /** Newest of what was dropped, until the watcher has been told. */
+  private dropped: T | undefined;
   private closed = false;
   private error: unknown;
   private wake: (() => void) | undefined;
@@ -15,12 +16,17 @@ export class EventQueue<T> {
   ) {}
 
   push(item: T): void {
-    if (this.closed || this.overflowed) return;
-    if (this.items.length >= this.capacity) {
+    if (this.closed) return;
+    if (this.dropped !== undefined || this.items.length >= this.capacity) {
       this.items = [];
-      this.overflowed = true;
+      this.dropped = item;
     } else this.items.push(item);
     this.wake?.();
+  }
+
+  /** What is there now, possibly nothing. */
+  take(): T[] {
+    return this.items.splice(0);
   }
 
   /** Ends the watcher with an error. */
@@ -29,19 +35,20 @@ export class EventQueue<T> {
     this.wake?.();
   }
 
-  /** All that is there, at least one; `'overflow'` after a drop; `undefined` when `signal` is aborted. */
-  async next(signal: AbortSignal): Promise<T[] | 'overflow' | undefined> {
+  /** All that is there, at least one; after a drop the newest of what is gone; `undefined` when `signal` is aborted. */
+  async next(signal: AbortSignal): Promise<{ items: T[] } | { dropped: T } | undefined> {
     for (;;) {
       if (this.error !== undefined) throw this.error;
       if (signal.aborted) return undefined;
-      if (this.overflowed) {
-        this.overflowed = false;
-        return 'overflow';
+      if (this.dropped !== undefined) {
+        const { dropped } = this;
+        this.dropped = undefined;
+        return { dropped };
       }
       if (this.items.length > 0) {
         const { items } = this;
         this.items = [];
-        return items;
+        return { items };
       }
       await new Promise<void>((resolve) => {
         const wake = () => {

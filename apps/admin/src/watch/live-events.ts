@@ -1,4 +1,4 @@
-import type { Bus, Consumer, IncomingMessage, Stream } from '@aloft/bus';
+import { executionKey, shardOf, type Bus, type Consumer, type IncomingMessage, type Stream } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import { unavailable } from '@aloft/errors';
 import { ExecutionEvents, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
@@ -22,11 +22,11 @@ export class LiveEvents {
   private readonly byRun = new Map<string, Set<EventQueue<LiveEvent>>>();
   private readonly byDomain = new Map<string, Set<EventQueue<LiveEvent>>>();
   private readonly recentByRun = new Map<string, LiveEvent[]>();
-  /** The same events in order of arrival, oldest first from `oldest` on. */
-  private recent: LiveEvent[] = [];
+  /** Their runs in order of arrival, oldest first from `oldest` on. */
+  private recent: string[] = [];
   private oldest = 0;
-  /** Where the tail began, by partition: everything after it has been seen here. */
-  private begins: bigint[] = [];
+  /** Where the tail began, by partition, until the read model has passed it. */
+  private begins: (bigint | undefined)[] = [];
 
   constructor(
     private readonly bus: Bus,
@@ -55,16 +55,26 @@ export class LiveEvents {
       for (const queue of queues) queue.fail(error);
   }
 
-  /** Stream of a run's events, and the position from which on its events have been seen here. */
-  streamOf(shard: number): { stream: Stream; begins: bigint } {
-    const partition = shard % this.bus.partitions(eventsTopic);
-    return { stream: { topic: eventsTopic, partition }, begins: this.begins[partition] ?? 0n };
+  /**
+   * The stream that carries a run's events, if its read model may still lack some that were published before this tail
+   * began, and where that was; `undefined` once {@link bridged} has said that it doesn't.
+   */
+  gapOf(id: WorkflowExecutionIdentifier): { stream: Stream; begins: bigint } | undefined {
+    const partition = shardOf(executionKey(id)) % this.bus.partitions(eventsTopic);
+    const begins = this.begins[partition];
+    return begins === undefined ? undefined : { stream: { topic: eventsTopic, partition }, begins };
+  }
+
+  /** The projection has passed the tail's beginning. */
+  bridged({ partition }: Stream): void {
+    this.begins[partition] = undefined;
   }
 
   /** Events of one run: the recent ones, then what comes. `close` the queue in the end. */
-  ofRun(uid: string): EventQueue<LiveEvent> {
-    const queue = this.queueIn(this.byRun, uid);
-    for (const event of this.recentByRun.get(uid) ?? []) queue.push(event);
+  ofRun(id: WorkflowExecutionIdentifier): EventQueue<LiveEvent> {
+    const key = executionKey(id);
+    const queue = this.queueIn(this.byRun, key);
+    for (const event of this.recentByRun.get(key) ?? []) queue.push(event);
     return queue;
   }
 
@@ -88,28 +98,29 @@ export class LiveEvents {
     for (const { envelope } of messages) {
       const { execution: id, executionUid: uid } = envelope;
       if (envelope.type !== eventsType || !id) continue;
-      const watchers = this.byRun.get(uid);
+      const key = executionKey(id);
+      const watchers = this.byRun.get(key);
       const domainWatchers = this.byDomain.get(domainKey(id.org, id.project, id.domain));
       for (const event of ExecutionEvents.decode(envelope.payload).events) {
         const live = { id, uid, event };
-        this.keep(live);
+        this.keep(key, live);
         for (const queue of watchers ?? []) queue.push(live);
         for (const queue of domainWatchers ?? []) queue.push(live);
       }
     }
   }
 
-  private keep(live: LiveEvent): void {
-    const ofRun = this.recentByRun.get(live.uid);
+  private keep(key: string, live: LiveEvent): void {
+    const ofRun = this.recentByRun.get(key);
     if (ofRun) ofRun.push(live);
-    else this.recentByRun.set(live.uid, [live]);
-    this.recent.push(live);
+    else this.recentByRun.set(key, [live]);
+    this.recent.push(key);
     if (this.recent.length - this.oldest <= this.config.watch.recentEvents) return;
-    const gone = this.recent[this.oldest] as LiveEvent;
+    const gone = this.recent[this.oldest] as string;
     this.oldest++;
-    const rest = this.recentByRun.get(gone.uid);
+    const rest = this.recentByRun.get(gone);
     rest?.shift();
-    if (rest?.length === 0) this.recentByRun.delete(gone.uid);
+    if (rest?.length === 0) this.recentByRun.delete(gone);
     // Taking off the front one by one would move the whole array each time.
     if (this.oldest > this.config.watch.recentEvents) {
       this.recent = this.recent.slice(this.oldest);

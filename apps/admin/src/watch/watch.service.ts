@@ -1,5 +1,5 @@
-import { createPositionStore, executionKey, shardOf } from '@aloft/bus';
-import type { Database, Transaction } from '@aloft/database';
+import { createPositionStore } from '@aloft/bus';
+import type { Database, Queryable, Transaction } from '@aloft/database';
 import { invalidArgument, notFound } from '@aloft/errors';
 import {
   ExecutionSnapshot,
@@ -13,7 +13,7 @@ import { TaskExecution } from '@aloft/idl/flyteidl/admin/task_execution';
 import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { AdminConfig } from '../config.js';
 import { toExecution } from '../executions/execution-answers.js';
-import type { ExecutionsRepository } from '../executions/executions.repository.js';
+import type { ExecutionRow, ExecutionsRepository } from '../executions/executions.repository.js';
 import { toNodeExecution } from '../node-executions/node-answers.js';
 import type { NodeExecutionsRepository } from '../node-executions/node-executions.repository.js';
 import { isTerminalExecution } from '../projection/phases.js';
@@ -29,6 +29,7 @@ const maxSnapshotBytes = 3 * 1024 * 1024;
 const behindPauseMs = 25;
 
 interface Snapshot {
+  uid: string;
   response: ExecutionSnapshot;
   over: boolean;
   /** Whether all events after it are seen by this process's tail. */
@@ -51,31 +52,29 @@ export class WatchService {
 
   async *watchExecution(request: WatchExecutionRequest, signal: AbortSignal): AsyncGenerator<WatchExecutionResponse> {
     const key = requireExecutionId(request.id);
-    const row = await this.executions.find(this.database, key);
-    if (!row) throw notFound(`there is no execution ${describeKey(key)}`);
     // Before the snapshot: what happens while it is read waits in the queue.
-    const queue = this.live.ofRun(row.uid);
+    const queue = this.live.ofRun(key);
     try {
-      let last = request.afterSequence;
-      if (last === 0n || !(await this.continues(key, last))) {
-        const snapshot = await this.bridgedSnapshot(key, request.executionOnly, signal);
-        if (!snapshot) return;
-        yield { update: { $case: 'snapshot', value: snapshot.response } };
-        if (snapshot.over) return;
+      let { afterSequence: last } = request;
+      let uid = last === 0n ? undefined : await this.continues(key, last);
+      const anew = async function* (this: WatchService, from: bigint) {
+        const snapshot = await this.snapshotFrom(key, from, request.executionOnly, signal);
+        if (!snapshot) return true;
+        yield { update: { $case: 'snapshot' as const, value: snapshot.response } };
         last = snapshot.response.sequence;
-      }
+        uid = snapshot.uid;
+        return snapshot.over;
+      }.bind(this);
+      if (uid === undefined && (yield* anew(0n))) return;
       for (;;) {
         const batch = await queue.next(signal);
         if (batch === undefined) return;
-        const fresh = batch === 'overflow' ? [] : batch.filter(({ event }) => event.sequence > last);
+        if ('dropped' in batch && (yield* anew(batch.dropped.event.sequence + 1n))) return;
+        // A name may recur after an erase: events of another run of that name are none of this one's.
+        const fresh =
+          'items' in batch ? batch.items.filter((live) => live.uid === uid && live.event.sequence > last) : [];
         const first = fresh[0]?.event.sequence;
-        if (batch === 'overflow' || (first !== undefined && first > last + 1n)) {
-          const snapshot = await this.snapshotFrom(key, first ?? last + 1n, request.executionOnly, signal);
-          if (!snapshot) return;
-          yield { update: { $case: 'snapshot', value: snapshot.response } };
-          if (snapshot.over) return;
-          last = snapshot.response.sequence;
-        }
+        if (first !== undefined && first > last + 1n && (yield* anew(first))) return;
         for (const { event } of fresh) {
           if (event.sequence <= last) continue;
           last = event.sequence;
@@ -98,7 +97,7 @@ export class WatchService {
       for (;;) {
         const batch = await queue.next(signal);
         if (batch === undefined) return;
-        for (const { id, event } of batch === 'overflow' ? ([] as LiveEvent[]) : batch)
+        for (const { id, event } of 'items' in batch ? batch.items : [])
           if (event.event?.$case === 'workflow' || event.event?.$case === 'quarantined') yield { id, event };
       }
     } finally {
@@ -106,31 +105,21 @@ export class WatchService {
     }
   }
 
-  /** Whether the recent events held here go on right after a sequence that the client has. */
-  private async continues(key: NameKey, after: bigint): Promise<boolean> {
-    const row = await this.executions.find(this.database, key);
-    if (!row || isTerminalExecution(Phase[row.phase as keyof typeof Phase])) return false;
-    const queue = this.live.ofRun(row.uid);
-    const batch = await queue.next(AbortSignal.timeout(0));
+  /** The run's uid, if the recent events held here go on right after a sequence that the client has. */
+  private async continues(key: NameKey, after: bigint): Promise<string | undefined> {
+    const row = await this.rowOf(this.database, key);
+    if (isTerminalExecution(Phase[row.phase as keyof typeof Phase])) return undefined;
+    const queue = this.live.ofRun(key);
+    const batch = queue.take();
     queue.close();
-    return Array.isArray(batch) ? (batch[0] as LiveEvent).event.sequence <= after + 1n : row.lastSequence === after;
+    const goesOn = batch.length > 0 ? (batch[0] as LiveEvent).event.sequence <= after + 1n : row.lastSequence === after;
+    return goesOn ? row.uid : undefined;
   }
 
-  /** A snapshot after which this process's tail has everything. */
-  private async bridgedSnapshot(
-    key: NameKey,
-    executionOnly: boolean,
-    signal: AbortSignal,
-  ): Promise<Snapshot | undefined> {
-    for (;;) {
-      const snapshot = await this.snapshot(key, executionOnly);
-      if (snapshot.bridged || snapshot.over) return snapshot;
-      await this.applied(signal);
-      if (signal.aborted) return undefined;
-    }
-  }
-
-  /** A snapshot that holds all events before `sequence`: the stream was ahead of the read model, or events were dropped. */
+  /**
+   * A snapshot that holds all events before `sequence` (the stream was ahead of the read model, or events were dropped), and
+   * after which this process's tail has everything.
+   */
   private async snapshotFrom(
     key: NameKey,
     sequence: bigint,
@@ -139,7 +128,7 @@ export class WatchService {
   ): Promise<Snapshot | undefined> {
     for (;;) {
       const snapshot = await this.snapshot(key, executionOnly);
-      if (snapshot.response.sequence + 1n >= sequence) return snapshot;
+      if (snapshot.response.sequence + 1n >= sequence && (snapshot.bridged || snapshot.over)) return snapshot;
       await this.applied(signal);
       if (signal.aborted) return undefined;
     }
@@ -160,27 +149,36 @@ export class WatchService {
     });
   }
 
-  /** Row, nodes and tasks as of one moment. */
-  private snapshot(key: NameKey, executionOnly: boolean): Promise<Snapshot> {
+  private async snapshot(key: NameKey, executionOnly: boolean): Promise<Snapshot> {
+    const gap = this.live.gapOf(key);
+    // Often: one row says everything.
+    if (executionOnly && !gap) return this.snapshotOf(await this.rowOf(this.database, key), true);
     return this.database.transaction(async (tx) => {
       await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-      const row = await this.executions.find(tx, key);
-      if (!row) throw notFound(`there is no execution ${describeKey(key)}`);
-      const execution = toExecution(row);
-      const response: ExecutionSnapshot = {
-        execution,
-        nodes: [],
-        tasks: [],
-        sequence: row.lastSequence,
-        parentNodeIds: {},
-      };
-      if (!executionOnly) await this.fill(tx, row.id, key, response);
-      return {
-        response,
-        over: isTerminalExecution(execution.closure?.phase ?? Phase.UNDEFINED),
-        bridged: await this.isBridged(tx, key),
-      };
+      const row = await this.rowOf(tx, key);
+      const [position = 0n] = gap ? await this.positions.load(tx, [gap.stream]) : [];
+      const bridged = gap === undefined || position >= gap.begins;
+      if (gap && bridged) this.live.bridged(gap.stream);
+      const snapshot = this.snapshotOf(row, bridged);
+      if (!executionOnly) await this.fill(tx, row.id, key, snapshot.response);
+      return snapshot;
     });
+  }
+
+  private async rowOf(db: Queryable, key: NameKey): Promise<ExecutionRow> {
+    const row = await this.executions.find(db, key);
+    if (!row) throw notFound(`there is no execution ${describeKey(key)}`);
+    return row;
+  }
+
+  private snapshotOf(row: ExecutionRow, bridged: boolean): Snapshot {
+    const execution = toExecution(row);
+    return {
+      uid: row.uid,
+      response: { execution, nodes: [], tasks: [], sequence: row.lastSequence, parentNodeIds: {} },
+      over: isTerminalExecution(execution.closure?.phase ?? Phase.UNDEFINED),
+      bridged,
+    };
   }
 
   private async fill(tx: Transaction, executionId: bigint, key: NameKey, snapshot: ExecutionSnapshot): Promise<void> {
@@ -198,12 +196,6 @@ export class WatchService {
       if ((room -= TaskExecution.encode(task).finish().length) < 0) return;
       snapshot.tasks.push(task);
     }
-  }
-
-  private async isBridged(tx: Transaction, key: NameKey): Promise<boolean> {
-    const { stream, begins } = this.live.streamOf(shardOf(executionKey(key)));
-    const [position = 0n] = await this.positions.load(tx, [stream]);
-    return position >= begins;
   }
 }
 

@@ -13,7 +13,6 @@ import { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import { QualityOfService } from '@aloft/idl/flyteidl/core/execution';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { TypedInterface } from '@aloft/idl/flyteidl/core/interface';
-import { LRUCache } from 'lru-cache';
 import type { AdminConfig } from '../config.js';
 import type { DescriptionsService } from '../descriptions/descriptions.service.js';
 import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
@@ -31,6 +30,7 @@ import {
   type EntityKey,
 } from '../registry/identifiers.js';
 import { registryMessage } from '../registry/registry-events.js';
+import { LoadCache } from '../registry/load-cache.js';
 import type { Registry } from '../registry/registry.js';
 import { timestampOf } from '../time.js';
 import type { WorkflowCompiler } from './workflow-compiler.js';
@@ -50,7 +50,7 @@ const maxClosureBytes = 512 * 1024 * 1024;
 
 /** Registration and reading of workflows (A-20…A-23). */
 export class WorkflowsService {
-  private readonly cache: LRUCache<string, RegisteredWorkflow>;
+  private readonly cache: LoadCache<RegisteredWorkflow>;
 
   constructor(
     private readonly registry: Registry,
@@ -63,7 +63,7 @@ export class WorkflowsService {
     private readonly bus: Bus,
     private readonly config: AdminConfig,
   ) {
-    this.cache = new LRUCache({ max: config.caches.registryEntries });
+    this.cache = new LoadCache({ max: config.caches.registryEntries });
   }
 
   /** `originalSpec`: the WorkflowSpec as it was sent. */
@@ -135,21 +135,18 @@ export class WorkflowsService {
     };
   }
 
-  async find(key: EntityKey): Promise<RegisteredWorkflow | undefined> {
-    const cacheKey = keyText(key);
-    const cached = this.cache.get(cacheKey);
-    if (cached) return cached;
-    const row = await this.workflows.find(this.registry.read, key);
-    if (!row) return undefined;
-    const workflow = {
-      key,
-      interface: TypedInterface.decode(row.interface),
-      closureUri: row.closureUri,
-      closureDigest: row.closureDigest,
-      qualityOfService: row.qualityOfService ? QualityOfService.decode(row.qualityOfService) : undefined,
-    };
-    this.cache.set(cacheKey, workflow);
-    return workflow;
+  find(key: EntityKey): Promise<RegisteredWorkflow | undefined> {
+    return this.cache.get(keyText(key), async () => {
+      const row = await this.workflows.find(this.registry.read, key);
+      if (!row) return undefined;
+      return {
+        key,
+        interface: TypedInterface.decode(row.interface),
+        closureUri: row.closureUri,
+        closureDigest: row.closureDigest,
+        qualityOfService: row.qualityOfService ? QualityOfService.decode(row.qualityOfService) : undefined,
+      };
+    });
   }
 
   /** A-23: no closures, but the interface. */
