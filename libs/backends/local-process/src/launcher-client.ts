@@ -5,8 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { unavailable } from '@aloft/errors';
 import type { Logger } from '@aloft/telemetry';
 import { readJsonLines } from './launcher/line-channel.js';
-import type { LauncherSettings } from './launcher/main.js';
-import type { ExitRecord, LauncherEvent, LauncherRequest, LaunchSpec } from './launcher/protocol.js';
+import type { ExitRecord, LauncherEvent, LauncherRequest, LauncherSettings, LaunchSpec } from './launcher/protocol.js';
 
 /** dist, also when this file runs from source in Jest: the launcher is a plain process. */
 const script = fileURLToPath(new URL('../dist/launcher/main.js', import.meta.url));
@@ -121,7 +120,7 @@ export class LauncherClient {
   }
 
   private async spawn(): Promise<void> {
-    const child = spawn(process.execPath, [script, JSON.stringify(this.settings)], {
+    const child = spawn(process.execPath, [script], {
       // A group of its own: what the terminal sends to the platform's must not reach it.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -134,6 +133,7 @@ export class LauncherClient {
     readJsonLines<LauncherEvent>(child.stdout as Readable, (event) => this.handle(event));
     child.once('exit', (code, by) => this.down(child, `exit ${by ?? code}`));
     child.once('error', (error) => this.down(child, error.message));
+    child.stdin?.write(`${JSON.stringify(this.settings)}\n`);
     await ready;
   }
 

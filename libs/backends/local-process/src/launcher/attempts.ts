@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AttemptFolder } from './attempt-folder.js';
-import { type ProcessStat, signal } from './processes.js';
+import { signal } from './processes.js';
 import type { ExitRecord, LauncherEvent, LaunchSpec } from './protocol.js';
 import { Sampler, type Watched } from './sampler.js';
 
@@ -116,10 +116,14 @@ export class Attempts {
       peakMemoryBytes: Math.max(written?.peakMemoryBytes ?? 0, tracked.peakMemoryBytes),
       memoryByteSeconds: tracked.memoryByteSeconds,
     };
-    if (killed) this.sweep(tracked);
-    this.sampler.linger(id);
-    this.wake(tracked);
-    this.announce(tracked);
+    const tell = () => {
+      this.sampler.linger(id);
+      this.wake(tracked);
+      this.announce(tracked);
+    };
+    // Whoever asked for the end is told once everything is gone, those who left the session, too.
+    if (killed && tracked.session > 0) void this.signalOthers(tracked, 'SIGKILL').then(tell);
+    else tell();
   }
 
   /** Finds an attempt by its folder: running, ended, or (`false`) never begun. */
@@ -260,15 +264,13 @@ export class Attempts {
 
   private signalAll(tracked: Tracked, name: NodeJS.Signals): void {
     if (tracked.session > 0) signal(-tracked.session, name);
-    for (const process of this.sampler.processesOf(tracked.id))
-      if (process.session !== tracked.session) signal(process.pid, name);
+    void this.signalOthers(tracked, name);
   }
 
-  /** After the end: those who left the session but are still of this attempt. */
-  private sweep(tracked: Tracked): void {
-    if (tracked.session === 0) return;
-    const left = (process: ProcessStat) => process.pid !== tracked.session;
-    for (const process of this.sampler.processesOf(tracked.id).filter(left)) signal(process.pid, 'SIGKILL');
+  /** Those of the attempt that left its session. */
+  private async signalOthers(tracked: Tracked, name: NodeJS.Signals): Promise<void> {
+    const processes = (await this.sampler.look()).get(tracked.id) ?? [];
+    for (const { pid, session } of processes) if (session !== tracked.session) signal(pid, name);
   }
 
   private wake(tracked: Tracked): void {

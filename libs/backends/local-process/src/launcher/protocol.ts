@@ -1,7 +1,24 @@
-/**
- * What the platform and the launcher (its helper process) say to each other: one JSON object a line. The launcher does all
- * that blocks or may hang: it spawns, forks, unpacks, samples, kills. It dies with the platform; attempts do not.
- */
+// What the platform and the launcher (its helper process) say to each other: one JSON object a line. The launcher does all
+// that blocks or may hang: it spawns, forks, unpacks, samples, kills. It dies with the platform; attempts do not.
+
+/** The first line. */
+export interface LauncherSettings {
+  workDir: string;
+  graceMs: number;
+  /** Environment of warm Python parents. */
+  pythonEnv: Record<string, string>;
+  node: {
+    /** Program and options of Node. */
+    command: string[];
+    executor: string;
+    keep: number;
+    env: Record<string, string>;
+    /** Unpacked bundles of the TypeScript SDK, and what they see as `node_modules`. */
+    bundles: string;
+    modules?: string;
+  };
+}
+
 export interface LaunchSpec {
   /** Name of the attempt's folder; derived, so that the same attempt always has the same one. */
   id: string;

@@ -34,6 +34,7 @@ export class Sampler {
   private readonly owners = new Map<string, string | undefined>();
   private timer: NodeJS.Timeout | undefined;
   private lastAt = 0;
+  private looking: Promise<Map<string, ProcessStat[]>> | undefined;
 
   constructor(private readonly paceMs: { fastest: number; slowest: number } = { fastest: 60, slowest: 1_000 }) {}
 
@@ -57,9 +58,15 @@ export class Sampler {
     this.lingering.clear();
   }
 
-  /** Every process of an attempt now. */
-  processesOf(id: string): ProcessStat[] {
-    return this.attribute(listProcesses()).get(id) ?? [];
+  /** Every attempt's processes, a moment from now: all who ask until then share one pass over /proc. */
+  look(): Promise<Map<string, ProcessStat[]>> {
+    this.looking ??= new Promise((resolve) =>
+      setTimeout(() => {
+        this.looking = undefined;
+        resolve(this.attribute(listProcesses()));
+      }, 3),
+    );
+    return this.looking;
   }
 
   private plan(ms: number): void {

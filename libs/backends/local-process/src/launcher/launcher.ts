@@ -1,0 +1,106 @@
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readIfThere } from './attempt-folder.js';
+import { Attempts } from './attempts.js';
+import { BrokenBundle, Bundles } from './bundles.js';
+import { startCold } from './cold-start.js';
+import { NodeWorkers } from './node-workers.js';
+import { readProcess, signal } from './processes.js';
+import type { LauncherEvent, LauncherRequest, LauncherSettings, LaunchSpec } from './protocol.js';
+import { PythonWorkers } from './python-workers.js';
+
+/** Everything of the platform that spawns, forks, unpacks, samples or kills, in a process of its own. */
+export class Launcher {
+  private readonly attempts: Attempts;
+  private readonly bundles: Bundles;
+  private readonly nodeBundles: Bundles;
+  private readonly pythons: PythonWorkers;
+  private readonly nodes: NodeWorkers;
+
+  private constructor(
+    settings: LauncherSettings,
+    private readonly emit: (event: LauncherEvent) => void,
+  ) {
+    const { workDir, pythonEnv, node } = settings;
+    this.attempts = new Attempts(join(workDir, 'attempts'), emit, settings.graceMs);
+    this.bundles = new Bundles(join(workDir, 'bundles'));
+    this.nodeBundles = new Bundles(node.bundles);
+    this.pythons = new PythonWorkers(this.attempts, { env: pythonEnv, workDir, emit });
+    const { command, executor, keep, env } = node;
+    this.nodes = new NodeWorkers(this.attempts, { node: command, executor, keep, env, workDir, emit });
+    if (node.modules !== undefined) linkModules(node.bundles, node.modules);
+  }
+
+  static async start(settings: LauncherSettings, emit: (event: LauncherEvent) => void): Promise<Launcher> {
+    mkdirSync(settings.workDir, { recursive: true });
+    await replacePredecessor(join(settings.workDir, 'launcher'));
+    const launcher = new Launcher(settings, emit);
+    emit({ event: 'ready' });
+    return launcher;
+  }
+
+  async handle(request: LauncherRequest): Promise<void> {
+    switch (request.do) {
+      case 'launch':
+        return this.launch(request.spec);
+      case 'adopt':
+        return this.adopt(request.ids, request.exclusive);
+      case 'kill':
+        return this.attempts.kill(request.id, request.why);
+      case 'forget':
+        return this.attempts.forget(request.ids);
+      case 'warm':
+        if (request.python !== undefined) this.pythons.warm(request.python);
+        if (request.node) this.nodes.fill();
+    }
+  }
+
+  private async adopt(ids: readonly string[], exclusive: boolean): Promise<void> {
+    const found = ids.filter((id) => this.attempts.adopt(id));
+    const known = new Set(found);
+    this.emit({ event: 'adopted', found, absent: ids.filter((id) => !known.has(id)) });
+    if (exclusive) await this.attempts.clear(known);
+  }
+
+  private async launch(spec: LaunchSpec): Promise<void> {
+    if (!this.attempts.begin(spec)) return;
+    const { id } = spec;
+    try {
+      const folder = this.attempts.folder(id);
+      folder.create(spec);
+      if (spec.bundle && spec.start === 'node') await this.nodeBundles.shareAs(spec.bundle);
+      else if (spec.bundle) await this.bundles.copyTo(spec.bundle, folder.code);
+      if (this.attempts.isCancelled(id)) this.attempts.failed(id, 'Aborted', 'It was aborted before it began.', false);
+      else if (spec.start === 'python') this.pythons.start(spec);
+      else if (spec.start === 'node') this.nodes.start(spec);
+      else startCold(this.attempts, spec);
+    } catch (error) {
+      const broken = error instanceof BrokenBundle;
+      this.attempts.failed(
+        id,
+        broken ? 'BrokenCodeBundle' : 'StartFailed',
+        broken ? error.message : `The attempt could not be prepared: ${(error as Error).message}.`,
+        broken,
+      );
+    }
+  }
+}
+
+/** Packages that a bundle leaves out are found beside the platform's own. */
+function linkModules(folder: string, target: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const link = join(folder, 'node_modules');
+  rmSync(link, { force: true });
+  symlinkSync(target, link);
+}
+
+/** Only one launcher acts on a work folder: an earlier one that hasn't noticed its platform's death yet is ended. */
+async function replacePredecessor(file: string): Promise<void> {
+  const [pid, start] = (readIfThere(file) ?? '').split(' ').map(Number);
+  while (pid && readProcess(pid)?.start === start && readProcess(pid)?.state !== 'Z') {
+    signal(pid, 'SIGKILL');
+    await delay(5);
+  }
+  writeFileSync(file, `${process.pid} ${readProcess(process.pid)?.start}`);
+}
