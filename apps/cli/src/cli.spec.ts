@@ -72,7 +72,6 @@ describe('aloft register', () => {
       'launch plan fixture-pipeline.nightly',
       'launch plan fixture-pipeline.pipeline',
       'task fixture-pipeline.add',
-      'task fixture-pipeline.add-map-by-n',
       'task fixture-pipeline.shout',
       'workflow fixture-pipeline.pipeline',
     ]);

@@ -58,5 +58,6 @@ export function explain(error: unknown, endpoint: string): Explanation {
   const name = error instanceof Error ? error.name : '';
   const message = error instanceof Error ? error.message : String(error);
   if (['DefinitionError', 'TypeMismatchError'].includes(name)) return { message, exitCode: exitCodes.usage };
+  if (name === 'DemoError') return { message, exitCode: exitCodes.runFailed };
   return { message: error instanceof Error ? (error.stack ?? message) : message, exitCode: exitCodes.platform };
 }

@@ -3,7 +3,7 @@ import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { TaskContext } from './context.js';
 import { TypeMismatchError } from './errors.js';
 import { definitionOf, type Entity, type Task } from './entities.js';
-import { itemInputs, runTask } from './execution/run-task.js';
+import { runTask } from './execution/run-task.js';
 import { declaredEntities, nameExports } from './registry.js';
 import { serialize, serializeDynamic, type SerializeContext, type Serialized } from './serialize/index.js';
 import type { FileTransfer } from './types/file-transfer.js';
@@ -31,8 +31,6 @@ export interface TaskRequest {
   readonly task: string;
   /** A flyteidl LiteralMap. */
   readonly inputs: Uint8Array;
-  /** For an item of a map: its index, and the inputs that are not lists to take it from. */
-  readonly item?: { readonly index: number; readonly bound: readonly string[] };
   readonly transfer: FileTransfer;
   readonly context: TaskContext;
   /** What a dynamic task's graph refers to. */
@@ -64,10 +62,9 @@ export function bundleEntry(exports: Readonly<Record<string, unknown>>, stem: st
     sdkVersion,
     entities,
     serialize: (context) => serialize(entities.values(), context),
-    async runTask({ task, inputs, item, transfer, context, serialization }) {
+    async runTask({ task, inputs, transfer, context, serialization }) {
       const { literals } = LiteralMap.decode(inputs);
-      const given = item ? itemInputs(literals, item.bound, item.index) : literals;
-      const result = await runTask(findTask(task), given, transfer, context);
+      const result = await runTask(findTask(task), literals, transfer, context);
       if ('outputs' in result)
         return { kind: 'outputs', bytes: LiteralMap.encode({ literals: result.outputs }).finish() };
       const futures = await serializeDynamic(result.graph, serialization);

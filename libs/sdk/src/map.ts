@@ -3,7 +3,7 @@ import { entityBrand, type Outputs, type Task } from './entities.js';
 import { requireBuilder } from './graph/builder.js';
 import type { NodeOptions } from './graph/node.js';
 import type { Bindable, BindableFor, Promised } from './graph/promise.js';
-import { nameOf, titleOf } from './registry.js';
+import { titleOf } from './registry.js';
 import { list, optional, type NoneWire } from './types/containers.js';
 import type { AnyType, Fields, OptionalKeys, RequiredKeys, ValueOf, WireOf } from './types/data-type.js';
 
@@ -94,17 +94,4 @@ export function map(
     options,
   );
   return builder.handle(node) as Outputs<Fields>;
-}
-
-/** Interface of the task that each item of a map runs, as it is registered: lists, except for what is bound. */
-export function mapInterface(task: Task, bound: readonly string[]): { name: string; inputs: Fields; outputs: Fields } {
-  const { inputs, outputs } = task[entityBrand];
-  const each = Object.keys(inputs).filter((name) => !bound.includes(name));
-  return {
-    name: bound.length > 0 ? `${nameOf(task)}-map-by-${each.join('-')}` : `${nameOf(task)}-map`,
-    inputs: Object.fromEntries(
-      Object.entries(inputs).map(([name, type]) => [name, bound.includes(name) ? type : list(type)]),
-    ),
-    outputs: Object.fromEntries(Object.entries(outputs).map(([name, type]) => [name, list(type)])),
-  };
 }

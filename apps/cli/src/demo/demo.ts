@@ -140,15 +140,16 @@ async function demonstrate(connection: Connection, output: Output, dataDir: stri
   );
   const report = await saveReport(connection, first, dataDir);
   output.say(`Report: ${pathToFileURL(report).href}`);
-  output.result(
-    {
-      first: { name: first.name, milliseconds: Math.round(first.milliseconds) },
-      second: { name: second.name, milliseconds: Math.round(second.milliseconds) },
-      fromCatalog: tasks.filter(isFromCatalog).map((node) => node.id),
-      report,
-    },
-    '',
-  );
+  if (output.isJson)
+    output.result(
+      {
+        first: { name: first.name, milliseconds: Math.round(first.milliseconds) },
+        second: { name: second.name, milliseconds: Math.round(second.milliseconds) },
+        fromCatalog: tasks.filter(isFromCatalog).map((node) => node.id),
+        report,
+      },
+      '',
+    );
   if (tasks.length === 0) throw new DemoError('The second run shows no tasks.');
   if (computed.length > 0)
     throw new DemoError(

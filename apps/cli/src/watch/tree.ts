@@ -9,7 +9,7 @@ import { hasEnded, isFromCatalog, type NodeState, type RunState } from './run-st
 
 const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
-function symbolOf(node: NodeState, frame: number): string {
+function symbolOf(node: NodeState, frame: number | undefined): string {
   switch (node.phase) {
     case Phase.SUCCEEDED:
     case Phase.RECOVERED:
@@ -24,14 +24,14 @@ function symbolOf(node: NodeState, frame: number): string {
     case Phase.RUNNING:
     case Phase.DYNAMIC_RUNNING:
     case Phase.FAILING:
-      return chalk.cyan(spinner[frame % spinner.length]!);
+      return chalk.cyan(frame === undefined ? '▸' : spinner[frame % spinner.length]!);
     default:
       return chalk.dim('·');
   }
 }
 
-/** One node as a line without its place in the tree. */
-export function nodeLine(node: NodeState, now: number, frame = 0): string {
+/** One node as a line without its place in the tree; with `frame`, what runs turns. */
+export function nodeLine(node: NodeState, now: number, frame?: number): string {
   const parts = [symbolOf(node, frame), chalk.bold(node.name || node.specId)];
   if (node.name && node.name !== node.specId) parts.push(chalk.dim(node.specId));
   if (node.items.size > 0) parts.push(progressOf(node));
@@ -64,7 +64,7 @@ const firstLine = (text: string): string => {
 };
 
 /** The run as a tree of its nodes, as it is now. */
-export function renderTree(run: RunState, name: string, now: number, frame = 0): string {
+export function renderTree(run: RunState, name: string, now: number, frame?: number): string {
   const children = new Map<string | undefined, NodeState[]>();
   const known = new Set(run.visible.map(({ id }) => id));
   for (const node of run.visible) {

@@ -14,9 +14,6 @@ export interface ExecuteArguments {
   readonly distribution?: string;
   readonly module: string;
   readonly task: string;
-  /** This is one item of a map. */
-  readonly map: boolean;
-  readonly boundInputs: readonly string[];
 }
 
 /** Reads the arguments; the leading program name may be there or not. Throws a TypeError that names what is wrong. */
@@ -33,8 +30,6 @@ export function parseArguments(argv: readonly string[]): ExecuteArguments {
       'additional-distribution': { type: 'string' },
       module: { type: 'string' },
       task: { type: 'string' },
-      map: { type: 'boolean', default: false },
-      'bound-inputs': { type: 'string' },
     },
   });
   const required = (name: 'inputs' | 'output-prefix' | 'raw-output-data-prefix' | 'module' | 'task'): string => {
@@ -51,8 +46,6 @@ export function parseArguments(argv: readonly string[]): ExecuteArguments {
     distribution: present(values['additional-distribution']),
     module: required('module'),
     task: required('task'),
-    map: values.map,
-    boundInputs: present(values['bound-inputs'])?.split(',') ?? [],
   };
 }
 
@@ -60,15 +53,9 @@ export function parseArguments(argv: readonly string[]): ExecuteArguments {
 const present = (value: string | undefined): string | undefined =>
   value === undefined || value === '' || value === '""' ? undefined : value.replace(/\/+$/, '');
 
-/** Index of a map's item, as the platform tells it: BATCH_JOB_ARRAY_INDEX_VAR_NAME names the variable that holds it. */
-export function itemIndex(env: NodeJS.ProcessEnv): number {
-  const variable = env['BATCH_JOB_ARRAY_INDEX_VAR_NAME'] ?? 'FLYTE_K8S_ARRAY_INDEX';
-  const text = env[variable];
-  const offset = Number(env['BATCH_JOB_ARRAY_INDEX_OFFSET'] ?? 0);
-  const index = Number(text) + offset;
-  if (text === undefined || text === '' || !Number.isInteger(index))
-    throw new TypeError(
-      `aloft-execute --map: ${variable} must hold the index of the item, but it is ${text ?? 'not set'}.`,
-    );
-  return index;
+/** Index of a map's item, if this is one: BATCH_JOB_ARRAY_INDEX_VAR_NAME names the variable that holds it. */
+export function itemIndex(env: NodeJS.ProcessEnv): number | undefined {
+  const variable = env['BATCH_JOB_ARRAY_INDEX_VAR_NAME'];
+  const text = variable === undefined ? undefined : env[variable];
+  return text ? Number(text) + Number(env['BATCH_JOB_ARRAY_INDEX_OFFSET'] ?? 0) : undefined;
 }

@@ -115,23 +115,18 @@ describe('aloft-execute', () => {
     expect(await run.error()).toMatchObject({ code: 'SYSTEM:TaskSystemError', kind: 1, origin: 2 });
   });
 
-  test('C-140: an item of a map takes its own from the whole inputs by FLYTE_K8S_ARRAY_INDEX', async () => {
-    const inputs = {
-      n: literalOf.collection([2, 3, 4].map((n) => literalOf.integer(n))),
-      add: literalOf.integer(100),
-    };
+  test('C-142: an item of a map knows its index', async () => {
+    const inputs = { n: literalOf.integer(3), add: literalOf.integer(100) };
     const env = {
       BATCH_JOB_ARRAY_INDEX_VAR_NAME: 'FLYTE_K8S_ARRAY_INDEX',
       FLYTE_K8S_ARRAY_INDEX: '1',
-      BATCH_JOB_ARRAY_INDEX_OFFSET: '1',
+      BATCH_JOB_ARRAY_INDEX_OFFSET: '4',
     };
-    const args = ['--map', '--bound-inputs', 'add'];
-    const run = await execute({ task: 'square', inputs, args, env });
-    expect((await run.outputs())['n']).toMatchObject(literalOf.integer(116));
-    const without = await execute({ task: 'square', inputs, args });
-    expect((await without.error()).message).toContain(
-      'FLYTE_K8S_ARRAY_INDEX must hold the index of the item, but it is not set',
-    );
+    const item = await execute({ task: 'square', inputs, env });
+    expect((await item.outputs())['n']).toMatchObject(literalOf.integer(109));
+    expect((await item.outputs())['index']).toMatchObject(literalOf.integer(5));
+    const alone = await execute({ task: 'square', inputs });
+    expect((await alone.outputs())['index']).toMatchObject(literalOf.integer(-1));
   });
 
   test('C-109, C-175: checkpoints and secrets', async () => {

@@ -65,16 +65,14 @@ async function runAttempt(args: ExecuteArguments, attempt: Attempt) {
   const inputs = await storage.read(args.inputs);
   if (!inputs)
     throw new TaskSystemError(`${args.inputs} does not exist; the platform writes it before it starts a task.`);
-  const index = args.map ? itemIndex(env) : undefined;
   const transfer = new AttemptFiles(storage, folder, args.rawOutputPrefix);
   const outputs = join(folder, 'outputs');
   await mkdir(outputs, { recursive: true });
   return entry.runTask({
     task: args.task,
     inputs,
-    item: index === undefined ? undefined : { index, bound: args.boundInputs },
     transfer,
-    context: contextOf(args, attempt, outputs, index),
+    context: contextOf(args, attempt, outputs),
     serialization: {
       project: env['FLYTE_INTERNAL_TASK_PROJECT'] ?? env['FLYTE_INTERNAL_EXECUTION_PROJECT'] ?? '',
       domain: env['FLYTE_INTERNAL_TASK_DOMAIN'] ?? env['FLYTE_INTERNAL_EXECUTION_DOMAIN'] ?? '',
@@ -87,7 +85,7 @@ async function runAttempt(args: ExecuteArguments, attempt: Attempt) {
   });
 }
 
-function contextOf(args: ExecuteArguments, attempt: Attempt, outputs: string, index: number | undefined): TaskContext {
+function contextOf(args: ExecuteArguments, attempt: Attempt, outputs: string): TaskContext {
   const { env, storage, deck } = attempt;
   return {
     execution: {
@@ -96,7 +94,7 @@ function contextOf(args: ExecuteArguments, attempt: Attempt, outputs: string, in
       name: env['FLYTE_INTERNAL_EXECUTION_ID'] ?? '',
     },
     attempt: Number(env['FLYTE_ATTEMPT_NUMBER'] ?? 0),
-    index,
+    index: itemIndex(env),
     file: (name) => join(outputs, name),
     deck,
     checkpoint: {

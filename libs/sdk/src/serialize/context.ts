@@ -27,13 +27,13 @@ const resourceTypes = {
   'launch-plan': ResourceType.LAUNCH_PLAN,
 } as const;
 
-export function identifierOf(entity: Entity, context: SerializeContext, name = nameOf(entity)): Identifier {
+export function identifierOf(entity: Entity, context: SerializeContext): Identifier {
   const { kind, reference } = definitionOf(entity)!;
   return {
     resourceType: resourceTypes[kind],
     project: reference?.project ?? context.project,
     domain: reference?.domain ?? context.domain,
-    name,
+    name: nameOf(entity),
     version: reference?.version ?? context.version,
     org: context.org ?? '',
   };

@@ -17,7 +17,6 @@ import {
 import { entityBrand, type Workflow } from '../entities.js';
 import { operandName, type Condition, type Operand } from '../graph/conditions.js';
 import { sourcesOf, type Binding, type Node } from '../graph/node.js';
-import { mapInterface } from '../map.js';
 import { nameOf } from '../registry.js';
 import { milliseconds, toProtoDuration } from '../types/durations.js';
 import { identifierOf, type SerializeContext } from './context.js';
@@ -60,9 +59,8 @@ function displayName(node: Node): string {
   const { target } = node;
   switch (target.kind) {
     case 'task':
-      return nameOf(target.task);
     case 'map':
-      return mapInterface(target.task, target.bound).name;
+      return nameOf(target.task);
     case 'workflow':
       return nameOf(target.workflow);
     case 'launchPlan':
@@ -119,20 +117,19 @@ async function targetOf(node: Node, inputs: BindingMessage[], context: Serialize
         $case: 'workflowNode',
         value: { reference: { $case: 'launchplanRef', value: identifierOf(target.launchPlan, context) } },
       };
-    case 'map': {
-      const { name } = mapInterface(target.task, target.bound);
+    case 'map':
       return {
         $case: 'arrayNode',
         value: {
           node: {
-            id: name,
+            id: nameOf(target.task),
             metadata: metadataOf(node),
             inputs,
             upstreamNodeIds: [...new Set(Object.values(node.inputs).flatMap(sourcesOf))],
             target: {
               $case: 'taskNode',
               value: {
-                reference: { $case: 'referenceId', value: identifierOf(target.task, context, name) },
+                reference: { $case: 'referenceId', value: identifierOf(target.task, context) },
                 overrides,
               },
             },
@@ -143,13 +140,12 @@ async function targetOf(node: Node, inputs: BindingMessage[], context: Serialize
               ? { $case: 'minSuccessRatio', value: target.minSuccessRatio ?? 1 }
               : { $case: 'minSuccesses', value: target.minSuccesses },
           executionMode: ArrayNode_ExecutionMode.MINIMAL_STATE,
-          // As flytekit's map tasks: every item gets the whole inputs and its index; the referenced task has the lists.
-          dataMode: ArrayNode_DataMode.SINGLE_INPUT_FILE,
-          isOriginalSubNodeInterface: false,
+          // Each item is a call of the task like any other, with inputs of its own: the catalog knows it by the same key.
+          dataMode: ArrayNode_DataMode.INDIVIDUAL_INPUT_FILES,
+          isOriginalSubNodeInterface: true,
           boundInputs: [...target.bound],
         },
       };
-    }
     case 'branch': {
       const blocks = await Promise.all(
         target.cases.map(async (branch) =>

@@ -6,7 +6,7 @@ import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import { definitionOf, entityBrand, type Entity, type LaunchPlan, type Task, type Workflow } from '../entities.js';
 import { DefinitionError } from '../errors.js';
-import { allNodes, entitiesOf, type Graph, type Node } from '../graph/node.js';
+import { entitiesOf, type Graph } from '../graph/node.js';
 import { nameOf } from '../registry.js';
 import { identifierOf, type SerializeContext } from './context.js';
 import { bindings, directSubWorkflows, nodeMessage, subWorkflows, workflowTemplate } from './graph.js';
@@ -43,7 +43,6 @@ export async function serialize(entities: Iterable<Entity>, context: SerializeCo
       plans.add(entity as LaunchPlan);
     } else if (!workflows.has(entity as Workflow)) {
       const graph = definition.graph();
-      for (const template of mapTemplates(graph, context)) addTask(tasks, template);
       for (const inner of entitiesOf(graph)) visit(inner);
       workflows.add(entity as Workflow);
     }
@@ -87,7 +86,6 @@ export async function serializeDynamic(graph: Graph, context: SerializeContext):
   const inline = [...new Set([...direct, ...direct.flatMap(subWorkflows)])];
   const tasks = new Map<string, TaskTemplate>();
   for (const part of [graph, ...inline.map((workflow) => workflow[entityBrand].graph())]) {
-    for (const template of mapTemplates(part, context)) addTask(tasks, template);
     for (const entity of entitiesOf(part)) {
       const definition = definitionOf(entity)!;
       if (definition.kind === 'task' && !definition.reference) addTask(tasks, taskTemplate(entity as Task, context));
@@ -104,10 +102,4 @@ export async function serializeDynamic(graph: Graph, context: SerializeContext):
 
 function addTask(tasks: Map<string, TaskTemplate>, template: TaskTemplate): void {
   tasks.set(template.id!.name, template);
-}
-
-function mapTemplates(graph: Graph, context: SerializeContext): TaskTemplate[] {
-  return allNodes(graph.nodes).flatMap((node: Node) =>
-    node.target.kind === 'map' ? [taskTemplate(node.target.task, context, node.target.bound)] : [],
-  );
 }

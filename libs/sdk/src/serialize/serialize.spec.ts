@@ -119,7 +119,7 @@ describe('serialisation', () => {
     expect(nodeOf(spec, 'last').metadata).toMatchObject({ retries: { retries: 1 }, name: 'pipeline.count' });
   });
 
-  test('C-140: a map is an array node over a task of lists, as flytekit makes it', async () => {
+  test('C-140: a map is an array node over the task itself, whose items have inputs of their own', async () => {
     const { workflows, tasks } = await serialize(
       [
         workflow(
@@ -142,21 +142,13 @@ describe('serialisation', () => {
       successCriteria: { $case: 'minSuccessRatio', value: 1 },
       boundInputs: ['weight', 'note'],
       executionMode: 0,
-      dataMode: 0,
-      isOriginalSubNodeInterface: false,
+      dataMode: 1,
+      isOriginalSubNodeInterface: true,
     });
-    const mapped = tasks.find(({ id }) => id.name === 'pipeline.score-map-by-n')!.spec.template!;
-    expect(mapped.taskTypeVersion).toBe(1);
-    expect(mapped.interface!.inputs!.variables['n']!.type!.type!.$case).toBe('collectionType');
-    expect(mapped.interface!.inputs!.variables['weight']!.type!.type!.$case).toBe('simple');
-    expect(mapped.interface!.outputs!.variables['result']!.type!.type!.$case).toBe('collectionType');
-    expect(mapped.target?.$case === 'container' && mapped.target.value.args.slice(-5)).toEqual([
-      '--task',
-      'pipeline.score',
-      '--map',
-      '--bound-inputs',
-      'weight,note',
-    ]);
+    expect(array!.node!.target).toMatchObject({
+      value: { reference: { $case: 'referenceId', value: { name: 'pipeline.score', version: 'v1' } } },
+    });
+    expect(tasks.map(({ id }) => id.name)).toEqual(['pipeline.score']);
   });
 
   test('C-120: a branch binds its operands by flytekit’s names and waits for what its cases take', async () => {

@@ -2,7 +2,6 @@ import { Resources as ResourcesMessage, Resources_ResourceName, TaskTemplate } f
 import { VariableMap } from '@aloft/idl/flyteidl/core/interface';
 import { entityBrand, type Task } from '../entities.js';
 import type { ResourceAmounts, Resources } from '../graph/node.js';
-import { mapInterface } from '../map.js';
 import { nameOf } from '../registry.js';
 import type { Fields } from '../types/data-type.js';
 import { milliseconds, toProtoDuration } from '../types/durations.js';
@@ -41,7 +40,7 @@ export function resourcesMessage(resources: Resources | undefined): ResourcesMes
 }
 
 /** Arguments of the container; the platform fills the templates (C-106). */
-function argumentsOf(task: Task, context: SerializeContext, bound?: readonly string[]): string[] {
+function argumentsOf(task: Task, context: SerializeContext): string[] {
   return [
     'aloft-execute',
     '--inputs',
@@ -59,20 +58,16 @@ function argumentsOf(task: Task, context: SerializeContext, bound?: readonly str
     context.module,
     '--task',
     nameOf(task),
-    ...(bound ? ['--map', ...(bound.length > 0 ? ['--bound-inputs', bound.join(',')] : [])] : []),
   ];
 }
 
-/** Template of a task, or, with `bound`, of the variant that the items of a map run: its lists come whole, with an index. */
-export function taskTemplate(task: Task, context: SerializeContext, bound?: readonly string[]): TaskTemplate {
+export function taskTemplate(task: Task, context: SerializeContext): TaskTemplate {
   const definition = task[entityBrand];
-  const shape = bound ? mapInterface(task, bound) : { ...definition, name: nameOf(task) };
   const { cache } = definition;
   const env = { ...context.env, ...definition.env };
   return TaskTemplate.fromPartial({
-    id: identifierOf(task, context, shape.name),
+    id: identifierOf(task, context),
     type: taskType,
-    taskTypeVersion: bound ? 1 : 0,
     metadata: {
       discoverable: cache !== undefined,
       discoveryVersion: cache?.version ?? '',
@@ -83,7 +78,7 @@ export function taskTemplate(task: Task, context: SerializeContext, bound?: read
       timeout:
         definition.timeout === undefined
           ? undefined
-          : toProtoDuration(milliseconds(definition.timeout, `timeout of task ${shape.name}`)),
+          : toProtoDuration(milliseconds(definition.timeout, `timeout of task ${nameOf(task)}`)),
       interruptibleValue:
         definition.interruptible === undefined
           ? undefined
@@ -91,7 +86,7 @@ export function taskTemplate(task: Task, context: SerializeContext, bound?: read
       deprecatedErrorMessage: definition.deprecated ?? '',
       generatesDeck: definition.deck ?? false,
     },
-    interface: { inputs: variables(shape.inputs), outputs: variables(shape.outputs) },
+    interface: { inputs: variables(definition.inputs), outputs: variables(definition.outputs) },
     securityContext:
       definition.secrets && definition.secrets.length > 0
         ? { secrets: definition.secrets.map(({ group, key }) => ({ group: group ?? '', key })) }
@@ -100,7 +95,7 @@ export function taskTemplate(task: Task, context: SerializeContext, bound?: read
       $case: 'container',
       value: {
         image: definition.image ?? context.image,
-        args: argumentsOf(task, context, bound),
+        args: argumentsOf(task, context),
         resources: resourcesMessage(definition.resources),
         env: Object.entries(env)
           .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -30,9 +30,10 @@ export const resume = task({ outputs: { text: t.string } }, async (_inputs, { ch
   return { text: `${before}|${await secret('token', 'svc')}` };
 });
 
-export const square = task({ inputs: { n: t.int, add: t.int }, outputs: { n: t.int } }, ({ n, add }) => ({
-  n: n * n + add,
-}));
+export const square = task(
+  { inputs: { n: t.int, add: t.int }, outputs: { n: t.int, index: t.int } },
+  ({ n, add }, { index }) => ({ n: n * n + add, index: index ?? -1 }),
+);
 
 export const fan = dynamic({ inputs: { n: t.int }, outputs: { all: t.list(t.int) } }, ({ n }) => ({
   all: Array.from({ length: n }, (_, i) => square({ n: i, add: 1 }).n),
