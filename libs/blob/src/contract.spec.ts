@@ -1,3 +1,4 @@
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { createLogger } from '@aloft/telemetry';
 import { createS3BlobStore, createS3Endpoint } from './index.js';
 import { blobStoreContract, temporaryBlobStore } from './testing/index.js';
@@ -20,3 +21,21 @@ blobStoreContract('s3 over the embedded endpoint', async () => {
   const store = createS3BlobStore({ buckets: ['aloft'], endpoint: url, credentials });
   return { store, close: async () => (store.close(), close()) };
 });
+
+// Another server of S3, by ALOFT_TEST_S3=http://<key>:<secret>@<host>:<port>: what passes here is S3 and not only ours.
+const foreign = process.env.ALOFT_TEST_S3 && new URL(process.env.ALOFT_TEST_S3);
+if (foreign)
+  blobStoreContract(`s3 over ${foreign.host}`, async () => {
+    const keys = { accessKeyId: foreign.username, secretAccessKey: foreign.password };
+    const bucket = `aloft-${Date.now()}`;
+    const client = new S3Client({
+      endpoint: foreign.origin,
+      forcePathStyle: true,
+      region: 'us-east-1',
+      credentials: keys,
+    });
+    await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    client.destroy();
+    const store = createS3BlobStore({ buckets: [bucket], endpoint: foreign.origin, credentials: keys });
+    return { store, close: async () => store.close() };
+  });

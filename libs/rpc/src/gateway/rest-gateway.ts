@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AloftError, errorMapping, invalidArgument, resourceExhausted, toAloftError } from '@aloft/errors';
+import { descriptorRegistry } from '@aloft/idl/json';
 import type { Logger } from '@aloft/telemetry';
 import {
   create,
@@ -23,8 +24,8 @@ import { fieldsToJson } from './request-fields.js';
 import { RouteTree, type RouteMatch } from './route-tree.js';
 
 export interface RestGatewayOptions {
-  /** Encoded FileDescriptorSet with `google.api` options. */
-  descriptorSet: Uint8Array;
+  /** Encoded FileDescriptorSet with `google.api` options (default: that of `@aloft/idl`, decoded once a process). */
+  descriptorSet?: Uint8Array;
   /** Full names of the services whose routes are served. */
   services: readonly string[];
   /** Makes the calls: `rpcServer.dispatcher`, in process. */
@@ -51,7 +52,9 @@ export class RestGateway {
   private readonly maxBodyBytes: number;
 
   constructor(private readonly options: RestGatewayOptions) {
-    this.registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, options.descriptorSet));
+    this.registry = options.descriptorSet
+      ? createFileRegistry(fromBinary(FileDescriptorSetSchema, options.descriptorSet))
+      : descriptorRegistry();
     const extra = (options.extraRoutes ?? []).map(([pattern, rpc]) => routeFor(this.registry, pattern, rpc));
     this.routes = new RouteTree([...httpRoutes(this.registry, options.services), ...extra]);
     this.maxBodyBytes = options.maxBodyBytes ?? 16 * 1024 * 1024;

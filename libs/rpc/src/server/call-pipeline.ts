@@ -100,7 +100,9 @@ export class CallPipeline {
       trace: traceFrom(incoming.header('traceparent'), incoming.header('tracestate')),
       requestBytes: bytes,
       deadline: incoming.deadline,
-      peer: incoming.peer,
+      get peer() {
+        return incoming.peer;
+      },
       get signal() {
         return incoming.signal;
       },
