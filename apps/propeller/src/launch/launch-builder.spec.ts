@@ -1,0 +1,240 @@
+import type { LaunchTaskEffect } from '@aloft/engine';
+import { ExecutionSettings } from '@aloft/idl/aloft/v1/bus';
+import { PluginOverride_MissingPluginBehavior as Missing } from '@aloft/idl/flyteidl/admin/matchable_resource';
+import { Resources_ResourceName as Name, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import { literalOf } from '@aloft/literals';
+import { describe, expect, it } from '@jest/globals';
+import { idOf, task } from '../testing/workflows.js';
+import { LaunchBuilder } from './launch-builder.js';
+
+const builder = (consoleUrl = '') =>
+  new LaunchBuilder({
+    routes: {
+      default: 'local',
+      known: ['local', 'spark'],
+      byTaskType: { spark: 'spark' },
+      byPlugin: { 'my-spark': 'spark' },
+    },
+    defaultEnvs: [
+      { key: 'EVERYWHERE', value: 'yes' },
+      { key: 'A', value: 'default' },
+    ],
+    consoleUrl,
+    namespaceTemplate: '{{ project }}-{{ domain }}',
+  });
+
+function effect(template: TaskTemplate, more: Partial<LaunchTaskEffect> = {}): LaunchTaskEffect {
+  const prefix = 's3://aloft/metadata/propeller/flytesnacks-development-run/n0/data';
+  return {
+    kind: 'launch',
+    attempt: {
+      execution: { project: 'flytesnacks', domain: 'development', name: 'run', org: '' },
+      executionUid: '11111111-2222-3333-4444-555555555555',
+      nodeId: 'n0',
+      retryAttempt: 2,
+      task: template.id,
+      generation: 3,
+      name: 'run-n0-2',
+    },
+    template,
+    settings: ExecutionSettings.fromPartial({ rawOutputPrefix: 's3://aloft/raw/', labels: { team: 'x' } }),
+    inputs: { value: { $case: 'inline', value: { literals: { x: literalOf.integer(7) } } } },
+    workflow: idOf('my.workflow'),
+    dataPrefix: prefix,
+    outputPrefix: `${prefix}/2`,
+    prevCheckpointPrefix: '',
+    interruptible: false,
+    ...more,
+  };
+}
+
+const pyflyte = [
+  'pyflyte-execute',
+  '--inputs',
+  '{{.input}}',
+  '--output-prefix',
+  '{{.outputPrefix}}',
+  '--raw-output-data-prefix',
+  '{{.rawOutputDataPrefix}}',
+  '--checkpoint-path',
+  '{{.checkpointOutputPrefix}}',
+  '--prev-checkpoint',
+  '{{.prevCheckpointPrefix}}',
+  '--x={{ $INPUTS.x }}',
+];
+
+describe('LaunchBuilder', () => {
+  it('C-100, C-101, C-106, C-109: fills the arguments of a Python task', () => {
+    const template = task('t', { inputs: ['x'], container: { args: pyflyte } });
+    const { launch, backend } = builder().build(effect(template), { literals: { x: literalOf.integer(7) } });
+    expect(backend).toBe('local');
+    const raw = launch.rawOutputPrefix;
+    expect(raw).toMatch(/^s3:\/\/aloft\/raw\/[0-9a-z]{2}\/run-n0-2-11111111$/);
+    const target = launch.template!.target;
+    expect(target?.$case === 'container' && target.value.args).toEqual([
+      'pyflyte-execute',
+      '--inputs',
+      's3://aloft/metadata/propeller/flytesnacks-development-run/n0/data/inputs.pb',
+      '--output-prefix',
+      's3://aloft/metadata/propeller/flytesnacks-development-run/n0/data/2',
+      '--raw-output-data-prefix',
+      raw,
+      '--checkpoint-path',
+      `${raw}/_flytecheckpoints`,
+      '--prev-checkpoint',
+      '""',
+      '--x=7',
+    ]);
+    // The registered template is shared by all attempts: it stays as it was.
+    expect(template.target?.$case === 'container' && template.target.value.args).toEqual(pyflyte);
+  });
+
+  it('C-107: the environment says where the task is, then run, task and defaults', () => {
+    const template = task('t', { container: { env: [{ key: 'A', value: 'task' }] } });
+    const settings = ExecutionSettings.fromPartial({
+      rawOutputPrefix: 's3://aloft/raw',
+      envs: [
+        { key: 'A', value: 'run' },
+        { key: 'B', value: 'run' },
+      ],
+    });
+    const { launch } = builder().build(effect(template, { settings }), undefined);
+    const env = Object.fromEntries(launch.env.map(({ key, value }) => [key, value]));
+    expect(env).toEqual({
+      FLYTE_INTERNAL_EXECUTION_WORKFLOW: 'flytesnacks:development:my.workflow',
+      FLYTE_INTERNAL_EXECUTION_ID: 'run',
+      FLYTE_INTERNAL_EXECUTION_PROJECT: 'flytesnacks',
+      FLYTE_INTERNAL_EXECUTION_DOMAIN: 'development',
+      FLYTE_INTERNAL_TASK_PROJECT: 'flytesnacks',
+      FLYTE_INTERNAL_TASK_DOMAIN: 'development',
+      FLYTE_INTERNAL_TASK_NAME: 't',
+      FLYTE_INTERNAL_TASK_VERSION: 'v1',
+      FLYTE_INTERNAL_PROJECT: 'flytesnacks',
+      FLYTE_INTERNAL_DOMAIN: 'development',
+      FLYTE_INTERNAL_NAME: 't',
+      FLYTE_INTERNAL_VERSION: 'v1',
+      FLYTE_ATTEMPT_NUMBER: '2',
+      A: 'task',
+      B: 'run',
+      EVERYWHERE: 'yes',
+    });
+    expect(new Set(launch.env.map(({ key }) => key)).size).toBe(launch.env.length);
+  });
+
+  it('C-107: only a task that asks gets the address of its run', () => {
+    const url = (metadata: object) =>
+      builder('http://console')
+        .build(effect(task('t', { container: {}, metadata })), undefined)
+        .launch.env.find(({ key }) => key === 'FLYTE_EXECUTION_URL')?.value;
+    expect(url({})).toBeUndefined();
+    expect(url({ generatesDeck: true })).toBe('http://console/projects/flytesnacks/domains/development/executions/run');
+  });
+
+  it('items of an array learn their index as flytekit reads it', () => {
+    const template = task('t', { container: {} });
+    const made = effect(template);
+    const { launch } = builder().build({ ...made, attempt: { ...made.attempt, index: 5 }, arraySize: 10 }, undefined);
+    expect(launch.env).toEqual(
+      expect.arrayContaining([
+        { key: 'BATCH_JOB_ARRAY_INDEX_VAR_NAME', value: 'FLYTE_K8S_ARRAY_INDEX' },
+        { key: 'FLYTE_K8S_ARRAY_INDEX', value: '5' },
+      ]),
+    );
+    expect(launch.arraySize).toBe(10);
+  });
+
+  it('C-164: labels are cleaned and cut; the platform’s win', () => {
+    const template = task('My.Module_With_A_Very_Long_Name.that_goes_on_and_on_and_on_and_on.and_on');
+    const settings = ExecutionSettings.fromPartial({
+      rawOutputPrefix: 's3://aloft/raw',
+      labels: { team: 'x', 'node-id': 'mine' },
+    });
+    const { labels } = builder().build(effect(template, { settings, interruptible: true }), undefined).launch;
+    expect(labels).toEqual({
+      team: 'x',
+      'execution-id': 'run',
+      project: 'flytesnacks',
+      domain: 'development',
+      'workflow-name': 'my-workflow',
+      'node-id': 'n0',
+      'task-name': 'my-module-with-a-very-long-name-that-goes-on-and-on-and-on-and',
+      interruptible: 'true',
+    });
+  });
+
+  it('S-27: resources after defaults and limits', () => {
+    const template = task('t', { container: {} });
+    if (template.target?.$case === 'container') {
+      template.target.value.resources = {
+        requests: [
+          { name: Name.MEMORY, value: '8Gi' },
+          { name: Name.GPU, value: '1' },
+        ],
+        limits: [],
+      };
+    }
+    const settings = ExecutionSettings.fromPartial({
+      rawOutputPrefix: 's3://aloft/raw',
+      taskResourceDefaults: { requests: [{ name: Name.CPU, value: '500m' }], limits: [{ name: Name.CPU, value: '2' }] },
+      taskResourceLimits: [{ name: Name.MEMORY, value: '4Gi' }],
+    });
+    expect(builder().build(effect(template, { settings }), undefined).launch.resources).toEqual({
+      requests: [
+        { name: Name.CPU, value: '500m' },
+        { name: Name.MEMORY, value: '4Gi' },
+        { name: Name.GPU, value: '1' },
+      ],
+      limits: [
+        { name: Name.CPU, value: '2' },
+        { name: Name.MEMORY, value: '4Gi' },
+        { name: Name.GPU, value: '1' },
+      ],
+    });
+  });
+
+  it('S-27: a quantity that is none is refused, with what would be right', () => {
+    const template = task('t', { container: {} });
+    if (template.target?.$case === 'container') {
+      template.target.value.resources = { requests: [{ name: Name.CPU, value: 'much' }], limits: [] };
+    }
+    expect(() => builder().build(effect(template), undefined)).toThrow(/"much" is not a quantity.*500m/);
+  });
+
+  it('C-11, A-94: routes by override, then type, then default', () => {
+    const route = (type: string, pluginId: string[] = [], missingPluginBehavior = Missing.FAIL) =>
+      builder().build(
+        effect(task('t', { type }), {
+          settings: ExecutionSettings.fromPartial({
+            rawOutputPrefix: 's3://aloft/raw',
+            pluginOverrides: [{ taskType: type, pluginId, missingPluginBehavior }],
+          }),
+        }),
+        undefined,
+      ).backend;
+    expect(route('python-task')).toBe('local');
+    expect(route('spark')).toBe('spark');
+    expect(route('python-task', ['unheard-of', 'my-spark'])).toBe('spark');
+    expect(route('python-task', ['unheard-of'], Missing.USE_DEFAULT)).toBe('local');
+    expect(() => route('python-task', ['unheard-of'])).toThrow(/"unheard-of", none of which is a plugin here/);
+  });
+
+  it('fills SQL and pods, and says when the task template has to be written', () => {
+    const sql = TaskTemplate.fromPartial({
+      ...task('q', { inputs: ['x'] }),
+      target: { $case: 'sql', value: { statement: 'SELECT {{ .Inputs.x }} AS {{.PerRetryUniqueKey}}' } },
+    });
+    const { launch } = builder().build(effect(sql), { literals: { x: literalOf.integer(7) } });
+    expect(launch.template!.target).toMatchObject({ value: { statement: 'SELECT 7 AS run_n0_2' } });
+    const pod = TaskTemplate.fromPartial(task('p'));
+    const podSpec = { containers: [{ name: 'primary', args: ['{{.taskTemplatePath}}', 3] }] };
+    pod.target = {
+      $case: 'k8sPod',
+      value: { metadata: undefined, podSpec, dataConfig: undefined, primaryContainerName: 'primary' },
+    };
+    const built = builder().build(effect(pod), undefined);
+    expect(built.taskTemplateUri).toBe(`${effect(pod).outputPrefix}/task.pb`);
+    expect(built.launch.template!.target).toMatchObject({
+      value: { podSpec: { containers: [{ args: [built.taskTemplateUri, 3] }] } },
+    });
+  });
+});

@@ -1,0 +1,23 @@
+import { describe, expect, it } from '@jest/globals';
+import { fairShare, pairs, surplus } from './share.js';
+
+describe('shares of partitions', () => {
+  it('every partition has an owner, and nobody holds more than a share', () => {
+    expect(fairShare(8, 3)).toBe(3);
+    expect(fairShare(8, 1)).toBe(8);
+    expect(fairShare(1, 5)).toBe(1);
+    expect(fairShare(4, 0)).toBe(4);
+    expect(surplus([3, 0, 2, 1], 2)).toEqual([2, 3]);
+    expect(surplus([3, 0], 2)).toEqual([]);
+  });
+
+  it('a partition is owned only with both of its leases', () => {
+    const lease = (topic: string, partition: number) => ({
+      stream: { topic, partition },
+      epoch: 1n,
+      expiresAt: new Date(0),
+    });
+    const held = pairs([lease('executions.commands', 0), lease('tasks.reports', 0), lease('executions.commands', 1)]);
+    expect([...held.keys()]).toEqual([0]);
+  });
+});
