@@ -15,7 +15,6 @@ import {
   constant,
   equalTo,
   identifier,
-  input,
   launchPlanNode,
   listOf,
   mapOf,
