@@ -6,7 +6,7 @@ import { makePromise, type BindableFor, type Promised } from './graph/promise.js
 import { declare, titleOf } from './registry.js';
 import { optional } from './types/containers.js';
 import type { Fields, WireOf } from './types/data-type.js';
-import { error, type FlyteError } from './types/scalars.js';
+import { error } from './types/scalars.js';
 
 export interface WorkflowOptions<I extends Fields, O extends Fields> extends WorkflowSettings {
   /** Default: `<file>.<export>`. */

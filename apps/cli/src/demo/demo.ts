@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import chalk from 'chalk';
 import { NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { ArtifactType } from '@aloft/idl/flyteidl/service/dataproxy';
@@ -10,6 +11,7 @@ import { formatLiteral } from '@aloft/literals';
 import { connect, type Connection } from '../connection.js';
 import { executionId } from '../commands/context.js';
 import { inputsFrom, startRun } from '../commands/run.js';
+import { UsageError } from '../failure.js';
 import { formatDuration, type Output } from '../output.js';
 import { freePort, isPortFree, StartedPlatform } from '../platform.js';
 import { registerFile } from '../register.js';
@@ -90,8 +92,10 @@ interface TimedRun {
 }
 
 async function demonstrate(connection: Connection, output: Output, dataDir: string): Promise<TimedRun> {
-  const require = createRequire(import.meta.url);
-  const example = dirname(require.resolve('@aloft/example-flight-delays/package.json'));
+  // The example is part of the repository, not a package that could be installed.
+  const example = fileURLToPath(new URL('../../../../examples/flight-delays', import.meta.url));
+  if (!existsSync(example))
+    throw new UsageError(`There is no ${example}.`, 'The demo runs from a clone of the repository.');
   const data = join(dirname(createRequire(join(example, 'package.json')).resolve('vega-datasets')), '..', 'data');
   const source = join(example, 'src', 'flight-delays.ts');
 

@@ -1,11 +1,11 @@
 import type { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
-import { createS3Endpoint } from '@aloft/blob';
+import { createS3Endpoint, type S3Endpoint } from '@aloft/blob';
 import { temporaryBlobStore } from '@aloft/blob/testing';
 import {
   LogServiceService,
   StreamLogsResponse,
-  WatchExecutionResponse,
+  type WatchExecutionResponse,
   WatchServiceService,
 } from '@aloft/idl/aloft/v1/watch';
 import { Execution, type ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
@@ -40,10 +40,10 @@ export class FakePlatform {
 
   static async start(): Promise<FakePlatform> {
     const platform = new FakePlatform();
-    let url: string | undefined;
-    const { store, close } = temporaryBlobStore({ credentials, endpoint: () => url });
-    const s3 = createS3Endpoint({ objects: store.objects, credentials });
-    url = await s3.listen(0);
+    // The store signs URLs of the endpoint over it, which has an address only once it listens.
+    const { store, close } = temporaryBlobStore({ credentials, endpoint: () => s3.url });
+    const s3: S3Endpoint = createS3Endpoint({ objects: store.objects, credentials });
+    const url = await s3.listen(0);
     const server = new RpcServer({ logger: createLogger('test', { level: 'silent' }), port: 0 });
     server.register(Admin, platform.admin());
     server.register(DataProxyServiceService, {
@@ -58,13 +58,11 @@ export class FakePlatform {
       },
     });
     server.register(WatchServiceService, {
-      // eslint-disable-next-line @typescript-eslint/require-await -- the contract is an async iterable
       async *watchExecution() {
         yield* platform.script;
       },
     });
     server.register(LogServiceService, {
-      // eslint-disable-next-line @typescript-eslint/require-await -- the contract is an async iterable
       async *streamLogs({ node }) {
         const text = platform.logs[node!.nodeId];
         if (text === undefined) throw notFound(`no output of ${node!.nodeId}`);

@@ -3,7 +3,7 @@ import type { ExecutionSnapshot } from '@aloft/idl/aloft/v1/watch';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import {
   NodeExecution_Phase,
-  TaskExecution_Phase,
+  type TaskExecution_Phase,
   WorkflowExecution_Phase,
   type ExecutionError,
 } from '@aloft/idl/flyteidl/core/execution';
