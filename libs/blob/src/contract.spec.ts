@@ -18,7 +18,7 @@ blobStoreContract('local', embedded);
 
 blobStoreContract('s3 over the embedded endpoint', async () => {
   const { url, close } = await embedded();
-  const store = createS3BlobStore({ buckets: ['aloft'], endpoint: url, credentials });
+  const store = createS3BlobStore({ buckets: ['aloft'], endpoint: url, credentials, pageSize: 10 });
   return { store, close: async () => (store.close(), close()) };
 });
 
@@ -36,6 +36,6 @@ if (foreign)
     });
     await client.send(new CreateBucketCommand({ Bucket: bucket }));
     client.destroy();
-    const store = createS3BlobStore({ buckets: [bucket], endpoint: foreign.origin, credentials: keys });
+    const store = createS3BlobStore({ buckets: [bucket], endpoint: foreign.origin, credentials: keys, pageSize: 10 });
     return { store, close: async () => store.close() };
   });
