@@ -29,6 +29,7 @@ import type {
   WorkflowAttributesUpdateRequest,
   WorkflowAttributesUpdateResponse,
 } from '@aloft/idl/flyteidl/admin/workflow_attributes';
+import { Inject } from '@nestjs/common';
 import type { AttributeScope } from './attributes.repository.js';
 import { AttributesService } from './attributes.service.js';
 
@@ -50,7 +51,7 @@ function given<T>(attributes: T | undefined): T {
 
 @GrpcController(AdminServiceService)
 export class AttributesController implements Pick<Handlers<typeof AdminServiceService>, Served> {
-  constructor(private readonly attributes: AttributesService) {}
+  constructor(@Inject(AttributesService) private readonly attributes: AttributesService) {}
 
   async updateProjectAttributes(request: ProjectAttributesUpdateRequest): Promise<ProjectAttributesUpdateResponse> {
     const attributes = given(request.attributes);

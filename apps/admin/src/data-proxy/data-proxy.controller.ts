@@ -10,11 +10,12 @@ import {
   type GetDataRequest,
   type GetDataResponse,
 } from '@aloft/idl/flyteidl/service/dataproxy';
+import { Inject } from '@nestjs/common';
 import { DataProxyService } from './data-proxy.service.js';
 
 @GrpcController(DataProxyServiceService)
 export class DataProxyController implements Handlers<typeof DataProxyServiceService> {
-  constructor(private readonly data: DataProxyService) {}
+  constructor(@Inject(DataProxyService) private readonly data: DataProxyService) {}
 
   createUploadLocation(request: CreateUploadLocationRequest): Promise<CreateUploadLocationResponse> {
     return this.data.createUploadLocation(request);

@@ -1,5 +1,5 @@
 import type { BlobStore } from '@aloft/blob';
-import { FlyteURLs, type UrlBlob } from '@aloft/idl/flyteidl/admin/common';
+import { type FlyteURLs, type UrlBlob } from '@aloft/idl/flyteidl/admin/common';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { Logger } from '@aloft/telemetry';
 import type { AdminConfig } from '../config.js';

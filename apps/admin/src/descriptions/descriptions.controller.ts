@@ -6,13 +6,14 @@ import type {
   DescriptionEntityList,
   DescriptionEntityListRequest,
 } from '@aloft/idl/flyteidl/admin/description_entity';
+import { Inject } from '@nestjs/common';
 import { DescriptionsService } from './descriptions.service.js';
 
 type Served = 'getDescriptionEntity' | 'listDescriptionEntities';
 
 @GrpcController(AdminServiceService)
 export class DescriptionsController implements Pick<Handlers<typeof AdminServiceService>, Served> {
-  constructor(private readonly descriptions: DescriptionsService) {}
+  constructor(@Inject(DescriptionsService) private readonly descriptions: DescriptionsService) {}
 
   getDescriptionEntity({ id }: ObjectGetRequest): Promise<DescriptionEntity> {
     return this.descriptions.get(id);

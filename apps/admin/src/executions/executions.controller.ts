@@ -18,6 +18,7 @@ import type {
   WorkflowExecutionGetMetricsResponse,
   WorkflowExecutionGetRequest,
 } from '@aloft/idl/flyteidl/admin/execution';
+import { Inject } from '@nestjs/common';
 import { ExecutionControlService } from './execution-control.service.js';
 import { ExecutionMetricsService } from './execution-metrics.service.js';
 import { ExecutionReadsService } from './execution-reads.service.js';
@@ -35,10 +36,10 @@ export const parentAttemptHeader = 'aloft-parent-attempt';
 @GrpcController(AdminServiceService)
 export class ExecutionsController implements Pick<Handlers<typeof AdminServiceService>, Served> {
   constructor(
-    private readonly executions: ExecutionsService,
-    private readonly control: ExecutionControlService,
-    private readonly reads: ExecutionReadsService,
-    private readonly metrics: ExecutionMetricsService,
+    @Inject(ExecutionsService) private readonly executions: ExecutionsService,
+    @Inject(ExecutionControlService) private readonly control: ExecutionControlService,
+    @Inject(ExecutionReadsService) private readonly reads: ExecutionReadsService,
+    @Inject(ExecutionMetricsService) private readonly metrics: ExecutionMetricsService,
   ) {}
 
   async createExecution(request: ExecutionCreateRequest, call: CallContext): Promise<ExecutionCreateResponse> {

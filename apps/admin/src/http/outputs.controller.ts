@@ -1,5 +1,5 @@
 import { invalidArgument } from '@aloft/errors';
-import { Controller, Get, Req, Res } from '@nestjs/common';
+import { Controller, Get, Req, Res, Inject } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { InProcessCalls, sendError, sendStream } from './in-process-calls.js';
 
@@ -15,7 +15,7 @@ interface LogParameters {
 /** Outputs of tasks that people look at: logs as text, decks as HTML. */
 @Controller('api/v1')
 export class OutputsHttpController {
-  constructor(private readonly calls: InProcessCalls) {}
+  constructor(@Inject(InProcessCalls) private readonly calls: InProcessCalls) {}
 
   /** `?follow=true` goes on until the attempt has ended; `?tail=<n>` gives the last lines only. */
   @Get(['logs/:project/:domain/:execution/:node/:attempt', 'logs/:project/:domain/:execution/:node/:attempt/:index'])

@@ -13,6 +13,7 @@ import {
   type UserInfoResponse,
 } from '@aloft/idl/flyteidl/service/identity';
 import type { GetVersionRequest, GetVersionResponse } from '@aloft/idl/flyteidl/admin/version';
+import { Inject } from '@nestjs/common';
 import { BuildInformation } from './build-information.js';
 
 /** Who asks. */
@@ -65,7 +66,7 @@ export class AuthMetadataController implements Handlers<typeof AuthMetadataServi
 /** */
 @GrpcController(AdminServiceService)
 export class VersionController implements Pick<Handlers<typeof AdminServiceService>, 'getVersion'> {
-  constructor(private readonly build: BuildInformation) {}
+  constructor(@Inject(BuildInformation) private readonly build: BuildInformation) {}
 
   async getVersion(_request: GetVersionRequest): Promise<GetVersionResponse> {
     const { version, build, time } = this.build;

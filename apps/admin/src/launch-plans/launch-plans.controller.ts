@@ -17,6 +17,7 @@ import type {
   LaunchPlanUpdateResponse,
 } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
+import { Inject } from '@nestjs/common';
 import { NamedEntitiesService } from '../named-entities/named-entities.service.js';
 import { fieldBytes } from '../registry/original-bytes.js';
 import { LaunchPlansService } from './launch-plans.service.js';
@@ -35,8 +36,8 @@ const specField = 2;
 @GrpcController(AdminServiceService)
 export class LaunchPlansController implements Pick<Handlers<typeof AdminServiceService>, Served> {
   constructor(
-    private readonly plans: LaunchPlansService,
-    private readonly names: NamedEntitiesService,
+    @Inject(LaunchPlansService) private readonly plans: LaunchPlansService,
+    @Inject(NamedEntitiesService) private readonly names: NamedEntitiesService,
   ) {}
 
   async createLaunchPlan(request: LaunchPlanCreateRequest, call: CallContext): Promise<LaunchPlanCreateResponse> {

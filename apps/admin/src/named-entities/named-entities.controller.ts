@@ -8,13 +8,14 @@ import type {
   NamedEntityUpdateRequest,
   NamedEntityUpdateResponse,
 } from '@aloft/idl/flyteidl/admin/common';
+import { Inject } from '@nestjs/common';
 import { NamedEntitiesService } from './named-entities.service.js';
 
 type Served = 'listNamedEntities' | 'getNamedEntity' | 'updateNamedEntity';
 
 @GrpcController(AdminServiceService)
 export class NamedEntitiesController implements Pick<Handlers<typeof AdminServiceService>, Served> {
-  constructor(private readonly names: NamedEntitiesService) {}
+  constructor(@Inject(NamedEntitiesService) private readonly names: NamedEntitiesService) {}
 
   listNamedEntities(request: NamedEntityListRequest): Promise<NamedEntityList> {
     return this.names.list(request);

@@ -11,6 +11,7 @@ import type {
   NodeExecutionList,
   NodeExecutionListRequest,
 } from '@aloft/idl/flyteidl/admin/node_execution';
+import { Inject } from '@nestjs/common';
 import { NodeExecutionsService } from './node-executions.service.js';
 
 type Served =
@@ -22,7 +23,7 @@ type Served =
 
 @GrpcController(AdminServiceService)
 export class NodeExecutionsController implements Pick<Handlers<typeof AdminServiceService>, Served> {
-  constructor(private readonly nodes: NodeExecutionsService) {}
+  constructor(@Inject(NodeExecutionsService) private readonly nodes: NodeExecutionsService) {}
 
   getNodeExecution({ id }: NodeExecutionGetRequest): Promise<NodeExecution> {
     return this.nodes.get(id);

@@ -11,13 +11,14 @@ import type {
   Projects,
   ProjectUpdateResponse,
 } from '@aloft/idl/flyteidl/admin/project';
+import { Inject } from '@nestjs/common';
 import { ProjectsService } from './projects.service.js';
 
 type Served = 'registerProject' | 'updateProject' | 'listProjects' | 'getProject' | 'getDomains';
 
 @GrpcController(AdminServiceService)
 export class ProjectsController implements Pick<Handlers<typeof AdminServiceService>, Served> {
-  constructor(private readonly projects: ProjectsService) {}
+  constructor(@Inject(ProjectsService) private readonly projects: ProjectsService) {}
 
   async registerProject({ project }: ProjectRegisterRequest): Promise<ProjectRegisterResponse> {
     await this.projects.register(project);

@@ -8,11 +8,12 @@ import type {
   SignalSetRequest,
   SignalSetResponse,
 } from '@aloft/idl/flyteidl/admin/signal';
+import { Inject } from '@nestjs/common';
 import { SignalsService } from './signals.service.js';
 
 @GrpcController(SignalServiceService)
 export class SignalsController implements Handlers<typeof SignalServiceService> {
-  constructor(private readonly signals: SignalsService) {}
+  constructor(@Inject(SignalsService) private readonly signals: SignalsService) {}
 
   getOrCreateSignal(request: SignalGetOrCreateRequest): Promise<Signal> {
     return this.signals.getOrCreate(request);

@@ -8,13 +8,14 @@ import type {
   TaskExecutionList,
   TaskExecutionListRequest,
 } from '@aloft/idl/flyteidl/admin/task_execution';
+import { Inject } from '@nestjs/common';
 import { TaskExecutionsService } from './task-executions.service.js';
 
 type Served = 'getTaskExecution' | 'listTaskExecutions' | 'getTaskExecutionData';
 
 @GrpcController(AdminServiceService)
 export class TaskExecutionsController implements Pick<Handlers<typeof AdminServiceService>, Served> {
-  constructor(private readonly tasks: TaskExecutionsService) {}
+  constructor(@Inject(TaskExecutionsService) private readonly tasks: TaskExecutionsService) {}
 
   getTaskExecution({ id }: TaskExecutionGetRequest): Promise<TaskExecution> {
     return this.tasks.get(id);

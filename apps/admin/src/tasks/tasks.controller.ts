@@ -8,6 +8,7 @@ import type {
 } from '@aloft/idl/flyteidl/admin/common';
 import type { Task, TaskCreateRequest, TaskCreateResponse, TaskList } from '@aloft/idl/flyteidl/admin/task';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
+import { Inject } from '@nestjs/common';
 import { NamedEntitiesService } from '../named-entities/named-entities.service.js';
 import { fieldBytes } from '../registry/original-bytes.js';
 import { TasksService } from './tasks.service.js';
@@ -20,8 +21,8 @@ export class TasksController implements Pick<
   'createTask' | 'getTask' | 'listTasks' | 'listTaskIds'
 > {
   constructor(
-    private readonly tasks: TasksService,
-    private readonly names: NamedEntitiesService,
+    @Inject(TasksService) private readonly tasks: TasksService,
+    @Inject(NamedEntitiesService) private readonly names: NamedEntitiesService,
   ) {}
 
   async createTask(request: TaskCreateRequest, call: CallContext): Promise<TaskCreateResponse> {

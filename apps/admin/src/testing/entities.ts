@@ -1,7 +1,7 @@
 import { LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { TaskSpec } from '@aloft/idl/flyteidl/admin/task';
 import { WorkflowSpec } from '@aloft/idl/flyteidl/admin/workflow';
-import { Identifier, ResourceType } from '@aloft/idl/flyteidl/core/identifier';
+import { type Identifier, ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { TypedInterface } from '@aloft/idl/flyteidl/core/interface';
 import { LiteralMap, type Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';

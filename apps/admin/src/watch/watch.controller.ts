@@ -6,11 +6,12 @@ import {
   type WatchProjectRequest,
   type WatchProjectResponse,
 } from '@aloft/idl/aloft/v1/watch';
+import { Inject } from '@nestjs/common';
 import { WatchService } from './watch.service.js';
 
 @GrpcController(WatchServiceService)
 export class WatchController implements Handlers<typeof WatchServiceService> {
-  constructor(private readonly watch: WatchService) {}
+  constructor(@Inject(WatchService) private readonly watch: WatchService) {}
 
   watchExecution(request: WatchExecutionRequest, { signal }: CallContext): AsyncIterable<WatchExecutionResponse> {
     return this.watch.watchExecution(request, signal);

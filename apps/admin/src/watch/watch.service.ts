@@ -2,7 +2,7 @@ import { createPositionStore } from '@aloft/bus';
 import type { Database, Queryable, Transaction } from '@aloft/database';
 import { invalidArgument, notFound } from '@aloft/errors';
 import {
-  ExecutionSnapshot,
+  type ExecutionSnapshot,
   type WatchExecutionRequest,
   type WatchExecutionResponse,
   type WatchProjectRequest,

@@ -13,6 +13,7 @@ import type {
   WorkflowList,
 } from '@aloft/idl/flyteidl/admin/workflow';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
+import { Inject } from '@nestjs/common';
 import { NamedEntitiesService } from '../named-entities/named-entities.service.js';
 import { fieldBytes } from '../registry/original-bytes.js';
 import { WorkflowsService } from './workflows.service.js';
@@ -24,8 +25,8 @@ const specField = 2;
 @GrpcController(AdminServiceService)
 export class WorkflowsController implements Pick<Handlers<typeof AdminServiceService>, Served> {
   constructor(
-    private readonly workflows: WorkflowsService,
-    private readonly names: NamedEntitiesService,
+    @Inject(WorkflowsService) private readonly workflows: WorkflowsService,
+    @Inject(NamedEntitiesService) private readonly names: NamedEntitiesService,
   ) {}
 
   async createWorkflow(request: WorkflowCreateRequest, call: CallContext): Promise<WorkflowCreateResponse> {
