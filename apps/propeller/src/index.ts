@@ -1,3 +1,5 @@
 export { Propeller, propellerGroup, type PropellerDeps, type PropellerStatus } from './propeller.js';
 export { propellerConfigSchema, type PropellerConfig } from './config.js';
 export { propellerMigrations } from './migrations.js';
+export { PropellerModule, type PropellerDependencies } from './propeller.module.js';
+export { PropellerService } from './propeller.service.js';

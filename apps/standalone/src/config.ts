@@ -1,4 +1,6 @@
 import { adminConfigSchema } from '@aloft/admin';
+import { backendsConfigSchema } from '@aloft/backends';
+import { notifierConfigSchema } from '@aloft/notifier';
 import { propellerConfigSchema } from '@aloft/propeller';
 import { z } from 'zod';
 
@@ -31,26 +33,10 @@ export const standaloneConfigSchema = z.object({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('warn'),
   /** Interpreter of Python tasks (default: the active virtual environment's, else python3). */
   python: z.string().min(1).optional(),
-  /** Tasks as processes of this machine. */
-  local: z
-    .object({
-      /** Cores, bytes and attempts given to tasks at once (default: this machine's cores and four fifths of its memory). */
-      cpu: z.number().positive().optional(),
-      memoryBytes: z.number().int().positive().optional(),
-      slots: z.number().int().positive().default(256),
-      /** Devices of tasks that ask for a GPU, as CUDA_VISIBLE_DEVICES names them. */
-      gpuDevices: z.array(z.string()).default([]),
-      /** Start the warm Python and Node workers with the platform. */
-      warmAtStart: z.boolean().default(true),
-      warmNode: z.number().int().min(0).default(2),
-      /** Milliseconds between SIGTERM and SIGKILL. */
-      graceMs: z.number().int().min(0).default(5_000),
-      /** Further variables of the platform's own environment that tasks get. */
-      passEnv: z.array(z.string()).default([]),
-    })
-    .prefault({}),
   admin: adminConfigSchema,
   propeller: propellerConfigSchema,
+  backends: backendsConfigSchema,
+  notifier: notifierConfigSchema.prefault({}),
 });
 
 export type StandaloneConfig = z.output<typeof standaloneConfigSchema>;

@@ -33,7 +33,8 @@ export interface ServiceSchema {
 
 /** What the services stand on in one process: Postgres, the bus over it, the blob folder and its S3 endpoint. */
 export interface Infrastructure {
-  databases: ReadonlyMap<string, Database>;
+  /** Of a service's own schema. */
+  databaseOf(schema: string): Database;
   bus: Bus;
   blob: LocalBlobStore;
   blobAccess: BlobAccess;
@@ -63,7 +64,12 @@ export async function startInfrastructure(
     closing.push(end);
     const { blob, access, stop } = await startBlobStorage(config, secrets, logger);
     closing.push(stop);
-    return { databases, bus, blob, blobAccess: access, postgres, close };
+    const databaseOf = (schema: string): Database => {
+      const database = databases.get(schema);
+      if (!database) throw new AloftError('INTERNAL', `no database was opened for ${schema}`);
+      return database;
+    };
+    return { databaseOf, bus, blob, blobAccess: access, postgres, close };
   } catch (error) {
     await close();
     throw error;
@@ -81,7 +87,7 @@ async function openDatabases(adminUrl: string, schemas: readonly ServiceSchema[]
   const opened = await Promise.all(
     schemas.map(async ({ schema, migrations, publishes, poolSize }) => {
       const { role, database } = await open(schema, poolSize);
-      await migrate(database, 'bus-consumer', busMigrations);
+      await migrate(database, 'bus', busMigrations);
       await migrate(database, schema, migrations);
       await allowPublishing(busService.database, role, publishes);
       return [schema, database] as const;
