@@ -291,11 +291,23 @@ describe('other commands', () => {
   });
 
   test('logs prints a node’s lines, or every node’s with its name', async () => {
-    platform.logs = { n0: 'one\ntwo\n', n1: 'three' };
+    platform.logs = { n0: 'one\ntwo\n', 'n1-0-n0': 'three' };
+    const ids = ['n0', 'n1', 'n1-0-n0'].map((nodeId) => ({ nodeId, executionId: undefined }));
+    platform.script = [
+      WatchExecutionResponse.fromPartial({
+        update: {
+          $case: 'snapshot',
+          value: {
+            nodes: ids.map((id) => ({ id })),
+            tasks: [ids[0], ids[2]].map((nodeExecutionId) => ({ id: { nodeExecutionId, retryAttempt: 0 } })),
+          },
+        },
+      }),
+    ];
     expect((await aloft('logs', 'run1', 'n0')).stdout).toBe('one\ntwo\n');
-    expect((await aloft('logs', 'run1')).stdout).toBe('n0 │ one\nn0 │ two\nn1 │ three\n');
+    expect((await aloft('logs', 'run1')).stdout).toBe('n0 │ one\nn0 │ two\nn1-0-n0 │ three\n');
     const { code, stderr } = await aloft('logs', 'run1', 'n9');
-    expect([code, stderr]).toEqual([2, expect.stringContaining("run1 has no node 'n9'.\n  It has n0, n1")]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("run1 has no node 'n9'.\n  It has n0, n1, n1-0-n0")]);
   });
 
   test('get lists as a table or as JSON', async () => {

@@ -34,6 +34,7 @@ const landedAfter = (miles: number): number => 45 + miles / 6;
 
 export function buildFeatures(flights: Flights, places: ReadonlyMap<string, Place>, rows: Uint32Array): Table {
   const known = flights.airports.map((code) => places.get(code));
+  // Of the whole period: how much flies from where is in the published schedule, long before any departure.
   const size = new Float64Array(flights.airports.length);
   for (const origin of flights.origin) size[origin]!++;
   const wanted = new Uint8Array(flights.departure.length);

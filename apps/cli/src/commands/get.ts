@@ -145,14 +145,24 @@ const lists: Record<(typeof kinds)[number], Listing> = {
   },
   async nodes({ connection, output, target, ...context }, name, options) {
     if (name === undefined) throw new UsageError('Which execution? aloft get nodes <execution>');
-    const { nodeExecutions, token } = await connection.admin.listNodeExecutions({
-      workflowExecutionId: executionId(target, name),
-      limit: options.limit,
-      token: options.token ?? '',
-      filters: options.filter ?? '',
-      sortBy: { key: 'created_at', direction: Sort_Direction.ASCENDING },
-      uniqueParentId: '',
-    });
+    const list = (uniqueParentId: string, token = options.token ?? '') =>
+      connection.admin.listNodeExecutions({
+        workflowExecutionId: executionId(target, name),
+        limit: options.limit,
+        token,
+        filters: options.filter ?? '',
+        sortBy: { key: 'created_at', direction: Sort_Direction.ASCENDING },
+        uniqueParentId,
+      });
+    const { nodeExecutions: top, token } = await list('');
+    const withChildren = async (nodes: NodeExecution[]): Promise<NodeExecution[]> => {
+      const families = nodes.map(async (node) => {
+        if (!node.metadata?.isParentNode || !node.id) return [node];
+        return [node, ...(await withChildren((await list(node.id.nodeId, '')).nodeExecutions))];
+      });
+      return (await Promise.all(families)).flat();
+    };
+    const nodeExecutions = await withChildren(top);
     output.result(
       nodeExecutions.map((node) => messageJson('flyteidl.admin.NodeExecution', NodeExecution, node)),
       table(

@@ -5,7 +5,7 @@ import type { NodeExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifie
 import type { Connection } from '../connection.js';
 import { UsageError } from '../failure.js';
 import type { Output } from '../output.js';
-import { followRun } from '../watch/watch.js';
+import { followRun, snapshotOf } from '../watch/watch.js';
 import { executionId, within, withGlobalOptions } from './context.js';
 
 interface Options {
@@ -33,27 +33,14 @@ export function logsCommand(): Command {
           index: whole('--index', options.index),
         });
         const attempt = whole('--attempt', options.attempt);
-        const { nodeExecutions } = await connection.admin.listNodeExecutions({
-          workflowExecutionId: execution,
-          limit: 1000,
-          token: '',
-          filters: '',
-          sortBy: undefined,
-          uniqueParentId: '',
-        });
-        const wanted = nodeExecutions.filter(
+        const { nodes, tasks } = await snapshotOf(connection, execution);
+        const wanted = nodes.filter(
           ({ id, metadata }) => node === undefined || id?.nodeId === node || metadata?.specNodeId === node,
         );
-        if (node !== undefined && wanted.length === 0)
-          throw new UsageError(
-            `${name} has no node '${node}'.`,
-            `It has ${
-              nodeExecutions
-                .map(({ id }) => id?.nodeId)
-                .filter((id) => !/(start|end)-node$/.test(id ?? ''))
-                .join(', ') || 'none yet'
-            }.`,
-          );
+        if (node !== undefined && wanted.length === 0) {
+          const known = nodes.map(({ id }) => id!.nodeId).filter((id) => !/(start|end)-node$/.test(id));
+          throw new UsageError(`${name} has no node '${node}'.`, `It has ${known.join(', ') || 'none yet'}.`);
+        }
         const shown = new Set<string>();
         const streams: Promise<void>[] = [];
         const show = (id: NodeExecutionIdentifier, retryAttempt: number, label: string): void => {
@@ -63,14 +50,10 @@ export function logsCommand(): Command {
           streams.push(printer.print(id, retryAttempt, label));
         };
         for (const { id } of wanted) {
-          const { taskExecutions } = await connection.admin.listTaskExecutions({
-            nodeExecutionId: id,
-            limit: 100,
-            token: '',
-            filters: '',
-            sortBy: undefined,
-          });
-          const attempts = taskExecutions.map((task) => task.id!.retryAttempt).sort((a, b) => a - b);
+          const attempts = tasks
+            .filter((task) => task.id?.nodeExecutionId?.nodeId === id?.nodeId)
+            .map((task) => task.id!.retryAttempt)
+            .sort((a, b) => a - b);
           const chosen = attempt ?? attempts.at(-1);
           if (chosen !== undefined) show(id!, chosen, node === undefined ? id!.nodeId : '');
           // Without --follow, one node after the other keeps their lines together.

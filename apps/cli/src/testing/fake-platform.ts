@@ -142,26 +142,6 @@ export class FakePlatform {
         fullInputs: undefined,
         fullOutputs: this.outputs,
       }),
-      listNodeExecutions: async ({ workflowExecutionId }) => ({
-        nodeExecutions: Object.keys(this.logs).map((nodeId) => ({
-          id: { nodeId, executionId: workflowExecutionId },
-          inputUri: '',
-          closure: undefined,
-          metadata: undefined,
-        })),
-        token: '',
-      }),
-      listTaskExecutions: async ({ nodeExecutionId }) => ({
-        taskExecutions: [
-          {
-            id: { taskId: undefined, nodeExecutionId, retryAttempt: 0 },
-            inputUri: '',
-            closure: undefined,
-            isParent: false,
-          },
-        ],
-        token: '',
-      }),
     };
   }
 

@@ -1,7 +1,7 @@
 import { logUpdateStderr } from 'log-update';
 import { setTimeout as wait } from 'node:timers/promises';
 import { AloftError } from '@aloft/errors';
-import { WatchExecutionResponse } from '@aloft/idl/aloft/v1/watch';
+import { WatchExecutionResponse, type ExecutionSnapshot } from '@aloft/idl/aloft/v1/watch';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Connection } from '../connection.js';
 import { messageJson, type Output } from '../output.js';
@@ -43,6 +43,13 @@ export async function followRun(
     }
   }
   return run;
+}
+
+/** What is known of a run now: its nodes at every depth (at most the first 5,000), and their attempts. */
+export async function snapshotOf({ watch }: Connection, id: WorkflowExecutionIdentifier): Promise<ExecutionSnapshot> {
+  for await (const { update } of watch.watchExecution({ id, executionOnly: false, afterSequence: 0n }))
+    if (update?.$case === 'snapshot') return update.value;
+  throw new AloftError('INTERNAL', `the platform sent no snapshot of ${id.name}`);
 }
 
 /** Follows a run and shows it: a tree that moves on a terminal, a line for each change elsewhere, JSON lines for programs. */
