@@ -1,14 +1,24 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { integer, integerType, launchOf, type LaunchOptions } from '@aloft/backend-kit/testing';
 import { create } from 'tar';
 import type { LocalProcessOptions } from '../options.js';
 import { ShellWorld } from './shell-world.js';
 
-/** An interpreter that can import flytekit: `ALOFT_TEST_PYTHON`, or the venv that the end-to-end suites make. */
-export const testPython = [process.env['ALOFT_TEST_PYTHON'], '/tmp/venv-flytekit/bin/python'].find(
+/** An interpreter that can import flytekit: `ALOFT_TEST_PYTHON`, or one of the environments that `tools/python.mjs` makes. */
+export const testPython = [process.env['ALOFT_TEST_PYTHON'], ...madeForSuites()].find(
   (path) => path !== undefined && existsSync(path),
 );
+
+function madeForSuites(): string[] {
+  const cache = fileURLToPath(new URL('../../../../../.cache/', import.meta.url));
+  if (!existsSync(cache)) return [];
+  return readdirSync(cache)
+    .filter((name) => name.startsWith('venv-'))
+    .map((name) => join(cache, name, 'bin', 'python'))
+    .filter((python) => existsSync(join(python, '..', 'pyflyte-execute')));
+}
 
 const tasks = `
 import os, subprocess, sys, tempfile, time
