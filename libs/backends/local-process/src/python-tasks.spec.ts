@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { BackendHost, outcomeUris } from '@aloft/backend-kit';
 import { integer, MemoryBus, MemoryWorkStore } from '@aloft/backend-kit/testing';
@@ -85,16 +86,19 @@ describeWithFlytekit('Python tasks in warm workers, with stock flytekit', () => 
   it('a hello task takes less than 150 ms from launch to outputs once warm', async () => {
     await run(world.python('double', 'run1-n0-0'));
     const took: number[] = [];
+    const cpu: number[] = [];
     for (let i = 1; i <= 10; i++) {
       const began = performance.now();
-      await run(world.python('double', `run1-n${i}-0`));
+      const end = await run(world.python('double', `run1-n${i}-0`));
       took.push(performance.now() - began);
+      cpu.push(end.usage?.cpuSeconds ?? Infinity);
     }
     took.sort((a, b) => a - b);
     testLogger.info({ took }, 'hello tasks');
     if (process.env['ALOFT_TEST_FIGURES']) console.log(`hello, warm: ${took.map((ms) => ms.toFixed(0)).join(' ')} ms`);
-    // The fastest: other work on the machine must not fail this.
-    expect(took[0]).toBeLessThan(150);
+    // An import of flytekit alone costs 0.8 s of CPU. Wall time says something only where nobody else wants the cores.
+    expect(Math.max(...cpu)).toBeLessThan(0.3);
+    if ((loadavg()[0] ?? 0) < availableParallelism()) expect(took[5]).toBeLessThan(150);
   });
 
   it('each attempt has its own folder, temporary folder, session and environment; all are removed', async () => {
