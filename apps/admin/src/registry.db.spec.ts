@@ -425,6 +425,9 @@ test('K-38: the same over REST', async () => {
   expect(await found.json()).toMatchObject({ id: { name: 'same' }, short_description: 'adds one' });
   const body = JSON.stringify({ id: { ...task('same'), resource_type: 'TASK' } });
   expect((await fetch(url('tasks'), { method: 'POST', body })).status).toBe(400);
+  const again = await fetch(url('projects'), { method: 'POST', body: '{"project":{"id":"aloft","name":"aloft"}}' });
+  expect(again.status).toBe(409);
+  expect(await again.json()).toMatchObject({ code: 6 });
 });
 
 test("part G: every rpc is served but the engine's event reports", async () => {
@@ -441,4 +444,28 @@ test("part G: every rpc is served but the engine's event reports", async () => {
     expect([name, error?.code]).not.toEqual([name, 'INTERNAL']);
   }
   expect(unserved).toEqual(['createWorkflowEvent', 'createNodeEvent', 'createTaskEvent']);
+});
+
+describe('a policy (K-36)', () => {
+  let guarded: Platform;
+  beforeAll(async () => {
+    // Nobody may touch project "aloft"; everything else is allowed.
+    guarded = await startPlatform({
+      policy: { allows: (_principal, _action, resource) => resource.project !== 'aloft' },
+    });
+  });
+  afterAll(() => guarded?.stop());
+
+  test('refuses calls, leaves rows out of lists, and signs nothing', async () => {
+    const { admin, data } = guarded;
+    const { projects } = await admin.listProjects(ProjectListRequest.fromPartial({}));
+    expect(projects.map(({ id }) => id)).toEqual(['flytesnacks']);
+    const id = { ...task('t'), project: 'aloft' };
+    await refused(admin.createTask({ id, spec: taskSpec() }), 'PERMISSION_DENIED', '"aloft"');
+    await refused(data.getData({ flyteUrl: 'flyte://v1/aloft/development/run/n0/i' }), 'PERMISSION_DENIED');
+    const nativeUrl = 's3://aloft/uploads/aloft/development/x/y';
+    await refused(data.createDownloadLocation({ nativeUrl, expiresIn: undefined }), 'PERMISSION_DENIED');
+    const scopeOfOther = { project: 'aloft', domain, org: '' };
+    await refused(guarded.watch.watchProject(scopeOfOther)[Symbol.asyncIterator]().next(), 'PERMISSION_DENIED');
+  });
 });

@@ -298,11 +298,11 @@ export class ProjectionRepository {
   }
 
   async saveNodes(db: Queryable, rows: readonly ProjectedNode[]): Promise<void> {
-    if (rows.length > 0) await db.query(upsertNodes, arraysOf(nodeColumns, rows));
+    for (const piece of inPieces(rows)) await db.query(upsertNodes, arraysOf(nodeColumns, piece));
   }
 
   async saveTasks(db: Queryable, rows: readonly ProjectedTask[]): Promise<void> {
-    if (rows.length > 0) await db.query(upsertTasks, arraysOf(taskColumns, rows));
+    for (const piece of inPieces(rows)) await db.query(upsertTasks, arraysOf(taskColumns, piece));
   }
 
   async saveSignals(db: Queryable, gates: readonly ReachedGate[]): Promise<void> {
@@ -314,6 +314,27 @@ export class ProjectionRepository {
       gates.map((gate) => gate.type),
     ]);
   }
+}
+
+/** Bytes of literals in one statement at most: as text they take twice as much, several times over on their way. */
+const maxPieceBytes = 8 * 1024 * 1024;
+
+interface HoldsLiterals {
+  state: { inputs: Buffer | null; outputs: Buffer | null };
+}
+
+function* inPieces<T extends HoldsLiterals>(rows: readonly T[]): Generator<T[]> {
+  let piece: T[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    piece.push(row);
+    bytes += (row.state.inputs?.length ?? 0) + (row.state.outputs?.length ?? 0);
+    if (bytes < maxPieceBytes) continue;
+    yield piece;
+    piece = [];
+    bytes = 0;
+  }
+  if (piece.length > 0) yield piece;
 }
 
 function arraysOf<T>(columns: Columns<T>, rows: readonly T[]): unknown[][] {
