@@ -10,7 +10,7 @@ import {
 } from '@aloft/bus';
 import type { BlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
-import { AloftError, type ErrorCode, errorMapping, failedPrecondition, toAloftError } from '@aloft/errors';
+import { type AloftError, type ErrorCode, errorMapping, failedPrecondition, toAloftError } from '@aloft/errors';
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Metrics, type Logger } from '@aloft/telemetry';

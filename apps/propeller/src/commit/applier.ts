@@ -1,6 +1,6 @@
 import type { IncomingMessage } from '@aloft/bus';
 import { executionPrefix, type Effect, type Graph, type LaunchTaskEffect, type Request } from '@aloft/engine';
-import { toAloftError } from '@aloft/errors';
+import { errorMapping, toAloftError } from '@aloft/errors';
 import { ExecutionEvent, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
 import { ExecutionError_ErrorKind, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
@@ -82,7 +82,7 @@ export class Applier {
       behaviourFlags: engine.behaviourFlags,
       input: pending.input as LogEntry['input'],
     };
-    const change = batch.change(entry);
+    const change = this.changeOf(entry, batch);
     if (origin.kind === 'timer') change.timers.set(origin.timer, undefined);
     const mark = batch.mark(change);
     try {
@@ -139,7 +139,7 @@ export class Applier {
     const kind = pending.input.input?.$case ?? 'empty input';
     const reason = `${kind} could not be applied: ${error.message}`;
     this.options.logger.error({ err: error, run: entry.uid, input: kind }, 'run quarantined');
-    const change = batch.change(entry);
+    const change = this.changeOf(entry, batch);
     entry.state = 'quarantined';
     entry.quarantine = reason;
     entry.run = undefined;
@@ -155,6 +155,13 @@ export class Applier {
     const change = batch.change(entry);
     change.rowChanged = true;
     change.events.push(quarantineEvent('', true));
+  }
+
+  private changeOf(entry: RunEntry, batch: CommitBatch): RunChange {
+    const change = batch.change(entry);
+    if (entry.begun) change.created = true;
+    entry.begun = false;
+    return change;
   }
 
   private graph(entry: RunEntry, digest: string): Graph {
@@ -249,7 +256,13 @@ export class Applier {
     const { value } = effect.inputs;
     if (value?.$case === 'stored' && launches.needsInputValues(effect.template)) {
       batch.prepareMessage(async () => {
-        const inputs = await literals.load(effect.inputs);
+        let inputs: LiteralMap;
+        try {
+          inputs = await literals.load(effect.inputs);
+        } catch (error) {
+          if (errorMapping[toAloftError(error).code].bus === 'retry') throw error;
+          return refusal(identity, effect, launchError(error), time);
+        }
         return this.launchMessage(identity, effect, inputs, time);
       });
       return;

@@ -43,6 +43,8 @@ export interface Requests {
   resumeChildAborts(aborts: readonly ChildAbort[]): void;
   /** The run is over: nothing of it is held any more. */
   forget(uid: string): void;
+  /** The partition is another's: its heartbeats are too. */
+  drop(partition: number): void;
   stop(): void;
 }
 

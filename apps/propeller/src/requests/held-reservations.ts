@@ -58,12 +58,22 @@ export class HeldReservations {
     }
   }
 
-  /** The run is over, or another's. */
+  /** The run is over. */
   forget(uid: string): void {
+    this.forgetWhere((held) => held.uid === uid);
+  }
+
+  /** Shards are another's now: so are their heartbeats. */
+  drop(isGone: (shard: number) => boolean): void {
+    this.forgetWhere(({ shard }) => isGone(shard));
+  }
+
+  private forgetWhere(gone: (held: Held) => boolean): void {
     for (const [attempt, held] of this.held) {
-      if (held.uid !== uid) continue;
+      if (!gone(held)) continue;
       clearInterval(held.beat);
       this.held.delete(attempt);
+      this.taken.delete(attempt);
     }
   }
 

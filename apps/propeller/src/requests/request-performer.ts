@@ -98,6 +98,10 @@ export class RequestPerformer {
     this.options.reservations.forget(uid);
   }
 
+  drop(partition: number): void {
+    this.options.reservations.drop((shard) => this.options.partitionOf(shard) === partition);
+  }
+
   stop(): void {
     this.stopping.abort();
     this.options.reservations.stop();

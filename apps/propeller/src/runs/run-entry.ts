@@ -42,6 +42,8 @@ export class RunEntry {
   /** Its history is being written. */
   archiving = false;
 
+  /** It begins here: its row is made with its first entry. */
+  begun = false;
   /** Why it could not be loaded. */
   failure: AloftError | undefined;
   /** It is to be applied to again although it was quarantined. */

@@ -6,11 +6,11 @@ import type { Database } from '@aloft/database';
 import {
   ExecutionCommand,
   ExecutionEvents,
-  ExecutionSettings,
+  type ExecutionSettings,
   StartExecution,
   type ExecutionEvent,
 } from '@aloft/idl/aloft/v1/bus';
-import { WorkflowExecution_Phase as Phase, NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { WorkflowExecution_Phase as Phase, type NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import { createLogger, type Logger } from '@aloft/telemetry';
