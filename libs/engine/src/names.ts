@@ -60,9 +60,16 @@ export function fixedLengthId(text: string, max: number, hash: (text: string) =>
   return text.length <= max ? text : `f${base32(hash(text))}`;
 }
 
-/** Unique id of a node within its run (C-161); `parent` is absent for nodes of the root workflow. */
-export function uniqueNodeId(parent: { nodeId: string; attempt: number } | undefined, nodeId: string): string {
-  return fixedLengthId(parent ? `${parent.nodeId}-${parent.attempt}-${nodeId}` : nodeId, maxIdLength);
+/**
+ * Unique id of a node within its run (C-161); `parent` is absent for nodes of the root workflow. `hash` is Flyte's 32 bits, but
+ * for workflows so large that two of their nodes might get the same.
+ */
+export function uniqueNodeId(
+  parent: { nodeId: string; attempt: number } | undefined,
+  nodeId: string,
+  hash: (text: string) => Uint8Array = fnv32,
+): string {
+  return fixedLengthId(parent ? `${parent.nodeId}-${parent.attempt}-${nodeId}` : nodeId, maxIdLength, hash);
 }
 
 /** Name of one attempt of a task on its backend (C-162): DNS-1123, at most 50 characters. */

@@ -130,9 +130,14 @@ function promised(
 ): LiteralSource {
   const source = nodeId === '' ? START : scope.template.indexOf(nodeId);
   const outputs = source === undefined ? undefined : scope.outputs.get(source);
+  const alias =
+    source === undefined
+      ? undefined
+      : scope.template.specs[source]!.outputAliases.find((each) => each.alias === variable);
+  const name = alias?.var ?? variable;
   const uri = storedUri(outputs);
-  if (uri !== undefined) return { uri, variable, path, type };
-  const found = inlined(outputs)?.[variable];
+  if (uri !== undefined) return { uri, variable: name, path, type };
+  const found = inlined(outputs)?.[name];
   if (!found) {
     if (acceptsNone(type)) return { literal: none };
     throw new BindingError(`node ${nodeId || 'start-node'} has no output "${variable}"`);

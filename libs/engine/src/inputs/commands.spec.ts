@@ -130,6 +130,27 @@ eachWay('the catalog', () => {
   });
 });
 
+eachWay('a reservation', () => {
+  it('C-95 Ours: is given back after a failure and an abort, too', () => {
+    for (const end of [(driver: Driver) => driver.fail('n0'), (driver: Driver) => driver.abort()]) {
+      const metadata = { discoverable: true, discoveryVersion: '1', cacheSerializable: true };
+      const driver = new Driver(closure({ tasks: { c: { outputs: { o: INT }, metadata } }, nodes: [task('n0', 'c')] }));
+      driver.answerNext('cache-lookup', {
+        $case: 'cache',
+        value: {
+          result: CacheLookedUp_Result.MISS,
+          outputs: undefined,
+          metadata: undefined,
+          holder: '',
+          retryAt: undefined,
+        },
+      });
+      end(driver);
+      expect(driver.effects.filter(({ kind }) => kind === 'release-reservation')).toHaveLength(1);
+    }
+  });
+});
+
 eachWay('recovery', () => {
   const start = { recoverFrom: { project: 'p', domain: 'd', name: 'old', org: '' }, recoverFromUid: 'old-uid' };
   const spec = { tasks, nodes: [task('n0', 'free'), task('n1', 't', { a: 'n0.o' })], outputs: { r: 'n1.o' } };

@@ -11,7 +11,6 @@ import { Purpose, type RunState } from '../state/run-state.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
 import { close, enter } from './active.js';
 import { abortItems } from './abort-items.js';
-import { releaseReservation } from './reservations.js';
 import { childCause, orphan } from './orphans.js';
 
 /** Aborts everything in flight in a scope and below it; its nodes' events say so, and why (C-60). */
@@ -69,5 +68,4 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string): void
   const child = run.scopes.get(work.childScope);
   if (child) discardScope(run, child, reason);
   work.childScope = -1;
-  releaseReservation(run, work);
 }

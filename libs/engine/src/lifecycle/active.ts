@@ -3,6 +3,7 @@ import { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
 import type { Scope } from '../state/scope.js';
 import { Step } from '../state/work-queue.js';
+import { releaseReservation } from './reservations.js';
 import { cancelTimer } from './timers.js';
 
 /** Puts a node into a state. @throws Error on a transition that isn't declared. */
@@ -32,6 +33,7 @@ export function close(run: RunState, work: NodeWork): void {
   stopTimers(run, work);
   if (work.request > 0) run.requests.delete(work.request);
   work.request = 0;
+  releaseReservation(run, work);
   releasePermit(run, work);
   work.scope.active.delete(work.node);
   if (run.nested.get(work.id) === work) run.nested.delete(work.id);

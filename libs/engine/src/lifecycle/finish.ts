@@ -3,7 +3,7 @@ import { type ExecutionError, NodeExecution_Phase } from '@aloft/idl/flyteidl/co
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { releaseSources } from '../data/compose.js';
 import { nodeEvent } from '../events/node-events.js';
-import { END, Kind } from '../graph/graph.js';
+import { END } from '../graph/graph.js';
 import { isSatisfied, NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
@@ -104,16 +104,16 @@ function skipInside(scope: Scope, branch: number): void {
   }
 }
 
-/** The node is over: each node that depends on it has one unmet dependency less. Costs the node's out-degree. */
+/**
+ * The node is over: each node that depends on it has one unmet dependency less. Costs the node's out-degree. (The nodes inside a
+ * branch don't wait for its end: the one it chose was released then, the others were skipped.)
+ */
 export function advance(run: RunState, scope: Scope, node: number): void {
-  const { firstDown, down, branchOf, kinds } = scope.template;
+  const { firstDown, down } = scope.template;
   const satisfied = isSatisfied(scope.states[node]!);
-  const isBranch = kinds[node] === Kind.Branch;
   run.work.taken += firstDown[node + 1]! - firstDown[node]!;
   for (let at = firstDown[node]!; at < firstDown[node + 1]!; at++) {
     const next = down[at]!;
-    // A branch releases the node that it chose when it chooses.
-    if (isBranch && branchOf[next] === node) continue;
     if (!satisfied) scope.blocked[next] = 1;
     if (--scope.unmet[next]! === 0 && scope.states[next] === NodeState.Waiting) run.work.push(Step.Ready, scope, next);
   }

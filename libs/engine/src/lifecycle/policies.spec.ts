@@ -33,6 +33,23 @@ eachWay('failure', () => {
     expect(driver.events().tasks.at(-1)).toMatchObject({ phase: 4, parentNodeExecutionId: { nodeId: 'n1' } });
   });
 
+  it('C-60: what the same event made ready does not start after a failure', () => {
+    const driver = new Driver(
+      closure({
+        tasks,
+        nodes: [
+          task('n0', 'free'),
+          task('n1', 't', { a: { promise: 'n0.o', path: ['x'] } }),
+          task('n2', 't', { a: 'n0.o' }),
+        ],
+      }),
+    );
+    driver.succeed('n0', { o: int(1) });
+    expect(driver.ended()?.error).toMatchObject({ code: 'BindingResolutionFailure' });
+    expect(driver.launched).toEqual([]);
+    expect(driver.phases().filter((phase) => phase.startsWith('n2'))).toEqual([]);
+  });
+
   it('C-61, C-64: or lets what does not depend on it finish, and tells of all failures', () => {
     const driver = new Driver(
       closure({

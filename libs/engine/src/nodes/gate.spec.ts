@@ -60,6 +60,22 @@ eachWay('a gate', () => {
     expect(driver.outputs()).toEqual({ r: 2 });
   });
 
+  it('C-131: two gates of one signal take the same value', () => {
+    const again = gate(
+      'h',
+      { $case: 'signal', value: { signalId: 's', type: INT, outputVariableName: 'v' } },
+      {},
+      { after: ['n1'] },
+    );
+    const driver = new Driver(
+      closure({ tasks, nodes: [signal, task('n1', 't', { a: 'g.v' }), again], outputs: { r: 'h.v' } }),
+    );
+    driver.signal('s', int(1), 1n);
+    expect(driver.signal('s', int(2), 2n)).toBe(false);
+    driver.succeed('n1', { o: int(0) });
+    expect(driver.outputs()).toEqual({ r: 1 });
+  });
+
   it('C-132: sleeps from the start of its attempt', () => {
     const driver = new Driver(
       closure({ nodes: [gate('g', { $case: 'sleep', value: { duration: { seconds: 5n, nanos: 0 } } })] }),

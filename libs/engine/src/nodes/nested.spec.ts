@@ -215,6 +215,18 @@ eachWay('a child execution', () => {
     expect(driver.ended()?.error).toMatchObject({ code: 'NotFound' });
   });
 
+  it('C-50: its time limit stops it, and starts another; an abort then stops only that', () => {
+    const driver = parent({ metadata: { timeout: { seconds: 5n, nanos: 0 }, retries: { retries: 1 } } });
+    created(driver, askOf(driver));
+    driver.advance(5);
+    const second = askOf(driver);
+    expect(second.name).toBe('exec-n0-1');
+    driver.abort();
+    created(driver, second);
+    const stopped = driver.effects.flatMap((effect) => (effect.kind === 'abort-child' ? [effect.child.name] : []));
+    expect(stopped).toEqual(['exec-n0-0', 'exec-n0-1']);
+  });
+
   it('an abort stops it; one whose creation is not answered yet, when it is', () => {
     const running = parent();
     const ask = askOf(running);

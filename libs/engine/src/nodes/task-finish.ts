@@ -6,7 +6,6 @@ import { isCacheable, templateOf } from '../data/task-settings.js';
 import { enter } from '../lifecycle/active.js';
 import { succeed } from '../lifecycle/finish.js';
 import { request } from '../lifecycle/requests.js';
-import { releaseReservation } from '../lifecycle/reservations.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
@@ -28,6 +27,5 @@ export function finishTask(
 export function cacheStored(run: RunState, work: NodeWork, answer: CacheStored): void {
   work.cacheStatus = answer.failed ? CatalogCacheStatus.CACHE_PUT_FAILURE : CatalogCacheStatus.CACHE_POPULATED;
   work.cacheMetadata = answer.metadata ?? work.cacheMetadata;
-  releaseReservation(run, work);
   succeed(run, work, work.outputs);
 }

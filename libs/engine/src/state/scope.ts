@@ -1,7 +1,7 @@
 import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import type { CompiledGraph, GraphTemplate } from '../graph/graph.js';
-import { uniqueNodeId } from '../names.js';
+import { fnv32, fnv64, uniqueNodeId } from '../names.js';
 import type { NodeWork } from './node-work.js';
 
 export const ScopeStatus = {
@@ -13,6 +13,9 @@ export const ScopeStatus = {
   Over: 3,
 } as const;
 export type ScopeStatus = (typeof ScopeStatus)[keyof typeof ScopeStatus];
+
+/** In larger workflows, ids that must be hashed are hashed to 64 bits: of 10,000 hashes of 32 bits, two are the same in 1 run of 100. */
+const manyNodes = 1000;
 
 /** One failed node of a scope; all are kept (C-61 Ours). */
 export interface NodeFailure {
@@ -61,10 +64,9 @@ export class Scope {
   /** Unique id (C-161); a node inside a branch has the branch for its parent. */
   uniqueId(node: number): string {
     const branch = this.template.branchOf[node]!;
-    const id = this.template.ids[node]!;
-    if (branch >= 0) return uniqueNodeId({ nodeId: this.uniqueId(branch), attempt: 0 }, id);
-    if (!this.parent) return uniqueNodeId(undefined, id);
-    return uniqueNodeId({ nodeId: this.parent.id, attempt: this.parentAttempt }, id);
+    const above = branch >= 0 ? this.uniqueId(branch) : this.parent?.id;
+    const parent = above === undefined ? undefined : { nodeId: above, attempt: branch >= 0 ? 0 : this.parentAttempt };
+    return uniqueNodeId(parent, this.template.ids[node]!, this.template.count > manyNodes ? fnv64 : fnv32);
   }
 
   /** Path of spec ids from the root, without attempts (C-84). */

@@ -174,6 +174,7 @@ export function array(nodeId: string, item: Node, inputs: Record<string, Value>,
   const made = Node.fromPartial({ target: { $case: 'arrayNode', value: { boundInputs: options.bound ?? [] } } }).target;
   if (made?.$case === 'arrayNode') {
     made.value.node = item;
+    made.value.isOriginalSubNodeInterface = true;
     if (options.parallelism !== undefined) {
       made.value.parallelismOption = { $case: 'parallelism', value: options.parallelism };
     }
