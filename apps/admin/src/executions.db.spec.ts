@@ -192,6 +192,18 @@ describe('creating runs', () => {
   });
 });
 
+test('a run whose start command is larger than a message fails alone, and leaves no row', async () => {
+  const annotations = { values: { big: 'a'.repeat(300_000) } };
+  const calls = ['small-1', 'big', 'small-2'].map((name) =>
+    platform.admin.createExecution(request(name, x(1), name === 'big' ? { annotations } : {})),
+  );
+  const results = await Promise.allSettled(calls);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect((results[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  await refused(platform.admin.getExecution({ id: execution('big') }), 'NOT_FOUND');
+  await platform.commands.start('small-2');
+});
+
 describe('children (A-45)', () => {
   test('inherit nesting and are known by their parent; a taken name tells whose child it is', async () => {
     const parent = await create('parent');

@@ -1,5 +1,6 @@
 import type { Bus, OutgoingMessage } from '@aloft/bus';
 import type { Database } from '@aloft/database';
+import { toAloftError } from '@aloft/errors';
 import type { ExecutionsRepository, NewExecution } from './executions.repository.js';
 
 interface Pending {
@@ -53,7 +54,9 @@ export class ExecutionWriter {
       const created = await this.write(batch);
       for (const pending of batch) pending.resolve(created.has(pending.row.uid));
     } catch (error) {
-      if (batch.length === 1) batch[0]?.reject(error);
+      // Without a database nobody is at fault; and of a commit with unknown outcome, a second try would find its own rows.
+      const { code } = toAloftError(error);
+      if (batch.length === 1 || code === 'UNAVAILABLE') for (const pending of batch) pending.reject(error);
       // One of them is at fault (a message too large, say): the others must not fail with it.
       else for (const pending of batch) await this.commit([pending]);
     }

@@ -13,6 +13,8 @@ export interface LiveEvent {
   event: ExecutionEvent;
 }
 
+const beforeBeginning = 2n ** 63n - 1n;
+
 /**
  * All events of all runs as they happen: this process's own tail of `executions.events`, fanned out to watchers. Recent events
  * are kept for a while, so that a watcher whose snapshot is a little older than the stream misses nothing.
@@ -26,7 +28,7 @@ export class LiveEvents {
   private recent: string[] = [];
   private oldest = 0;
   /** Where the tail began, by partition, until the read model has passed it. */
-  private begins: (bigint | undefined)[] = [];
+  private begins: (bigint | undefined)[] | undefined;
 
   constructor(
     private readonly bus: Bus,
@@ -44,8 +46,9 @@ export class LiveEvents {
     });
     this.consumer = consumer;
     await consumer.caughtUp();
-    this.begins = [];
-    for (const { stream, position } of consumer.status()) this.begins[stream.partition] = position;
+    const begins: bigint[] = [];
+    for (const { stream, position } of consumer.status()) begins[stream.partition] = position;
+    this.begins = begins;
   }
 
   async stop(): Promise<void> {
@@ -61,13 +64,14 @@ export class LiveEvents {
    */
   gapOf(id: WorkflowExecutionIdentifier): { stream: Stream; begins: bigint } | undefined {
     const partition = shardOf(executionKey(id)) % this.bus.partitions(eventsTopic);
-    const begins = this.begins[partition];
+    // Before the tail has begun, no position is enough: whoever watches by then waits for it.
+    const begins = this.begins ? this.begins[partition] : beforeBeginning;
     return begins === undefined ? undefined : { stream: { topic: eventsTopic, partition }, begins };
   }
 
   /** The projection has passed the tail's beginning. */
   bridged({ partition }: Stream): void {
-    this.begins[partition] = undefined;
+    if (this.begins) this.begins[partition] = undefined;
   }
 
   /** Events of one run: the recent ones, then what comes. `close` the queue in the end. */
