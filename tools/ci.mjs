@@ -52,7 +52,6 @@ function show([command, ...args]) {
 
 /** Jest's "Tests: 1 failed, 2 passed, 3 total" and pytest's "== 1 failed, 2 passed in 3s ==" lines, added up. */
 function count(output) {
-  // eslint-disable-next-line no-control-regex -- colours
   const lines = output.replace(/\x1b\[[0-9;]*m/g, '').split('\n');
   const totals = { passed: 0, failed: 0 };
   for (const line of lines) {

@@ -104,15 +104,14 @@ async function openDatabases(adminUrl: string, schemas: readonly ServiceSchema[]
 
 async function startBlobStorage(config: StandaloneConfig, secrets: Secrets, logger: Logger) {
   const credentials = { accessKeyId: secrets.accessKeyId, secretAccessKey: secrets.secretAccessKey };
-  let endpoint: string | undefined;
   const blob = createLocalBlobStore({
     dir: join(config.dataDir, 'blob'),
     buckets: ['aloft'],
-    endpoint: () => endpoint,
+    endpoint: () => s3.url,
     credentials,
   });
-  const s3 = createS3Endpoint({ objects: blob.objects, credentials, logger: logger.child({ part: 's3' }) });
-  endpoint = await listen(s3, config.host, config.s3.port, secrets.s3Port);
+  const s3: S3Endpoint = createS3Endpoint({ objects: blob.objects, credentials, logger: logger.child({ part: 's3' }) });
+  const endpoint = await listen(s3, config.host, config.s3.port, secrets.s3Port);
   const port = Number(new URL(endpoint).port);
   if (port !== secrets.s3Port) await saveSecrets(config.dataDir, { ...secrets, s3Port: port });
   const access: BlobAccess = { endpoint, region: 'us-east-1', ...credentials };
