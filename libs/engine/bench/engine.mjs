@@ -15,8 +15,9 @@ const outputs = {
 };
 
 function start(spec, inputs = {}) {
+  const made = closure({ tasks, ...spec });
   const before = performance.now();
-  const graph = compileGraph(closure({ tasks, ...spec }), '01');
+  const graph = compileGraph(made, '01');
   const compiled = performance.now() - before;
   const run = createRun();
   const value = StartExecution.create({

@@ -1,6 +1,6 @@
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { LiteralSource } from '../api.js';
-import type { ArrayItems } from '../state/array-items.js';
+import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
 import { rawCollection, rawVariables } from './raw-literals.js';
 import { none } from './values.js';
@@ -18,17 +18,24 @@ export function collectOutputs(work: NodeWork, items: ArrayItems): Record<string
   };
   const declared = declaredOutputs(work);
   for (const name of declared) listOf(name);
+  const refer = (index: number, uri: string, path: number[]): void => {
+    for (const name of declared) {
+      stored.add(name);
+      listOf(name)[index] = { uri, variable: name, path, type: undefined };
+    }
+  };
   for (let index = 0; index < items.size; index++) {
     const bytes = items.outputs.get(index);
-    if (!bytes) continue;
+    if (!bytes) {
+      const taken = items.takenFrom !== '' && items.states.get(index) === ItemState.Succeeded;
+      if (taken) refer(index, items.takenFrom, [index]);
+      continue;
+    }
     const variables = rawVariables(bytes);
     if (variables instanceof Map) {
       for (const [name, literal] of variables) listOf(name)[index] = literal;
-      continue;
-    }
-    for (const name of declared) {
-      stored.add(name);
-      listOf(name)[index] = { uri: variables.uri, variable: name, path: [], type: undefined };
+    } else {
+      refer(index, variables.uri, []);
     }
   }
   const sources: Record<string, LiteralSource> = {};

@@ -248,6 +248,20 @@ eachWay('an array', () => {
     expect(driver.outputs()).toEqual({ r: [5, 6, 7] });
   });
 
+  it('C-84: their outputs are taken by reference where they are stored', () => {
+    const recovered = RecoveredNode.fromPartial({ recoveredItems: Buffer.of(0b101) });
+    const onRequest = (ask: Request['ask'], driver: Driver) => {
+      if (ask.kind !== 'recovered-node') return undefined;
+      recovered.outputs = driver.store.stored('s3://old/outputs.pb', { o: listOf([int(5), int(-1), int(7)]) });
+      return { $case: 'recovered' as const, value: recovered };
+    };
+    const start = { recoverFrom: { project: 'p', domain: 'd', name: 'old', org: '' }, recoverFromUid: 'old-uid' };
+    const driver = mapping(3, {}, {}, { onRequest, start });
+    expect(driver.launchedIds()).toEqual(['n0[1]']);
+    driver.succeed('n0', { o: int(6) }, 1);
+    expect(driver.outputs()).toEqual({ r: [5, 6, 7] });
+  });
+
   it('an abort stops every item in flight', () => {
     const driver = mapping(3, { parallelism: 2 });
     driver.abort();

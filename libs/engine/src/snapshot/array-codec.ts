@@ -19,6 +19,7 @@ export function writeItems(out: ByteWriter, items: ArrayItems): void {
   out.int(items.next);
   out.ints(items.again);
   out.int(items.active);
+  out.string(items.takenFrom);
   out.int(items.succeeded);
   out.int(items.failed);
   out.list(items.launched, ([index, { phase, version }]) => {
@@ -75,6 +76,7 @@ export function readItems(from: ByteReader): ArrayItems {
   items.next = from.int();
   from.list(() => void items.again.push(from.int()));
   items.active = from.int();
+  items.takenFrom = from.string();
   items.succeeded = from.int();
   items.failed = from.int();
   from.list(() => items.launched.set(from.int(), { phase: from.int(), version: from.int() }));

@@ -95,6 +95,8 @@ export class ArrayItems {
   /** Items whose next attempt waits for its turn. */
   readonly again: number[] = [];
   active = 0;
+  /** Where the collected outputs of the recovered run lie, if its items' are taken from there; else empty. */
+  takenFrom = '';
   succeeded = 0;
   failed = 0;
   readonly launched = new Map<number, LaunchedItem>();
