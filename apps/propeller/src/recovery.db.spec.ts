@@ -98,7 +98,6 @@ describe('Propeller: crashes, owners', () => {
     expect([...points].sort()).toEqual([
       'after-commit',
       'after-log',
-      'after-positions',
       'before-answer',
       'before-commit',
       'before-preparations',

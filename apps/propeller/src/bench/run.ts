@@ -1,9 +1,16 @@
 // Benchmarks of the propeller alone: scripted backend in this process, real Postgres (fsync on), no admin, no projection.
 //   node apps/propeller/dist/bench/run.js [a_chain b_fanout b_fanout5k c_many] [--rounds N] [--profile]
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { Metrics } from '@aloft/telemetry';
-import { Rig } from '../testing/rig.js';
+import { allowPublishing, busMigrations, createPostgresBus, postgresBusMigrations } from '@aloft/bus';
+import { createService, migrate, openDatabase, startEmbeddedPostgres, type Database } from '@aloft/database';
+import { createLogger, Metrics } from '@aloft/telemetry';
+import { propellerTopics } from '../events/outgoing.js';
+import { propellerMigrations } from '../migrations.js';
+import { Rig, type Installation } from '../testing/rig.js';
 import { ScriptedBackend } from '../testing/scripted-backend.js';
 import { chain, fanOut } from '../testing/workflows.js';
 
@@ -50,7 +57,44 @@ async function run(rig: Rig, { closure, runs, steps }: Workload): Promise<number
   return (runs * steps) / seconds;
 }
 
-const rig = await Rig.open({ durableBlob: true });
+/** The embedded Postgres as the platform runs it: fsync and synchronous commit on. */
+async function durable(): Promise<Installation> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'aloft-bench-'));
+  const logger = createLogger('bench', { level: 'warn' });
+  const postgres = await startEmbeddedPostgres({ dataDir, logger });
+  const urls = new Map<string, string>();
+  for (const schema of ['bus', 'propeller']) {
+    urls.set(schema, (await createService(postgres.url, { schema })).url);
+  }
+  const opened: Database[] = [];
+  const open = (schema: string, poolSize?: number): Database => {
+    const database = openDatabase({
+      url: urls.get(schema)!,
+      schema,
+      poolSize,
+      logger,
+    });
+    opened.push(database);
+    return database;
+  };
+  const busDatabase = open('bus', 4);
+  await migrate(busDatabase, 'bus', postgresBusMigrations);
+  await allowPublishing(busDatabase, 'aloft_propeller', propellerTopics);
+  const database = open('propeller');
+  await migrate(database, 'bus-consumer', busMigrations);
+  await migrate(database, 'propeller', propellerMigrations);
+  const openBus = () => createPostgresBus({ database: busDatabase, logger });
+  const bus = openBus();
+  const drop = async (): Promise<void> => {
+    await bus.close();
+    await Promise.all(opened.map((each) => each.close()));
+    await postgres.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  return { database, url: postgres.url, bus, open, openBus, drop };
+}
+
+const rig = await Rig.open({ durableBlob: true, installation: await durable() });
 const backend = new ScriptedBackend(rig.bus);
 const metrics = new Metrics();
 const propeller = await rig.started({ deps: { metrics } });

@@ -32,18 +32,19 @@ export class CommitWriter {
     ];
     await probe?.('before-transaction');
     await database.transaction(async (tx) => {
-      // The fence comes first: a stale owner must not even wait for locks on rows that are another's by now.
-      await positions.advance(tx, sealed.moves);
-      await probe?.('after-positions');
-      await repository.insertRuns(tx, sealed.newRuns);
-      await repository.appendLog(tx, sealed.log);
-      await repository.updateRuns(tx, sealed.updates);
-      await repository.writeSnapshots(tx, sealed.snapshots);
-      await repository.setTimers(tx, sealed.timersSet);
-      await repository.clearTimers(tx, sealed.timersCleared);
-      await repository.holdReservations(tx, sealed.held);
-      await repository.dropReservations(tx, sealed.dropped);
-      await repository.rememberAborts(tx, sealed.childAborts);
+      // Sent together, answered in this order: the fence comes first, so that a stale owner waits for no lock behind it.
+      await Promise.all([
+        positions.advance(tx, sealed.moves),
+        repository.insertRuns(tx, sealed.newRuns),
+        repository.appendLog(tx, sealed.log),
+        repository.updateRuns(tx, sealed.updates),
+        repository.writeSnapshots(tx, sealed.snapshots),
+        repository.setTimers(tx, sealed.timersSet),
+        repository.clearTimers(tx, sealed.timersCleared),
+        repository.holdReservations(tx, sealed.held),
+        repository.dropReservations(tx, sealed.dropped),
+        repository.rememberAborts(tx, sealed.childAborts),
+      ]);
       for (const key of sealed.released) await parking.take(tx, key);
       for (const parked of sealed.parked) await parking.park(tx, parked);
       await probe?.('after-log');

@@ -117,7 +117,12 @@ export class EventLog {
   }
 }
 
+/** What a rig stands on: {@link testBus}'s database by default. */
+export type Installation = Pick<TestBus, 'database' | 'url' | 'bus' | 'open' | 'openBus' | 'drop'>;
+
 export interface RigOptions {
+  /** Benchmarks bring a database that syncs; the tests' own does not. */
+  installation?: Installation;
   partitions?: number;
   config?: Record<string, unknown>;
   /** Deadlines of long tests: files are not synced unless asked for. */
@@ -135,7 +140,7 @@ export class Rig {
   private readonly closers: (() => Promise<unknown> | void)[] = [];
 
   private constructor(
-    private readonly test: TestBus,
+    private readonly test: Installation,
     readonly blob: ReturnType<typeof temporaryBlobStore>,
     options: RigOptions,
   ) {
@@ -144,11 +149,9 @@ export class Rig {
   }
 
   static async open(options: RigOptions = {}): Promise<Rig> {
-    const test = await testBus({
-      schema: 'propeller',
-      migrations: propellerMigrations,
-      partitions: options.partitions ?? 1,
-    });
+    const test =
+      options.installation ??
+      (await testBus({ schema: 'propeller', migrations: propellerMigrations, partitions: options.partitions ?? 1 }));
     return new Rig(test, temporaryBlobStore({ durable: options.durableBlob ?? false }), options);
   }
 
