@@ -19,7 +19,7 @@ export async function startPlatform(): Promise<MeasuredPlatform> {
   const folder = mkdtempSync(join(process.env['ALOFT_BENCH_DIR'] ?? tmpdir(), 'aloft-bench-'));
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
-  const child = spawn(process.execPath, ['--max-semi-space-size=64', main], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=64', ...profiling(), main], {
     env: {
       ...process.env,
       ALOFT_DATA_DIR: dataDir,
@@ -42,6 +42,12 @@ export async function startPlatform(): Promise<MeasuredPlatform> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** With ALOFT_BENCH_PROFILE=<folder>: a CPU profile of the platform is written there when it ends. */
+function profiling(): string[] {
+  const folder = process.env['ALOFT_BENCH_PROFILE'];
+  return folder ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : [];
 }
 
 function ready(child: ChildProcess): Promise<{ grpc: string; http: string }> {

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import pytest
-from flytekit.configuration import Config, PlatformConfig
+from flytekit.configuration import Config
 from flytekit.remote import FlyteRemote
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -101,8 +101,8 @@ def platform():
 
 
 @pytest.fixture(scope="session")
-def config(platform) -> Config:
-    return Config(platform=PlatformConfig(endpoint=platform.grpc, insecure=True))
+def config(config_file) -> Config:
+    return Config.auto(str(config_file))
 
 
 @pytest.fixture(scope="session")
@@ -111,10 +111,9 @@ def remote(config) -> FlyteRemote:
 
 
 @pytest.fixture(scope="session")
-def config_file(platform, tmp_path_factory) -> pathlib.Path:
-    path = tmp_path_factory.mktemp("config") / "config.yaml"
-    path.write_text(f"admin:\n  endpoint: dns:///{platform.grpc}\n  insecure: true\n")
-    return path
+def config_file(platform) -> pathlib.Path:
+    """The one that the platform writes for its clients."""
+    return pathlib.Path(os.environ.get("ALOFT_E2E_CONFIG", platform.directory / "data" / "flytekit.yaml"))
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +147,7 @@ def launch(remote, registered):
     """Launches a registered workflow by name and waits; gives the synced execution."""
 
     def go(name: str, inputs: dict, wait: bool = True, **options):
-        plan = remote.fetch_launch_plan(name=name, version=registered)
+        plan = remote.fetch_launch_plan(name=f"scripts.{name}", version=registered)
         execution = remote.execute(plan, inputs=inputs, wait=False, **options)
         return remote.wait(execution, timeout=120, poll_interval=0.2) if wait else execution
 

@@ -18,6 +18,9 @@ from flytekit.remote import FlyteRemote
 from conftest import SCRIPTS, Platform
 
 CHAINS, LENGTH = 10, 20
+TERMINAL = {
+    WorkflowExecutionPhase.SUCCEEDED, WorkflowExecutionPhase.FAILED, WorkflowExecutionPhase.ABORTED, WorkflowExecutionPhase.TIMED_OUT,
+}
 KILLS = int(os.environ.get("ALOFT_KILLS", "20"))
 
 
@@ -39,8 +42,7 @@ def test_kill_the_platform_at_random_moments():
     platform = Platform(directory).start()
     marks_path = directory / "marks"
     try:
-        config = directory / "config.yaml"
-        config.write_text(f"admin:\n  endpoint: dns:///{platform.grpc}\n  insecure: true\n")
+        config = directory / "data" / "flytekit.yaml"
         pyflyte = pathlib.Path(sys.executable).parent / "pyflyte"
         subprocess.run(
             [pyflyte, "--config", config, "register", "-p", "flytesnacks", "-d", "development", "--version", "kill", "--copy=all", "marks.py"],
@@ -100,7 +102,7 @@ def connect(platform: Platform) -> FlyteRemote:
 
 
 def ended(platform: Platform, execution) -> bool:
-    return connect(platform).client.get_execution(execution.id).is_done
+    return connect(platform).client.get_execution(execution.id).closure.phase in TERMINAL
 
 
 def succeeded_steps(platform: Platform, execution) -> list:
