@@ -7,7 +7,7 @@ import { catalogMigrations, CatalogModule, catalogServices } from '@aloft/catalo
 import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { Notifier, notifierMigrations, NotifierModule } from '@aloft/notifier';
-import { propellerMigrations, PropellerModule, PropellerService } from '@aloft/propeller';
+import { propellerMigrations, PropellerModule, PropellerService, propellerTopics } from '@aloft/propeller';
 import { connectGrpc, createClient, mountGateway, RestGateway, RpcServer, serviceName } from '@aloft/rpc';
 import { HealthRegistry, Metrics, type Logger } from '@aloft/telemetry';
 import { Module, type DynamicModule } from '@nestjs/common';
@@ -24,7 +24,7 @@ const schemas: readonly ServiceSchema[] = [
   {
     schema: 'propeller',
     migrations: propellerMigrations,
-    publishes: ['executions.commands', 'executions.events', 'tasks.commands.%'],
+    publishes: propellerTopics,
     poolSize: 6,
   },
   { schema: 'catalog', migrations: catalogMigrations, publishes: [], poolSize: 6 },
@@ -126,7 +126,11 @@ async function compose<T>(
     new FastifyAdapter({ forceCloseConnections: true }),
     { logger: ['error', 'warn'], abortOnError: false },
   );
-  shutdown.add(() => app.close());
+  shutdown.add(async () => {
+    const lifecycle = app.get(AdminLifecycle);
+    await app.close();
+    await lifecycle.close();
+  });
   serveHttp(app, rpc, descriptorSet, health, metrics, logger);
   await app.startAllMicroservices();
   await app.listen(config.http.port, config.host);
@@ -198,9 +202,7 @@ async function serviceModules(
 
 /** Consumers start once the servers answer, hosts last: what they report finds its reader. */
 async function startConsumers(app: NestFastifyApplication, shutdown: Shutdown): Promise<void> {
-  const lifecycle = app.get(AdminLifecycle);
-  shutdown.add(() => lifecycle.close());
-  for (const service of [lifecycle, app.get(Notifier), app.get(PropellerService), app.get(Backends)]) {
+  for (const service of [app.get(AdminLifecycle), app.get(Notifier), app.get(PropellerService), app.get(Backends)]) {
     await service.start();
     shutdown.add(() => service.stop());
   }
