@@ -8,7 +8,8 @@ from flytekit import dynamic, task, workflow
 
 
 def mark(path: str, what: str, index: int) -> None:
-    line = f"{what} {index} {time.time():.6f} {os.getpid()}\n".encode()
+    attempt = os.environ.get("FLYTE_ATTEMPT_NUMBER", "0")
+    line = f"{what} {index} {time.time():.6f} {attempt} {os.getpid()}\n".encode()
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(fd, line)
