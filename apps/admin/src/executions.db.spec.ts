@@ -1,3 +1,4 @@
+import type { WatchExecutionResponse } from '@aloft/idl/aloft/v1/watch';
 import { ParentNode } from '@aloft/idl/aloft/v1/bus';
 import { ChildStarted } from '@aloft/idl/aloft/v1/engine';
 import { EventFailureReason } from '@aloft/idl/flyteidl/admin/event';
@@ -487,6 +488,49 @@ describe('the life of a run', () => {
     expect(parked.rows[0]?.reason).toContain('there is no execution with id 00000000');
     await platform.emit(start, workflow(Phase.SUCCEEDED, 3));
     expect((await platform.admin.getExecution({ id: start.id })).closure?.phase).toBe(Phase.SUCCEEDED);
+  });
+});
+
+describe('a run that is set aside', () => {
+  const setAside = (reason: string) => ({
+    event: { $case: 'quarantined' as const, value: { reason, released: reason === '' } },
+  });
+
+  test('its reason, outside the sequence, is its error and is watched; its release and its end take it away', async () => {
+    const { admin, watch } = platform;
+    const start = await create('set-aside');
+    const errorOf = async () => {
+      const { closure } = await admin.getExecution({ id: start.id });
+      return closure?.outputResult?.$case === 'error' ? closure.outputResult.value : undefined;
+    };
+    await platform.emit(start, workflow(Phase.RUNNING, 1));
+    const stream = watch
+      .watchExecution({ id: start.id, executionOnly: true, afterSequence: 0n })
+      [Symbol.asyncIterator]();
+    const watched = async () => ((await stream.next()).value as WatchExecutionResponse).update;
+    expect(await watched()).toMatchObject({ $case: 'snapshot', value: { sequence: 1n } });
+    await platform.emit(start, setAside('report could not be applied: impossible'));
+    expect(await watched()).toMatchObject({
+      $case: 'event',
+      value: { sequence: 0n, event: { value: { released: false } } },
+    });
+    expect(await errorOf()).toMatchObject({
+      code: 'QUARANTINED',
+      message: 'The run is set aside: report could not be applied: impossible',
+    });
+    // Told twice, it is the same.
+    await platform.emit(start, setAside('report could not be applied: impossible'));
+    await watched();
+    expect(await errorOf()).toMatchObject({ code: 'QUARANTINED' });
+    await platform.emit(start, setAside(''));
+    expect(await watched()).toMatchObject({ $case: 'event', value: { event: { value: { released: true } } } });
+    expect(await errorOf()).toBeUndefined();
+    const { rows } = await platform.database.query(`SELECT last_sequence FROM executions WHERE name = 'set-aside'`);
+    expect(rows[0]?.last_sequence).toBe(1n);
+    await platform.emit(start, workflow(Phase.SUCCEEDED, 2));
+    expect(await watched()).toMatchObject({ $case: 'event', value: { sequence: 2n } });
+    expect((await stream.next()).done).toBe(true);
+    expect(await errorOf()).toBeUndefined();
   });
 });
 

@@ -1,6 +1,11 @@
 import { ExecutionClosure, ExecutionSpec, type Execution } from '@aloft/idl/flyteidl/admin/execution';
-import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import {
+  ExecutionError,
+  ExecutionError_ErrorKind,
+  WorkflowExecution_Phase as Phase,
+} from '@aloft/idl/flyteidl/core/execution';
 import { flyteUrl } from '../data-proxy/flyte-urls.js';
+import { isTerminalExecution } from '../projection/phases.js';
 import type { ExecutionRow } from './executions.repository.js';
 
 /** Clients read the outputs of a run at its end node. */
@@ -19,6 +24,16 @@ export function toExecution(row: ExecutionRow, listedErrorLength?: number): Exec
     const uri = row.outputsUri ?? flyteUrl(id, endNode, 'outputs');
     closure.outputResult = { $case: 'outputs', value: { data: { $case: 'uri', value: uri } } };
   }
+  // Not over, yet nothing goes on by itself: the only place that every client shows is the error.
+  if (row.quarantineReason !== null && !closure.outputResult && !isTerminalExecution(closure.phase))
+    closure.outputResult = {
+      $case: 'error',
+      value: ExecutionError.fromPartial({
+        code: 'QUARANTINED',
+        message: `The run is set aside: ${row.quarantineReason}`,
+        kind: ExecutionError_ErrorKind.SYSTEM,
+      }),
+    };
   if (listedErrorLength !== undefined && closure.outputResult?.$case === 'error') {
     const error = closure.outputResult.value;
     closure.outputResult = {

@@ -42,7 +42,7 @@ interface EventOf {
 /**
  * Makes the read model of executions out of `executions.events`: rows that a batch concerns are read once, all its events are
  * folded into them in memory, and what changed is written once. Events up to a run's last sequence have been seen and are
- * dropped.
+ * dropped. That a run is set aside or released stands outside its sequence (0): told again in order, it says the same again.
  */
 export class ProjectionService {
   private readonly listeners = new Set<(applied: Applied) => void>();
@@ -81,6 +81,7 @@ export class ProjectionService {
       const execution = batch.executions.get(uid);
       if (!execution)
         throw notFound(`there is no execution with id ${uid} for event ${event.sequence} of ${eventsTopic}`);
+      if (event.event?.$case === 'quarantined') return true;
       if (event.sequence <= execution.lastSequence) return false;
       execution.lastSequence = event.sequence;
       return true;

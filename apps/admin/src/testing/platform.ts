@@ -92,6 +92,8 @@ export async function startPlatform(options: PlatformOptions = {}) {
     /** Publishes events of a run as its propeller would, without waiting for the projection. */
     async publish({ id, uid }: Pick<StartExecution, 'id' | 'uid'>, ...events: Event[]): Promise<void> {
       const numbered = events.map((event) => {
+        // The propeller's own event, outside the run's sequence.
+        if (event.event?.$case === 'quarantined') return ExecutionEvent.fromPartial({ ...event, sequence: 0n });
         const sequence = (sequences.get(uid) ?? 0n) + 1n;
         sequences.set(uid, sequence);
         return ExecutionEvent.fromPartial({ ...event, sequence });

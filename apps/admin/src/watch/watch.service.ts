@@ -71,13 +71,15 @@ export class WatchService {
         if (batch === undefined) return;
         if ('dropped' in batch && (yield* anew(batch.dropped.event.sequence + 1n))) return;
         // A name may recur after an erase: events of another run of that name are none of this one's.
-        const fresh =
-          'items' in batch ? batch.items.filter((live) => live.uid === uid && live.event.sequence > last) : [];
-        const first = fresh[0]?.event.sequence;
+        const ofThisRun = 'items' in batch ? batch.items.filter((live) => live.uid === uid) : [];
+        const fresh = ofThisRun.filter(({ event }) => outsideSequence(event) || event.sequence > last);
+        const first = fresh.find(({ event }) => !outsideSequence(event))?.event.sequence;
         if (first !== undefined && first > last + 1n && (yield* anew(first))) return;
         for (const { event } of fresh) {
-          if (event.sequence <= last) continue;
-          last = event.sequence;
+          if (!outsideSequence(event)) {
+            if (event.sequence <= last) continue;
+            last = event.sequence;
+          }
           if (!request.executionOnly || event.event?.$case === 'workflow' || event.event?.$case === 'quarantined')
             yield { update: { $case: 'event', value: event } };
           if (endsRun(event.event)) return;
@@ -112,7 +114,8 @@ export class WatchService {
     const queue = this.live.ofRun(key);
     const batch = queue.take();
     queue.close();
-    const goesOn = batch.length > 0 ? (batch[0] as LiveEvent).event.sequence <= after + 1n : row.lastSequence === after;
+    const first = batch.find(({ event }) => !outsideSequence(event));
+    const goesOn = first ? first.event.sequence <= after + 1n : row.lastSequence === after;
     return goesOn ? row.uid : undefined;
   }
 
@@ -197,6 +200,11 @@ export class WatchService {
       snapshot.tasks.push(task);
     }
   }
+}
+
+/** Setting a run aside and its release have no number: told again they change nothing, so they are never missing or twice. */
+function outsideSequence({ event }: LiveEvent['event']): boolean {
+  return event?.$case === 'quarantined';
 }
 
 function endsRun(event: NonNullable<LiveEvent['event']>['event']): boolean {
