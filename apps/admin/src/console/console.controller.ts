@@ -7,8 +7,11 @@ const assets: Readonly<Record<string, string>> = {
   'console.css': 'text/css; charset=utf-8',
   'console.js': 'text/javascript; charset=utf-8',
   'dom.js': 'text/javascript; charset=utf-8',
+  'icon.svg': 'image/svg+xml',
+  'names.js': 'text/javascript; charset=utf-8',
   'run.js': 'text/javascript; charset=utf-8',
   'runs.js': 'text/javascript; charset=utf-8',
+  'values.js': 'text/javascript; charset=utf-8',
 };
 const folder = join(import.meta.dirname, 'assets');
 

@@ -1,5 +1,7 @@
 // One run: its tree of nodes with states, times and errors, live; logs, values and deck of the selected node.
 import { crumbs, el, encode, follow, getJson, over, phaseMark, seconds, show, span, tone, when } from './dom.js';
+import { loadNames, short } from './names.js';
+import { describe } from './values.js';
 
 /** What the page knows, folded from a snapshot and the events after it. */
 class Run {
@@ -14,6 +16,7 @@ class Run {
     const { closure, spec } = execution;
     this.phase = closure.phase;
     this.spec = spec;
+    this.workflow = closure.workflow_id;
     this.started = closure.started_at ?? closure.created_at;
     this.ended = over.has(closure.phase) ? closure.updated_at : undefined;
     this.duration = seconds(closure.duration);
@@ -34,6 +37,8 @@ class Run {
     }
     for (const { id, closure: task } of tasks)
       this.attempt(id.node_execution_id.node_id, id.retry_attempt, {
+        task: id.task_id.name,
+        size: task.custom_info?.size,
         phase: task.phase,
         reason: task.reason,
         error: task.error?.message,
@@ -56,6 +61,7 @@ class Run {
         phase: node.phase,
         parent: node.parent_node_metadata?.node_id || known.parent,
         label: node.spec_node_id || known.label,
+        name: node.node_name || known.name,
         error: node.error?.message ?? known.error,
         deck: node.deck_uri || known.deck,
         cache: target?.cache_status ?? known.cache,
@@ -67,6 +73,8 @@ class Run {
     }
     if (task)
       this.attempt(task.parent_node_execution_id.node_id, task.retry_attempt, {
+        task: task.task_id.name,
+        size: task.custom_info?.size,
         phase: task.phase,
         reason: task.reason,
         error: task.error?.message,
@@ -74,7 +82,7 @@ class Run {
         items: task.metadata?.external_resources,
       });
     if (wait) this.node(wait.node_id).wait = wait.detail;
-    if (quarantined) this.error = quarantined.released ? undefined : `Set aside: ${quarantined.reason}`;
+    if (quarantined) this.error = quarantined.released ? undefined : `The run is set aside: ${quarantined.reason}`;
   }
 
   node(id) {
@@ -83,9 +91,16 @@ class Run {
     return node;
   }
 
-  attempt(nodeId, number, { phase, reason, error, logs, items }) {
-    const { attempts } = this.node(nodeId);
-    const attempt = (attempts[number] ??= { number, items: new Map(), logs: [] });
+  /** Its name in the workflow, else its task's, else its id. */
+  nameOf(node) {
+    return this.names?.(node, (id) => this.nodes.get(id)) || node.name || short(node.task) || node.label;
+  }
+
+  attempt(nodeId, number, { task, size, phase, reason, error, logs, items }) {
+    const node = this.node(nodeId);
+    node.task = task ?? node.task;
+    const attempt = (node.attempts[number] ??= { number, items: new Map(), logs: [] });
+    attempt.size = size ?? attempt.size;
     attempt.phase = phase;
     attempt.reason = reason || attempt.reason;
     attempt.error = error ?? attempt.error;
@@ -117,6 +132,10 @@ export async function showRun(project, domain, name) {
   crumbs(el('a', { href: list }, `${project} / ${domain}`), el('span', { class: 'mono' }, name));
   const run = new Run(project, domain, name);
   const view = new View(run);
+  // EventSource tells no reason when the answer is a refusal: ask for the run to have one.
+  const { closure } = await getJson(`executions/${encode(project, domain, name)}`);
+  // Without names the ids are shown: the rest of the page does not need them.
+  if (closure.workflow_id) run.names = await loadNames(closure.workflow_id).catch(() => undefined);
   const stop = follow(`executions/${encode(project, domain, name)}`, ({ snapshot, event }) => {
     if (snapshot) run.snapshot(snapshot);
     if (event) run.event(event);
@@ -126,8 +145,6 @@ export async function showRun(project, domain, name) {
       view.finish();
     }
   });
-  // EventSource tells no reason when the answer is a refusal: ask for the run to have one.
-  await getJson(`executions/${encode(project, domain, name)}`);
 }
 
 class View {
@@ -159,6 +176,7 @@ class View {
     const begin = run.started ? Date.parse(run.started) : Date.now();
     const end = run.ended ? Date.parse(run.ended) : Date.now();
     const plan = run.spec?.launch_plan;
+    const parent = run.spec?.metadata?.parent_node_execution?.execution_id;
     this.head.replaceChildren(
       el('h1', {}, plan?.name ?? run.name),
       el(
@@ -168,12 +186,14 @@ class View {
         el('span', {}, span(run.duration ?? (end - begin) / 1000)),
         el('span', { class: 'quiet' }, when(run.started)),
         el('span', { class: 'quiet mono' }, plan?.version ?? ''),
+        parent ? runLink(parent, `Started by run ${parent.name}`) : undefined,
       ),
-      ...(run.error ? [el('pre', { class: 'error' }, run.error)] : []),
+      ...(run.error ? [el('pre', { class: 'error' }, this.shortError())] : []),
     );
     this.rows.replaceChildren(
       ...run.tree().map(({ node, depth }) => this.row(node, depth, begin, Math.max(end - begin, 1))),
     );
+    if (!this.chosen) this.selectMostTelling();
     if (this.selected) this.drawState();
   }
 
@@ -185,18 +205,34 @@ class View {
       bar.style.left = `${Math.max(0, Math.min(99, (100 * (from - begin)) / length))}%`;
       bar.style.width = `${Math.max(0.5, Math.min(100, (100 * (to - from)) / length))}%`;
     }
-    const cached = /HIT$/.test(node.cache ?? '') ? el('span', { class: 'quiet' }, ' from cache') : undefined;
+    const cached = /HIT$/.test(node.cache ?? '') ? el('span', { class: 'quiet' }, ' from the catalog') : undefined;
     const tries = node.attempts.length > 1 ? el('span', { class: 'quiet' }, ` try ${node.attempts.length}`) : undefined;
+    const last = node.attempts.at(-1);
+    const items = last?.items.size > 0 ? el('div', { class: 'quiet' }, progress(last)) : undefined;
     return el(
       'tr',
-      { click: () => this.select(node.id), 'aria-selected': String(this.selected === node.id) },
-      el('td', { class: `depth-${Math.min(depth, 6)}` }, node.label),
+      {
+        click: () => {
+          this.chosen = true;
+          this.select(node.id);
+          this.draw();
+        },
+        'aria-selected': String(this.selected === node.id),
+      },
+      el(
+        'td',
+        { class: `depth-${Math.min(depth, 6)}` },
+        this.run.nameOf(node),
+        ' ',
+        el('span', { class: 'quiet mono' }, node.label),
+      ),
       el(
         'td',
         {},
         phaseMark(node.phase),
         cached,
         tries,
+        items,
         node.wait ? el('div', { class: 'quiet' }, node.wait) : undefined,
       ),
       el('td', {}, el('div', { class: `bar phase-${tone(node.phase)}` }, bar)),
@@ -204,8 +240,25 @@ class View {
     );
   }
 
+  /** The last line where a node tells the same at length. */
+  shortError() {
+    const { error, nodes } = this.run;
+    const told = [...nodes.values()].some((node) => node.error === error);
+    return told ? error.trimEnd().split('\n').at(-1).trim() : error;
+  }
+
+  /** Until somebody has chosen: what failed (the innermost), else what runs, else what came last. */
+  selectMostTelling() {
+    const nodes = this.run.tree().map(({ node }) => node);
+    const told = ['bad', 'busy'].map((kind) => nodes.findLast(({ phase }) => tone(phase) === kind));
+    const best = told.find(Boolean) ?? nodes.at(-1);
+    if (best && best.id !== this.selected) this.select(best.id);
+  }
+
   select(id) {
     this.selected = id;
+    this.reading = undefined;
+    this.valuesAt = undefined;
     this.log?.abort();
     const node = this.run.node(id);
     this.state = el('div');
@@ -213,45 +266,39 @@ class View {
     this.output = el('div');
     this.detail.hidden = false;
     this.detail.replaceChildren(
-      el('h2', {}, node.label, ' ', el('span', { class: 'quiet mono' }, id)),
+      el('h2', {}, this.run.nameOf(node), ' ', el('span', { class: 'quiet mono' }, id)),
       this.state,
       this.output,
       this.values,
     );
-    this.draw();
-    void this.loadValues(id);
   }
 
   drawState() {
     const node = this.run.node(this.selected);
     const { project, domain, name } = this.run;
     const attempts = node.attempts.filter(Boolean);
-    const child = node.child;
     const parts = [];
+    // Inputs are there at its start, outputs at its end.
+    if (this.valuesAt !== node.phase) {
+      this.valuesAt = node.phase;
+      void this.loadValues(node.id);
+    }
+    parts.push(el('div', { class: 'row' }, phaseMark(node.phase), el('span', { class: 'quiet' }, node.task ?? '')));
     if (node.error) parts.push(el('pre', { class: 'error' }, node.error));
-    if (child)
-      parts.push(
-        el(
-          'p',
-          {},
-          el(
-            'a',
-            { href: `/console/projects/${child.project}/domains/${child.domain}/executions/${child.name}` },
-            `Run ${child.name}`,
-          ),
-        ),
-      );
+    if (node.child) parts.push(el('p', {}, runLink(node.child, `Run ${node.child.name}`)));
     for (const attempt of attempts) {
-      const log = el(
-        'button',
-        {
-          click: () => this.readLog(node.id, attempt.number),
-          'aria-pressed': String(this.reading === `${node.id}/${attempt.number}`),
-        },
-        'Output',
-      );
+      const log =
+        attempt.items.size === 0 &&
+        el(
+          'button',
+          {
+            click: () => this.readLog(node.id, attempt.number),
+            'aria-pressed': String(this.reading === `${node.id}/${attempt.number}`),
+          },
+          'Output',
+        );
       const links = attempt.logs.map(({ name: text, uri }) =>
-        el('a', { href: uri, target: '_blank', rel: 'noopener' }, text || 'log'),
+        el('a', { href: uri, target: '_blank', rel: 'noopener' }, `${text || 'Log'} ↗`),
       );
       parts.push(
         el(
@@ -259,8 +306,8 @@ class View {
           { class: 'row' },
           el('span', { class: 'quiet' }, `Try ${attempt.number + 1}`),
           phaseMark(attempt.phase),
-          el('span', { class: 'quiet' }, attempt.reason ?? ''),
-          log,
+          el('span', { class: 'quiet' }, (node.error ?? attempt.error) ? '' : (attempt.reason ?? '')),
+          ...(log ? [log] : []),
           ...links,
         ),
       );
@@ -276,20 +323,28 @@ class View {
       });
     }
     if (node.deck && this.deckOf === node.id && !this.deck.isConnected)
-      this.detail.append(el('h2', {}, 'Deck'), this.deck);
+      this.detail.append(
+        el('h2', {}, 'Deck ', el('a', { href: this.deck.src, target: '_blank', rel: 'noopener' }, '↗')),
+        this.deck,
+      );
     this.state.replaceChildren(...parts);
   }
 
   items(nodeId, attempt) {
     const counts = new Map();
     for (const { phase } of attempt.items.values()) counts.set(phase, (counts.get(phase) ?? 0) + 1);
-    const failed = [...attempt.items.values()].filter(({ phase }) => tone(phase) === 'bad').slice(0, 20);
+    const byWeight = ({ phase }) => (tone(phase) === 'bad' ? 0 : tone(phase) === 'busy' ? 1 : 2);
+    const shown = [...attempt.items.values()].sort((a, b) => byWeight(a) - byWeight(b)).slice(0, 20);
     return el(
       'div',
       { class: 'row' },
       ...[...counts].map(([phase, count]) => el('span', {}, `${count} `, phaseMark(phase))),
-      ...failed.map(({ index }) =>
-        el('button', { click: () => this.readLog(nodeId, attempt.number, index ?? 0) }, `Output of item ${index ?? 0}`),
+      ...shown.map(({ index = 0, phase }) =>
+        el(
+          'button',
+          { class: `phase-${tone(phase)}`, click: () => this.readLog(nodeId, attempt.number, index) },
+          `Output of item ${index}`,
+        ),
       ),
     );
   }
@@ -333,25 +388,12 @@ class View {
   }
 }
 
-function describe(literals) {
-  return Object.entries(literals)
-    .map(([name, literal]) => `${name} = ${value(literal)}`)
-    .join('\n');
+function progress({ items, size }) {
+  const done = [...items.values()].filter(({ phase }) => over.has(phase)).length;
+  return `${done} of ${size ?? items.size} items`;
 }
 
-/** A literal as people would write it. */
-function value(literal) {
-  const { scalar, collection, map } = literal ?? {};
-  if (collection) return `[${(collection.literals ?? []).map(value).join(', ')}]`;
-  if (map)
-    return `{${Object.entries(map.literals ?? {})
-      .map(([key, item]) => `${key}: ${value(item)}`)
-      .join(', ')}}`;
-  if (scalar?.primitive) return String(Object.values(scalar.primitive).find((part) => part !== null));
-  if (scalar?.union) return value(scalar.union.value);
-  if (scalar?.none_type) return 'None';
-  const stored = scalar?.blob ?? scalar?.structured_dataset ?? scalar?.schema;
-  if (stored) return stored.uri;
-  if (scalar?.generic) return JSON.stringify(scalar.generic);
-  return JSON.stringify(scalar ?? literal);
+function runLink({ project, domain, name }, text) {
+  const path = ['projects', project, 'domains', domain, 'executions', name];
+  return el('a', { href: `/console/${encode(...path)}` }, text);
 }
