@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { prepare, root, run } from './prepare.mjs';
 import { pythonEnvironment } from './python.mjs';
 
+const jest = (paths, env) =>
+  run(process.execPath, [join(root, 'tools', 'test.mjs'), ...paths], `${paths.join(', ')} failed`, env);
+
 const suites = {
+  /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
+  workers: () => {
+    const python = pythonEnvironment(join(root, 'e2e', 'flytekit', 'requirements.txt'));
+    jest(['libs/backends/local-process/src/python'], { ALOFT_TEST_PYTHON: python });
+  },
   /** Stock flytekit (pip, its own environment) against a platform of its own: shapes, kills, bad input. */
   flytekit: (args) => {
     const folder = join(root, 'e2e', 'flytekit');

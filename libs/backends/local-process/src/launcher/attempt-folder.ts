@@ -4,6 +4,14 @@ import { join } from 'node:path';
 import { bootId, type ProcessId, readStat } from './processes.js';
 import type { ExitRecord, LaunchSpec } from './protocol.js';
 
+/** Why an attempt never began. */
+export interface StartFailure {
+  code: string;
+  message: string;
+  /** Whether the task's author can mend it. */
+  user: boolean;
+}
+
 /** Paths within one attempt's folder `<work>/attempts/<id>`. */
 export class AttemptFolder {
   constructor(readonly path: string) {}
@@ -23,6 +31,10 @@ export class AttemptFolder {
   /** Why the launcher ended it, written before the signal. */
   get verdict(): string {
     return join(this.path, 'verdict');
+  }
+  /** That it could not be started, or was lost before it began: it never will, whoever asks again. */
+  get failure(): string {
+    return join(this.path, 'failure');
   }
   /** Its working folder. */
   get code(): string {
@@ -88,6 +100,20 @@ export class AttemptFolder {
 
   writeVerdict(killed: NonNullable<ExitRecord['killed']>): void {
     writeFileSync(this.verdict, JSON.stringify(killed));
+  }
+
+  readFailure(): StartFailure | undefined {
+    const text = readIfThere(this.failure);
+    try {
+      return text ? (JSON.parse(text) as StartFailure) : undefined;
+    } catch {
+      return undefined; // Cut short by a kill, so nobody was told of it.
+    }
+  }
+
+  writeFailure(failure: StartFailure): void {
+    mkdirSync(this.path, { recursive: true });
+    writeFileSync(this.failure, JSON.stringify(failure));
   }
 
   async remove(): Promise<void> {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AttemptFolder } from './attempt-folder.js';
 import { signal } from './processes.js';
 import type { ExitRecord, LauncherEvent, LaunchSpec } from './protocol.js';
@@ -20,6 +21,9 @@ interface Tracked extends Watched {
 
 /** Milliseconds between the polite signal and the one that nobody survives. */
 const defaultGraceMs = 5_000;
+/** How often, and every so many milliseconds, a claim is looked at that is being written. */
+const claimLooks = 400;
+const claimLookMs = 5;
 
 /**
  * The attempts that this launcher looks after, wherever they were started: their limits, their end, their folders.
@@ -51,13 +55,11 @@ export class Attempts {
       return undefined;
     }
     const folder = this.folder(spec.id);
-    const claim = folder.readClaim();
-    if (claim) {
+    if (folder.readClaim() || folder.readFailure()) {
       this.adopt(spec.id);
       return undefined;
     }
-    const tracked = this.track(spec, folder);
-    return tracked;
+    return this.track(spec, folder);
   }
 
   /** Its first process runs: limits count from now on. */
@@ -86,14 +88,14 @@ export class Attempts {
     return this.tracked.get(id)?.ending ?? true;
   }
 
-  /** It never came to run. */
+  /** It never came to run. That is written down before it is told: who asks later must not start it after all. */
   failed(id: string, code: string, message: string, user: boolean): void {
     const tracked = this.tracked.get(id);
     if (!tracked || tracked.state === 'ended') return;
+    tracked.folder.writeFailure({ code, message, user });
     tracked.state = 'ended';
     this.tracked.delete(id);
     this.wake(tracked);
-    void tracked.folder.remove();
     this.emit({ event: 'failed', id, code, message, user });
   }
 
@@ -134,6 +136,11 @@ export class Attempts {
       return true;
     }
     const folder = this.folder(id);
+    const failure = folder.readFailure();
+    if (failure) {
+      this.emit({ event: 'failed', id, ...failure });
+      return true;
+    }
     const claim = folder.readClaim();
     const spec = folder.readSpec();
     if (!claim || !spec) return false;
@@ -165,16 +172,18 @@ export class Attempts {
   }
 
   /** Another process had claimed it before the one that was just started. */
-  claimedElsewhere(id: string): void {
+  async claimedElsewhere(id: string): Promise<void> {
+    const tracked = this.tracked.get(id);
+    if (!tracked) return;
+    // The other makes its claim and writes it in two steps.
+    for (let look = 0; look < claimLooks && !tracked.folder.readClaim(); look++) {
+      if (!existsSync(tracked.folder.claim)) break;
+      await delay(claimLookMs);
+    }
     this.tracked.delete(id);
-    if (!this.adopt(id))
-      this.emit({
-        event: 'failed',
-        id,
-        code: 'Interrupted',
-        message: 'The attempt was claimed by a process that left no trace.',
-        user: false,
-      });
+    if (this.adopt(id)) return;
+    this.tracked.set(id, tracked);
+    this.failed(id, 'Interrupted', 'The attempt was claimed by a process that left no trace.', false);
   }
 
   async kill(id: string, why: string): Promise<void> {

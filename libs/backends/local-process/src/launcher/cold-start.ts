@@ -40,7 +40,7 @@ export function watch(attempts: Attempts, id: string, child: ChildProcess): void
   if (child.pid === undefined) return;
   child.on('exit', (code, by) => {
     if (code === claimedElsewhere && attempts.get(id)?.folder.readClaim()?.process.pid !== child.pid)
-      attempts.claimedElsewhere(id);
+      void attempts.claimedElsewhere(id);
     else attempts.ended(id, { code: code ?? undefined, signal: by ?? undefined });
   });
   attempts.running(id, child.pid);

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readIfThere } from './attempt-folder.js';
@@ -6,7 +6,7 @@ import { Attempts } from './attempts.js';
 import { BrokenBundle, Bundles } from './bundles.js';
 import { startCold } from './cold-start.js';
 import { NodeWorkers } from './node-workers.js';
-import { readProcess, signal } from './processes.js';
+import { type ProcessId, readProcess, readStat, signal } from './processes.js';
 import type { LauncherEvent, LauncherRequest, LauncherSettings, LaunchSpec } from './protocol.js';
 import { PythonWorkers } from './python-workers.js';
 
@@ -35,6 +35,7 @@ export class Launcher {
   static async start(settings: LauncherSettings, emit: (event: LauncherEvent) => void): Promise<Launcher> {
     mkdirSync(settings.workDir, { recursive: true });
     await replacePredecessor(join(settings.workDir, 'launcher'));
+    await endWarmParents(join(settings.workDir, 'zygotes'));
     const launcher = new Launcher(settings, emit);
     emit({ event: 'ready' });
     return launcher;
@@ -95,10 +96,30 @@ function linkModules(folder: string, target: string): void {
   symlinkSync(target, link);
 }
 
+/**
+ * Warm parents outlive their launcher for a moment, with requests of its unread: they must not fork what the platform
+ * is about to look for, and may by then have given to another. Their children go on.
+ */
+async function endWarmParents(folder: string): Promise<void> {
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    const signedIn = readStat(readIfThere(join(folder, name)) ?? '');
+    while (signedIn && isRunning(signedIn)) {
+      signal(signedIn.pid, 'SIGKILL');
+      await delay(2);
+    }
+    rmSync(join(folder, name), { force: true });
+  }
+}
+
+function isRunning({ pid, start }: ProcessId): boolean {
+  const now = readProcess(pid);
+  return now?.start === start && now.state !== 'Z' && now.state !== 'X';
+}
+
 /** Only one launcher acts on a work folder: an earlier one that hasn't noticed its platform's death yet is ended. */
 async function replacePredecessor(file: string): Promise<void> {
   const [pid, start] = (readIfThere(file) ?? '').split(' ').map(Number);
-  while (pid && readProcess(pid)?.start === start && readProcess(pid)?.state !== 'Z') {
+  while (pid && start && isRunning({ pid, start })) {
     signal(pid, 'SIGKILL');
     await delay(5);
   }

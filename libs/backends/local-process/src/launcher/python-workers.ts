@@ -99,7 +99,7 @@ class Zygote {
       case 'ended':
         this.running.delete(event.id);
         if (event.code === claimedElsewhere && this.attempts.folder(event.id).readClaim()?.process.pid !== event.pid)
-          this.attempts.claimedElsewhere(event.id);
+          void this.attempts.claimedElsewhere(event.id);
         else
           this.attempts.ended(event.id, {
             ...(event.code === null ? {} : { code: event.code }),

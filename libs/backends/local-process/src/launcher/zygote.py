@@ -173,7 +173,19 @@ def leave(folder, code):
     os._exit(code)
 
 
+def sign_in():
+    """A later launcher ends this process by this file: what its own launcher had asked for must not begin then."""
+    with open("/proc/self/stat") as stat:
+        text = stat.readline()
+    os.makedirs("zygotes", exist_ok=True)
+    temporary = f"zygotes/.{os.getpid()}"
+    with open(temporary, "w") as file:
+        file.write(text)
+    os.rename(temporary, f"zygotes/{os.getpid()}")
+
+
 def main():
+    sign_in()
     # Nothing but the launcher ends this process: a Ctrl-C in the terminal is not meant for it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     interrupt = signal.getsignal(signal.SIGINT)
