@@ -60,7 +60,7 @@ export async function startInfrastructure(
       logger: logger.child({ part: 'postgres' }),
     });
     closing.push(() => postgres.stop());
-    const { bus, databases, end } = await openDatabases(postgres.url, schemas, logger);
+    const { bus, databases, end } = await openDatabases(postgres.socketUrl, schemas, logger);
     closing.push(end);
     const { blob, access, stop } = await startBlobStorage(config, secrets, logger);
     closing.push(stop);

@@ -1,6 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +18,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { createInterface } from 'node:readline';
 import { openDatabase } from '../open-database.js';
 import { createService } from '../services.js';
+import { createDataSource } from '../typeorm.js';
 import { findBinaries } from './binaries.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './embedded-postgres.js';
 import { isAlive } from './processes.js';
@@ -40,6 +51,15 @@ describe('startEmbeddedPostgres', () => {
     rmSync(folder, { recursive: true });
   });
 
+  async function freePort(): Promise<number> {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+
   async function query(sql: string): Promise<unknown[]> {
     const database = openDatabase({ url: running!.url, schema: 'public', poolSize: 1 });
     try {
@@ -61,12 +81,53 @@ describe('startEmbeddedPostgres', () => {
     const names = ['fsync', 'synchronous_commit', 'listen_addresses', 'unix_socket_directories', 'jit'];
     const settings = await query(`SELECT setting FROM unnest('{${names}}'::text[]) WITH ORDINALITY n(name, i)
                                   JOIN pg_settings USING (name) ORDER BY i`);
-    expect(settings.map((row) => (row as { setting: string }).setting)).toEqual(['on', 'on', '127.0.0.1', '', 'off']);
-    const stranger = new URL(second.url);
-    stranger.password = 'guessed';
-    const refused = openDatabase({ url: stranger.href, schema: 'public' });
-    await expect(refused.query('SELECT 1')).rejects.toThrow('password authentication failed');
-    await refused.close();
+    // Beside loopback there is a socket in a folder that nobody else may enter.
+    const cluster = join(folder, 'cluster');
+    expect(settings.map((row) => (row as { setting: string }).setting)).toEqual([
+      'on',
+      'on',
+      '127.0.0.1',
+      cluster,
+      'off',
+    ]);
+    expect(statSync(cluster).mode & 0o777).toBe(0o700);
+    for (const url of [second.url, second.socketUrl]) {
+      const stranger = new URL(url);
+      stranger.password = 'guessed';
+      const refused = openDatabase({ url: stranger.href, schema: 'public' });
+      await expect(refused.query('SELECT 1')).rejects.toThrow('password authentication failed');
+      await refused.close();
+    }
+  });
+
+  it('is reached by its Unix socket too, also by TypeORM and services, whatever a killed server left of it', async () => {
+    const port = await freePort();
+    const lock = join(folder, 'cluster', `.s.PGSQL.${port}.lock`);
+    writeFileSync(lock, `${process.pid}\n${join(folder, 'cluster')}\n`);
+    const { socketUrl } = await start({ port });
+    const service = await createService(socketUrl, { schema: 'service' });
+    const database = openDatabase({ url: service.url, schema: 'service' });
+    const source = await createDataSource(database, { entities: [] });
+    const where = 'SELECT inet_server_addr() AS address, current_user AS role';
+    expect((await database.query(where)).rows).toEqual([{ address: null, role: 'aloft_service' }]);
+    expect(await source.query(where)).toEqual([{ address: null, role: 'aloft_service' }]);
+    await source.destroy();
+    await database.close();
+  });
+
+  it('is reached over loopback where the path is too long for a socket', async () => {
+    const outer = folder;
+    folder = join(outer, 'x'.repeat(90));
+    mkdirSync(folder, { mode: 0o755 });
+    for (const name of ['cluster', 'password']) renameSync(join(outer, name), join(folder, name));
+    try {
+      const { url, socketUrl, stop } = await start();
+      expect(socketUrl).toBe(url);
+      expect(await query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+      await stop();
+    } finally {
+      folder = outer;
+    }
   });
 
   it('is ready within 10 s after a kill -9 that left Postgres orphaned', async () => {

@@ -8,6 +8,7 @@ export interface Settings {
  */
 export const settings: Settings = {
   listen_addresses: '127.0.0.1',
+  // The folder of the data, where the path is short enough: given at the start.
   unix_socket_directories: '',
   max_connections: 120,
   // Memory: the working set is small; what is larger stays in the page cache.
