@@ -1,4 +1,5 @@
-import { createLocalBlobStore, createS3BlobStore } from '@aloft/blob';
+import { createLocalBlobStore } from '@aloft/blob';
+import { createS3BlobStore } from '@aloft/blob/s3';
 import { busMigrations, createPostgresBus } from '@aloft/bus';
 import { loadConfig } from '@aloft/config';
 import { migrate, openDatabase } from '@aloft/database';

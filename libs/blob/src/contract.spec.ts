@@ -1,6 +1,7 @@
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { createLogger } from '@aloft/telemetry';
-import { createS3BlobStore, createS3Endpoint } from './index.js';
+import { createS3Endpoint } from './index.js';
+import { createS3BlobStore } from './s3/s3-blob-store.js';
 import { blobStoreContract, temporaryBlobStore } from './testing/index.js';
 
 const credentials = { accessKeyId: 'aloft', secretAccessKey: 'a very secret key/+' };

@@ -4,5 +4,4 @@ export * from './port.js';
 export { createS3Endpoint, S3Endpoint, type S3EndpointOptions } from './s3-endpoint/s3-endpoint.js';
 export { type CredentialLookup } from './s3-endpoint/authentication.js';
 export { type Credentials } from './s3-endpoint/sigv4.js';
-export { createS3BlobStore, S3BlobStore, type S3BlobStoreOptions } from './s3/s3-blob-store.js';
 export { parseUri, toUri, type ObjectLocation } from './uri.js';
