@@ -2,12 +2,18 @@
 
 import base64
 import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 
 import grpc
 import pytest
+from conftest import Platform
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, task_pb2, workflow_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2, workflow_pb2 as core_workflow
 from flyteidl.service import admin_pb2_grpc, dataproxy_pb2, dataproxy_pb2_grpc
@@ -203,3 +209,73 @@ def test_signed_url_is_for_its_object_only(channel, platform):
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(unsigned)
     assert caught.value.code in (400, 403)
+
+
+@pytest.fixture
+def cramped(tmp_path_factory):
+    """A platform of its own whose blob folder is a file system of 16 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system as the blob folder needs root")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="aloft-e2e-full-"))
+    os.chmod(directory, 0o755)
+    blob = directory / "data" / "blob"
+    blob.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(blob)], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        shutil.rmtree(directory)
+        pytest.skip(f"mounting a small file system as the blob folder is refused here: {mounted.stderr.strip()}")
+    started = Platform(directory)
+    try:
+        yield started.start(), blob
+    finally:
+        started.stop()
+        subprocess.run(["umount", str(blob)], check=True)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def upload(proxy, content, filename):
+    request = dataproxy_pb2.CreateUploadLocationRequest(
+        project=PROJECT, domain=DOMAIN, filename=filename, content_md5=hashlib.md5(content).digest()
+    )
+    location = proxy.CreateUploadLocation(request)
+    put = urllib.request.Request(location.signed_url, data=content, method="PUT", headers=dict(location.headers))
+    put.add_header("Content-MD5", base64.b64encode(hashlib.md5(content).digest()).decode())
+    with urllib.request.urlopen(put) as answer:
+        return answer.status, location
+
+
+def test_full_disk_fails_what_does_not_fit_and_nothing_else(cramped):
+    own, blob = cramped
+    with grpc.insecure_channel(own.grpc) as channel:
+        admin = admin_pb2_grpc.AdminServiceStub(channel)
+        proxy = dataproxy_pb2_grpc.DataProxyServiceStub(channel)
+        kept = b"kept" * 1000
+        status, location = upload(proxy, kept, "kept.txt")
+        assert status == 200
+        stored = blob / location.native_url.removeprefix("s3://")
+        write = 'head -c 4000000 /dev/zero > "{{.outputPrefix}}/big.bin"'
+        task_id = register_task(admin, container_task("e2e.full_disk", "1", [write]))
+        filler = blob / "filler"
+        free = os.statvfs(blob).f_bavail * os.statvfs(blob).f_frsize
+        filler.write_bytes(b"\0" * (free - 2**20))
+
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            upload(proxy, b"x" * 4_000_000, "large.txt")
+        assert refusal.value.code >= 500
+        body = refusal.value.read().decode()
+        assert "<Error>" in body and "space" in body, body
+        failed = wait(admin, run_task(admin, task_id, "full"))
+        assert failed.closure.phase == 6
+        # What the task itself said is lost with what it wrote: the platform says why.
+        assert "no space left" in failed.closure.error.message, failed.closure.error
+        assert stored.read_bytes() == kept
+        with urllib.request.urlopen(f"{own.http}/readyz") as answer:
+            assert answer.status == 200
+
+        filler.unlink()
+        for left in blob.rglob("big.bin"):
+            left.unlink()
+        done = wait(admin, run_task(admin, task_id, "freed"))
+        assert done.closure.phase == 4, done.closure.error
+        assert upload(proxy, b"y" * 1_000_000, "after.txt")[0] == 200
+        assert stored.read_bytes() == kept

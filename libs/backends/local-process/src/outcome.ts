@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises';
+import { open, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { failure, nothingWritten, outcomeUris, type PhaseReport, readOutcome, timestampOf } from '@aloft/backend-kit';
 import type { BlobStore } from '@aloft/blob';
 import type { LaunchTask, TaskUsage } from '@aloft/idl/aloft/v1/bus';
@@ -54,7 +55,7 @@ async function verdict(launch: LaunchTask, blob: BlobStore, exit: ExitRecord, lo
   const tail = await lastLines(log);
   return failure({
     code: signal === undefined ? 'ExitCode' : 'Signal',
-    message: `The task's process ${how} and wrote no error.pb.${tail === '' ? '' : ` Its last output:\n${tail}`}`,
+    message: `The task's process ${how} and wrote no error.pb.${tail === '' ? await lossOf(log) : ` Its last output:\n${tail}`}`,
     kind: 'USER',
     retryable: true,
   });
@@ -96,5 +97,16 @@ async function lastLines(path: string): Promise<string> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
+  }
+}
+
+/** Why there may be no output: on a full disk what a task says is lost with what it writes. */
+async function lossOf(log: string): Promise<string> {
+  try {
+    const { bavail, bsize } = await statfs(dirname(log));
+    return bavail * bsize < 65_536 ? ' There is no space left on the disk that keeps its outputs and its log.' : '';
+  } catch {
+    // The folder is gone: there is nothing to say about its disk.
+    return '';
   }
 }
