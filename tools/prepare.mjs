@@ -23,9 +23,10 @@ export function install() {
     .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   console.log('Installing packages (once) …');
-  // `ci` empties node_modules first: right for a fresh clone, wasteful (and rude to what runs) after a pull.
-  const command = existsSync(join(root, 'node_modules')) ? 'install' : 'ci';
-  run('npm', [command, '--no-audit', '--no-fund', '--loglevel=error'], `npm ${command} failed: its output says why`);
+  // Not `ci`: it refuses a lock file that lacks the packages of platforms other than this one, and empties node_modules
+  // first. `--no-save` keeps to the lock file and leaves it as it is.
+  const arguments_ = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  run('npm', arguments_, 'npm install failed: its output says why');
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, wanted);
 }
