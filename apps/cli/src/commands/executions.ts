@@ -110,7 +110,7 @@ export function signalCommand(): Command {
               `It has ${signals.map(({ id }) => `'${id?.signalId}'`).join(', ') || 'none'}; a gate's signal exists once the run has reached it.`,
             );
           if (value === undefined) throw new UsageError(`Which value? '${signal}' is ${formatType(found.type)}.`);
-          const literal = await literalFromText(found.type!, value, signal, (path, multipart) =>
+          const literal = await literalFromText(found.type!, value, `the value of ${signal}`, (path, multipart) =>
             uploadPath(connection, path, multipart),
           );
           await connection.signals.setSignal({ id: found.id, value: literal });

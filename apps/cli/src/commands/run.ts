@@ -254,11 +254,11 @@ export async function inputsFrom(
       );
   const literals: LiteralMap['literals'] = {};
   for (const [key, value] of Object.entries(fromFile))
-    literals[key] = await literalFromJson(expected.parameters[key]!.var!.type!, value, key, upload);
+    literals[key] = await literalFromJson(expected.parameters[key]!.var!.type!, value, `--${key}`, upload);
   for (const [key, value] of Object.entries(command.opts<Record<string, string | boolean>>())) {
     const name = keys.get(key);
     if (name !== undefined && command.getOptionValueSource(key) === 'cli')
-      literals[name] = await literalFromText(expected.parameters[name]!.var!.type!, String(value), name, upload);
+      literals[name] = await literalFromText(expected.parameters[name]!.var!.type!, String(value), `--${name}`, upload);
   }
   const missing = parameters.filter(([name, parameter]) => !literals[name] && parameter.behavior?.$case !== 'default');
   if (missing.length > 0)

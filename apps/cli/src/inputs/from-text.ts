@@ -8,9 +8,12 @@ import { UsageError } from '../failure.js';
 export type Upload = (path: string, multipart: boolean) => Promise<string>;
 
 const wrong = (path: string, type: LiteralType, given: unknown): UsageError =>
-  new UsageError(`--${path} must be ${formatType(type)}, but it is ${JSON.stringify(given)}.`);
+  new UsageError(`${path} must be ${formatType(type)}, but it is ${JSON.stringify(given)}.`);
 
-/** A value as typed on the command line: plain for scalars, JSON for lists, maps and structs, a path or URI for files. */
+/**
+ * A value as typed on the command line: plain for scalars, JSON for lists, maps and structs, a path or URI for files.
+ * `path` is what refusals call it: `--n` of an option, or in words.
+ */
 export async function literalFromText(type: LiteralType, text: string, path: string, upload: Upload): Promise<Literal> {
   switch (type.type?.$case) {
     case 'collectionType':
@@ -54,7 +57,7 @@ function parseJson(type: LiteralType, text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new UsageError(`--${path} must be ${formatType(type)} as JSON, but it is ${text}.`);
+    throw new UsageError(`${path} must be ${formatType(type)} as JSON, but it is ${text}.`);
   }
 }
 
@@ -85,7 +88,7 @@ export async function literalFromJson(
     case 'enumType':
       if (typeof value !== 'string' || !kind.value.values.includes(value))
         throw new UsageError(
-          `--${path} must be one of ${kind.value.values.join(', ')}, but it is ${JSON.stringify(value)}.`,
+          `${path} must be one of ${kind.value.values.join(', ')}, but it is ${JSON.stringify(value)}.`,
         );
       return literalOf.string(value);
     case 'blob': {
@@ -116,7 +119,7 @@ export async function literalFromJson(
     case 'simple':
       return simpleFromJson(type, kind.value, value, path);
     default:
-      throw new UsageError(`--${path} is ${formatType(type)}, which cannot be given here; use the API or flytekit.`);
+      throw new UsageError(`${path} is ${formatType(type)}, which cannot be given here; use the API or flytekit.`);
   }
 }
 
@@ -149,7 +152,7 @@ function simpleFromJson(type: LiteralType, simple: SimpleType, value: unknown, p
             : new Date(typeof value === 'string' ? value : NaN);
       if (Number.isNaN(time.getTime()))
         throw new UsageError(
-          `--${path} must be a date and time like 2026-11-23T20:15:00Z, or now, but it is ${JSON.stringify(value)}.`,
+          `${path} must be a date and time like 2026-11-23T20:15:00Z, or now, but it is ${JSON.stringify(value)}.`,
         );
       const seconds = Math.floor(time.getTime() / 1000);
       return literalOf.datetime({ seconds: BigInt(seconds), nanos: (time.getTime() - seconds * 1000) * 1e6 });
@@ -158,7 +161,7 @@ function simpleFromJson(type: LiteralType, simple: SimpleType, value: unknown, p
       const ms = durationMilliseconds(value);
       if (ms === undefined)
         throw new UsageError(
-          `--${path} must be a duration like 90s, 1h30m or 250ms, but it is ${JSON.stringify(value)}.`,
+          `${path} must be a duration like 90s, 1h30m or 250ms, but it is ${JSON.stringify(value)}.`,
         );
       const seconds = Math.trunc(ms / 1000);
       return literalOf.duration({ seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) });
@@ -169,7 +172,7 @@ function simpleFromJson(type: LiteralType, simple: SimpleType, value: unknown, p
     case SimpleType.NONE:
       return literalOf.none();
     default:
-      throw new UsageError(`--${path} is ${formatType(type)}, which cannot be given here; use the API or flytekit.`);
+      throw new UsageError(`${path} is ${formatType(type)}, which cannot be given here; use the API or flytekit.`);
   }
 }
 
