@@ -1,4 +1,8 @@
+import { existsSync } from 'node:fs';
+
 // Unit tests: *.spec.ts beside the code (pure, milliseconds); *.db.spec.ts need the embedded Postgres, which they start.
+// With ALOFT_INTEGRATION=1 (set by tools/integration.mjs) instead: *.it.spec.ts, which start real outside servers.
+const integration = process.env.ALOFT_INTEGRATION === '1';
 const swc = [
   '@swc/jest',
   {
@@ -16,8 +20,11 @@ const swc = [
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  roots: ['<rootDir>/libs', '<rootDir>/apps', '<rootDir>/examples'],
-  testMatch: ['**/src/**/*.spec.ts'],
+  roots: ['<rootDir>/libs', '<rootDir>/apps', '<rootDir>/examples', '<rootDir>/e2e', '<rootDir>/deploy'].filter(
+    (folder) => existsSync(folder.replace('<rootDir>', import.meta.dirname)),
+  ),
+  testMatch: integration ? ['**/*.it.spec.ts'] : ['**/*.spec.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(integration ? [] : ['\\.it\\.spec\\.ts$'])],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.tsx?$': swc },
   transformIgnorePatterns: ['/node_modules/', '/dist/'],
@@ -25,13 +32,14 @@ export default {
   moduleNameMapper: {
     '^@aloft/idl/(descriptor|json)$': '<rootDir>/libs/idl/src/$1.ts',
     '^@aloft/idl/(.*)$': '<rootDir>/libs/idl/dist/gen/$1.js',
+    '^@aloft/bus/kafka$': '<rootDir>/libs/bus/src/kafka/index.ts',
     '^@aloft/backend-(?!kit)([^/]+)$': '<rootDir>/libs/backends/$1/src/index.ts',
-    '^@aloft/(errors|literals|compiler|engine|bus|blob|database|rpc|auth|telemetry|config|backend-kit|sdk)$':
+    '^@aloft/(errors|literals|compiler|engine|bus|blob|database|rpc|auth|telemetry|config|backend-kit|sdk|service)$':
       '<rootDir>/libs/$1/src/index.ts',
-    '^@aloft/(errors|literals|compiler|engine|bus|blob|database|rpc|auth|telemetry|config|backend-kit|sdk)/testing$':
+    '^@aloft/(errors|literals|compiler|engine|bus|blob|database|rpc|auth|telemetry|config|backend-kit|sdk|service)/testing$':
       '<rootDir>/libs/$1/src/testing/index.ts',
     '^@aloft/(admin|propeller|catalog|notifier|backends|cli|standalone)$': '<rootDir>/apps/$1/src/index.ts',
     '^(\\.{1,2}/(?!.*/dist/).*)\\.js$': '$1',
   },
-  testTimeout: 30000,
+  testTimeout: integration ? 120000 : 30000,
 };

@@ -6,7 +6,15 @@ import { pythonEnvironment } from './python.mjs';
 const jest = (paths, env) =>
   run(process.execPath, [join(root, 'tools', 'test.mjs'), ...paths], `${paths.join(', ')} failed`, env);
 
+/** Specs named *.it.spec.ts below these paths; they start the servers they need. */
+const integration = (...paths) => {
+  const options = ['--runInBand', '--silent=false'];
+  return (args) => jest([...paths, ...options, ...args], { ALOFT_INTEGRATION: '1' });
+};
+
 const suites = {
+  /** The bus's contract over a real Kafka broker, and what only Kafka can do to it. */
+  kafka: integration('libs/bus'),
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(join(root, 'e2e', 'flytekit', 'requirements.txt'));
