@@ -1,7 +1,19 @@
 // npm run test:integration [-- flytekit …]: the suites against real outside parts, each of which they start themselves.
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { prepare, root, run } from './prepare.mjs';
+import { prepare, root } from './prepare.mjs';
+import { startDistributed } from './distributed-suite.mjs';
 import { pythonEnvironment } from './python.mjs';
+
+/** Runs to the end; throws if it fails, so that the servers of a suite are stopped and the other suites still run. */
+function run(command, args, onFailure, env = {}) {
+  const { status, signal, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  });
+  if (status !== 0) throw new Error(`${onFailure} (${signal ?? error?.message ?? `exit code ${status}`})`);
+}
 
 const jest = (paths, env) =>
   run(process.execPath, [join(root, 'tools', 'test.mjs'), ...paths], `${paths.join(', ')} failed`, env);
@@ -9,29 +21,60 @@ const jest = (paths, env) =>
 /** Specs named *.it.spec.ts below these paths; they start the servers they need. */
 const integration = (...paths) => {
   const options = ['--runInBand', '--silent=false'];
-  return (args) => jest([...paths, ...options, ...args], { ALOFT_INTEGRATION: '1' });
+  return (args, env) => jest([...paths, ...options, ...args], { ALOFT_INTEGRATION: '1', ...env });
 };
+
+const flytekit = join(root, 'e2e', 'flytekit');
+const flytekitRequirements = join(flytekit, 'requirements.txt');
+
+/** Files of e2e/flytekit/tests, with stock flytekit in an environment of its own. */
+function pytest(files, args, env) {
+  const python = pythonEnvironment(flytekitRequirements);
+  const tests = files.map((file) => join(flytekit, 'tests', file));
+  const options = ['--rootdir', flytekit, '-c', join(flytekit, 'pytest.ini')];
+  run(python, ['-m', 'pytest', ...options, ...tests, ...args], 'the flytekit suite failed', env);
+}
 
 const suites = {
   /** The bus's contract over a real Kafka broker, and what only Kafka can do to it. */
   kafka: integration('libs/bus'),
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
-    const python = pythonEnvironment(join(root, 'e2e', 'flytekit', 'requirements.txt'));
+    const python = pythonEnvironment(flytekitRequirements);
     jest(['libs/backends/local-process/src/python'], { ALOFT_TEST_PYTHON: python });
   },
   /** Stock flytekit (pip, its own environment) against a platform of its own: shapes, kills, bad input. */
-  flytekit: (args) => {
-    const folder = join(root, 'e2e', 'flytekit');
-    const python = pythonEnvironment(join(folder, 'requirements.txt'));
-    run(
-      python,
-      ['-m', 'pytest', '--rootdir', folder, '-c', join(folder, 'pytest.ini'), join(folder, 'tests'), ...args],
-      'flytekit suite failed',
-    );
+  flytekit: (args) => pytest(['test_shapes.py', 'test_kill.py', 'test_bad_input.py'], args),
+  /**
+   * The same platform as separate services, two of each, over real Kafka, Postgres and S3: SDK, CLI, demo, flytekit, and
+   * what only several processes can show.
+   */
+  distributed: async (args) => {
+    const platform = await startDistributed(pythonEnvironment(flytekitRequirements));
+    try {
+      integration('e2e/distributed')(args, platform.environment);
+      pytest(['test_shapes.py', 'test_bad_input.py', 'test_rolling_restart.py'], args, platform.environment);
+    } finally {
+      await platform.stop();
+    }
   },
 };
 
 prepare();
 const [only, ...args] = process.argv.slice(2);
-for (const [name, suite] of Object.entries(suites)) if (!only || only === name) suite(args);
+if (only && !suites[only]) {
+  console.error(`There is no suite "${only}"; there are: ${Object.keys(suites).join(', ')}.`);
+  process.exit(2);
+}
+for (const [name, suite] of Object.entries(suites)) {
+  if (only && only !== name) continue;
+  const started = Date.now();
+  console.log(`\n--- suite ${name}`);
+  try {
+    await suite(args);
+  } catch (error) {
+    console.error(`suite ${name}: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
+  console.log(`--- suite ${name}: ${Math.round((Date.now() - started) / 1000)} s`);
+}

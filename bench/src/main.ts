@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { BenchClient } from './client.js';
 import { commitMs, quantile } from './commit-time.js';
-import { startPlatform } from './platform.js';
+import { startPlatform, type Shape } from './platform.js';
 import { usageOf, type Usage } from './processes.js';
 import { chain, fanOut } from './shapes.js';
 
@@ -16,25 +16,28 @@ const { values: options } = parseArgs({
     only: { type: 'string', multiple: true },
     short: { type: 'boolean', default: false },
     repeat: { type: 'string', default: '3' },
+    shape: { type: 'string', default: 'embedded' },
   },
 });
 
 interface Row {
   workload: string;
+  shape: Shape;
   n: number;
   seconds: number;
   steps_per_s: number;
   ms_per_step: number;
   p50_ms: number;
   p99_ms: number;
-  cpu_ms_per_step: { ours: number; postgres: number };
+  cpu_ms_per_step: { ours: number; postgres: number; kafka?: number; s3?: number };
   rss_mb: number;
   commit_ms: number;
 }
 
 const version = `bench-${Date.now()}`;
 const repeat = options.short ? 1 : Number(options.repeat);
-const platform = await startPlatform();
+const shape = shapeOf(options.shape);
+const platform = await startPlatform(shape);
 const client = new BenchClient(platform.grpc);
 const commit = commitMs(platform.dataDir);
 let runs = 0;
@@ -56,6 +59,7 @@ function report(workload: string, n: number, steps: number, samples: number[], b
   const done = steps * samples.length;
   const row: Row = {
     workload,
+    shape,
     n,
     seconds: round(median / 1000),
     steps_per_s: round((steps * 1000) / median),
@@ -65,6 +69,12 @@ function report(workload: string, n: number, steps: number, samples: number[], b
     cpu_ms_per_step: {
       ours: round((after.oursCpuMs - before.oursCpuMs) / done),
       postgres: round((after.postgresCpuMs - before.postgresCpuMs) / done),
+      ...(shape === 'distributed'
+        ? {
+            kafka: round((after.kafkaCpuMs - before.kafkaCpuMs) / done),
+            s3: round((after.s3CpuMs - before.s3CpuMs) / done),
+          }
+        : {}),
     },
     rss_mb: Math.round(after.rssMb),
     commit_ms: round(commit),
@@ -73,21 +83,26 @@ function report(workload: string, n: number, steps: number, samples: number[], b
   if (options.json) appendFileSync(options.json, `${JSON.stringify(row)}\n`);
 }
 
+function shapeOf(name: string): Shape {
+  if (name === 'embedded' || name === 'distributed') return name;
+  throw new Error(`--shape is "${name}", must be embedded or distributed`);
+}
+
 const round = (value: number): number => Number(value.toPrecision(4));
 const wanted = (name: string): boolean => !options.only?.length || options.only.includes(name);
 
 async function repeated(workload: string, workflow: string, n: number, times = repeat): Promise<void> {
   await timeRun(workflow); // Warm-up: code, caches, connections.
-  const before = usageOf(platform.pids);
+  const before = usageOf(platform.processes);
   const samples: number[] = [];
   for (let i = 0; i < times; i++) samples.push((await timeRun(workflow)).projected);
-  report(workload, n, n, samples, before, usageOf(platform.pids));
+  report(workload, n, n, samples, before, usageOf(platform.processes));
 }
 
 async function manyRuns(count: number, steps: number): Promise<void> {
   const workflow = `bench.chain_${steps}`;
   await timeRun(workflow);
-  const before = usageOf(platform.pids);
+  const before = usageOf(platform.processes);
   const samples: number[] = [];
   for (let i = 0; i < repeat; i++) {
     const started = performance.now();
@@ -100,15 +115,15 @@ async function manyRuns(count: number, steps: number): Promise<void> {
     );
     samples.push(performance.now() - started);
   }
-  report('c_many', count * steps, count * steps, samples, before, usageOf(platform.pids));
+  report('c_many', count * steps, count * steps, samples, before, usageOf(platform.processes));
 }
 
 async function latency(times: number): Promise<void> {
   for (let i = 0; i < 20; i++) await timeRun('bench.chain_1');
-  const before = usageOf(platform.pids);
+  const before = usageOf(platform.processes);
   const samples: number[] = [];
   for (let i = 0; i < times; i++) samples.push((await timeRun('bench.chain_1')).watched);
-  report('d_latency', 1, 1, samples, before, usageOf(platform.pids));
+  report('d_latency', 1, 1, samples, before, usageOf(platform.processes));
 }
 
 try {

@@ -1,27 +1,38 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Owner } from './processes.js';
+
+/** `embedded`: everything in one process. `distributed`: two processes of each service over Kafka, Postgres and S3. */
+export type Shape = 'embedded' | 'distributed';
 
 /** A platform of its own for the measurement: fresh data, free ports. */
 export interface MeasuredPlatform {
   grpc: string;
   http: string;
-  pids: number[];
+  /** Roots of the trees of processes whose CPU time counts. */
+  processes: ReadonlyMap<number, Owner>;
   dataDir: string;
   stop(): Promise<void>;
 }
 
-const main = fileURLToPath(new URL('../../apps/standalone/dist/main.js', import.meta.url));
+const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-export async function startPlatform(): Promise<MeasuredPlatform> {
+/** `environment`: for every process of ours (where its spans go). */
+export async function startPlatform(shape: Shape, environment: Record<string, string> = {}): Promise<MeasuredPlatform> {
   const folder = mkdtempSync(join(process.env['ALOFT_BENCH_DIR'] ?? tmpdir(), 'aloft-bench-'));
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
-  const child = spawn(process.execPath, ['--max-semi-space-size=64', ...profiling(), main], {
+  const command =
+    shape === 'embedded'
+      ? ['--max-semi-space-size=64', ...profiling(), fromRoot('apps/standalone/dist/main.js')]
+      : [fromRoot('tools/distributed.mjs'), '--no-restart'];
+  const child = spawn(process.execPath, command, {
     env: {
       ...process.env,
+      ...environment,
       ALOFT_DATA_DIR: dataDir,
       ALOFT_GRPC_PORT: '0',
       ALOFT_HTTP_PORT: '0',
@@ -34,7 +45,7 @@ export async function startPlatform(): Promise<MeasuredPlatform> {
     grpc,
     http,
     dataDir,
-    pids: [child.pid as number],
+    processes: shape === 'embedded' ? new Map([[child.pid as number, 'ours']]) : processesOf(dataDir),
     async stop() {
       const ended = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGTERM');
@@ -42,6 +53,24 @@ export async function startPlatform(): Promise<MeasuredPlatform> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What the launcher of the distributed shape wrote down about its processes. */
+interface Topology {
+  kafka: { pid: number };
+  postgres: { pid: number };
+  s3: { pid: number };
+  services: { name: string; pid: number }[];
+}
+
+function processesOf(dataDir: string): Map<number, Owner> {
+  const topology = JSON.parse(readFileSync(join(dataDir, 'topology.json'), 'utf8')) as Topology;
+  return new Map<number, Owner>([
+    ...topology.services.map(({ pid }) => [pid, 'ours'] as const),
+    [topology.kafka.pid, 'kafka'],
+    [topology.postgres.pid, 'postgres'],
+    [topology.s3.pid, 's3'],
+  ]);
 }
 
 /** With ALOFT_BENCH_PROFILE=<folder>: a CPU profile of the platform is written there when it ends. */

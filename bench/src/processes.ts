@@ -3,12 +3,17 @@ import { execFileSync } from 'node:child_process';
 
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
-/** CPU seconds and resident memory of a process and all its descendants, ours and Postgres' apart. */
+/** CPU milliseconds of processes with all their descendants, ours and the outside servers' apart; resident memory of ours. */
 export interface Usage {
   oursCpuMs: number;
   postgresCpuMs: number;
+  kafkaCpuMs: number;
+  s3CpuMs: number;
   rssMb: number;
 }
+
+/** Whose work a tree of processes is. A Postgres that is a child of ours is told by its name. */
+export type Owner = 'ours' | 'postgres' | 'kafka' | 's3';
 
 interface Stat {
   pid: number;
@@ -18,27 +23,26 @@ interface Stat {
   rssMb: number;
 }
 
-export function usageOf(rootPids: readonly number[]): Usage {
+export function usageOf(roots: ReadonlyMap<number, Owner>): Usage {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => readStat(Number(name)) ?? []);
-  const wanted = new Set(rootPids);
+  const owners = new Map(roots);
   for (let grown = true; grown;) {
     grown = false;
-    for (const stat of all)
-      if (!wanted.has(stat.pid) && wanted.has(stat.parent)) {
-        wanted.add(stat.pid);
-        grown = true;
-      }
-  }
-  const usage = { oursCpuMs: 0, postgresCpuMs: 0, rssMb: 0 };
-  for (const stat of all) {
-    if (!wanted.has(stat.pid)) continue;
-    if (stat.name.startsWith('postgres')) usage.postgresCpuMs += stat.cpuMs;
-    else {
-      usage.oursCpuMs += stat.cpuMs;
-      usage.rssMb += stat.rssMb;
+    for (const { pid, parent } of all) {
+      const owner = owners.get(parent);
+      if (owner === undefined || owners.has(pid)) continue;
+      owners.set(pid, owner);
+      grown = true;
     }
+  }
+  const usage: Usage = { oursCpuMs: 0, postgresCpuMs: 0, kafkaCpuMs: 0, s3CpuMs: 0, rssMb: 0 };
+  for (const { pid, name, cpuMs, rssMb } of all) {
+    const owner = name.startsWith('postgres') && owners.has(pid) ? 'postgres' : owners.get(pid);
+    if (owner === undefined) continue;
+    usage[`${owner}CpuMs`] += cpuMs;
+    if (owner === 'ours') usage.rssMb += rssMb;
   }
   return usage;
 }
