@@ -15,7 +15,7 @@ export interface PropellerDependencies {
   database: Database;
   bus: Bus;
   blob: BlobStore;
-  /** `host:port` of AdminService and of DataCatalog; read when the first call is made. */
+  /** gRPC targets of AdminService and of DataCatalog (see `createClient`); read when the first call is made. */
   adminAddress: () => string;
   catalogAddress: () => string;
   config: PropellerConfig;
@@ -25,6 +25,7 @@ export interface PropellerDependencies {
 
 /** The propeller decides itself what is tried again, and for how long. */
 const ownRetries = { safe: () => false, deadlineMs: 15_000 };
+const reachableMs = 1_500;
 
 /** Serves nothing: it consumes. {@link PropellerService} starts and stops it in the order its process wants. */
 @Module({})
@@ -33,10 +34,14 @@ export class PropellerModule {
     const admin = lazily(() => createClient(AdminServiceClient, dependencies.adminAddress(), ownRetries));
     const catalog = lazily(() => createClient(DataCatalogClient, dependencies.catalogAddress(), ownRetries));
     const propeller = new Propeller({ ...dependencies, admin: admin.get, catalog: catalog.get });
-    const service = new PropellerService(propeller, () => {
-      admin.made?.close();
-      catalog.made?.close();
-    });
+    const service = new PropellerService(
+      propeller,
+      { admin: () => admin.get().ready(reachableMs), catalog: () => catalog.get().ready(reachableMs) },
+      () => {
+        admin.made?.close();
+        catalog.made?.close();
+      },
+    );
     return {
       module: PropellerModule,
       providers: [{ provide: PropellerService, useValue: service }],

@@ -4,6 +4,8 @@ import type { Propeller, PropellerStatus } from './propeller.js';
 export class PropellerService {
   constructor(
     readonly propeller: Propeller,
+    /** What it calls; each rejects while it cannot be reached. */
+    readonly callees: Readonly<Record<'admin' | 'catalog', () => Promise<void>>>,
     private readonly closeClients: () => void,
   ) {}
 

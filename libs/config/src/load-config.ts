@@ -121,8 +121,11 @@ function describe(
   const name = path.join('.');
   const where = origin.get(name) ?? (file === undefined ? name : `${file}: ${name}`);
   const given = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], values);
-  const value = given === undefined || secret.test(name) ? '' : ` (it is ${JSON.stringify(given)})`;
+  const value = given === undefined || secret.test(name) ? '' : ` (it is ${withoutPassword(JSON.stringify(given))})`;
   return `${where || 'settings'}: ${issue.message}${value}`;
 }
+
+/** `//user:password@` in a URL. */
+const withoutPassword = (text: string): string => text.replace(/(:\/\/[^:@/]*):[^@]*@/g, '$1:…@');
 
 const secret = /password|secret|token|key$/i;

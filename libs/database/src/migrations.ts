@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { failedPrecondition, invalidArgument } from '@aloft/errors';
-import type { Database, Transaction } from './database.js';
+import type { Database, Queryable, Transaction } from './database.js';
 
 /**
  * One step of a schema. Immutable once released: what it did is recorded with its checksum, and a change of it refuses
@@ -53,6 +53,64 @@ export async function migrate(
   }
 }
 
+/** Where a service's tables stand, against the steps that this binary knows. */
+export interface MigrationState {
+  /** Names of steps that have not run: the schema is too old for this binary. */
+  pending: string[];
+  /** Names of steps that this binary does not know: the schema is too new for it. */
+  unknown: string[];
+}
+
+/**
+ * The sibling of {@link migrate} that changes nothing. FAILED_PRECONDITION when a step that has run is no longer the same.
+ */
+export async function inspectMigrations(
+  database: Queryable & { readonly schema: string },
+  service: string,
+  migrations: readonly Migration[],
+): Promise<MigrationState> {
+  const { rows } = await database.query<{ there: boolean }>(
+    `SELECT to_regclass($1 || '.aloft_migrations') IS NOT NULL AS there`,
+    [database.schema],
+  );
+  const applied = rows[0]!.there ? await appliedSteps(database, service) : [];
+  checkUnchanged(applied, database.schema, service, migrations);
+  return {
+    pending: migrations.slice(applied.length).map(({ name }) => name),
+    unknown: applied.slice(migrations.length).map(({ name }) => name),
+  };
+}
+
+interface AppliedStep {
+  name: string;
+  checksum: string;
+}
+
+async function appliedSteps(on: Queryable, service: string): Promise<AppliedStep[]> {
+  const { rows } = await on.query<{ name: string; checksum: string }>(
+    'SELECT name, checksum FROM aloft_migrations WHERE service = $1 ORDER BY step',
+    [service],
+  );
+  return rows;
+}
+
+function checkUnchanged(
+  applied: readonly AppliedStep[],
+  schema: string,
+  service: string,
+  migrations: readonly Migration[],
+): void {
+  for (const [i, row] of applied.entries()) {
+    const known = migrations[i];
+    if (known !== undefined && (known.name !== row.name || checksum(known) !== row.checksum))
+      throw failedPrecondition(
+        `schema "${schema}" of ${service}: step ${i + 1} ran as "${row.name}" (checksum ${row.checksum.slice(0, 12)}), ` +
+          `this binary has "${known.name}" (${checksum(known).slice(0, 12)}) there. A step that has run never changes: ` +
+          `put it back and add a new step at the end`,
+      );
+  }
+}
+
 /** Runs the next step that has not run; undefined when there is none. */
 async function step(
   tx: Transaction,
@@ -61,24 +119,13 @@ async function step(
   migrations: readonly Migration[],
 ): Promise<string | undefined> {
   await lock(tx, schema);
-  const { rows: applied } = await tx.query<{ name: string; checksum: string }>(
-    'SELECT name, checksum FROM aloft_migrations WHERE service = $1 ORDER BY step',
-    [service],
-  );
-  for (const [i, row] of applied.entries()) {
-    const known = migrations[i];
-    if (known === undefined)
-      throw failedPrecondition(
-        `schema "${schema}" of ${service} is at step ${applied.length} ("${applied.at(-1)!.name}"), this binary knows ` +
-          `${migrations.length}: it is older than the database. Start a binary at least as new as the one that migrated it`,
-      );
-    if (known.name !== row.name || checksum(known) !== row.checksum)
-      throw failedPrecondition(
-        `schema "${schema}" of ${service}: step ${i + 1} ran as "${row.name}" (checksum ${row.checksum.slice(0, 12)}), ` +
-          `this binary has "${known.name}" (${checksum(known).slice(0, 12)}) there. A step that has run never changes: ` +
-          `put it back and add a new step at the end`,
-      );
-  }
+  const applied = await appliedSteps(tx, service);
+  checkUnchanged(applied, schema, service, migrations);
+  if (applied.length > migrations.length)
+    throw failedPrecondition(
+      `schema "${schema}" of ${service} is at step ${applied.length} ("${applied.at(-1)!.name}"), this binary knows ` +
+        `${migrations.length}: it is older than the database. Start a binary at least as new as the one that migrated it`,
+    );
   const next = migrations[applied.length];
   if (next === undefined) return undefined;
   if ('sql' in next) await tx.query(next.sql);

@@ -24,6 +24,11 @@ export interface RpcServerOptions {
   descriptorSet?: Uint8Array;
   /** For TLS; default plain text. */
   credentials?: ServerCredentials;
+  /**
+   * Age at which a connection is told to go (GOAWAY; its calls end in their own time), so that clients spread over replicas that
+   * came later. Default 0: never.
+   */
+  maxConnectionAgeMs?: number;
   /** Further grpc-js settings. */
   channelOptions?: ServerOptions;
 }
@@ -40,6 +45,7 @@ export class RpcServer {
   private readonly methods = new Map<string, RegisteredMethod>();
   private readonly names: string[] = [];
   private bound: number | undefined;
+  private closed: Promise<void> | undefined;
 
   constructor(private readonly options: RpcServerOptions) {
     const max = options.maxMessageBytes ?? defaultMaxMessageBytes;
@@ -57,6 +63,7 @@ export class RpcServer {
       'grpc.max_send_message_length': -1,
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
+      ...(options.maxConnectionAgeMs ? { 'grpc.max_connection_age_ms': options.maxConnectionAgeMs } : {}),
       ...options.channelOptions,
     });
   }
@@ -142,8 +149,15 @@ export class RpcServer {
     };
   }
 
-  /** Takes no new calls, lets running ones end for `graceMs`, then cuts them. */
-  async close(graceMs = 5_000): Promise<void> {
+  /**
+   * Takes no new calls (clients get GOAWAY and send theirs elsewhere), lets running ones end for `graceMs`, then cuts them. The
+   * second call waits for the first.
+   */
+  close(graceMs = 5_000): Promise<void> {
+    return (this.closed ??= this.drain(graceMs));
+  }
+
+  private async drain(graceMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       timer = setTimeout(() => {

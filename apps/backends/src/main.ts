@@ -1,0 +1,51 @@
+import 'reflect-metadata';
+import {
+  closeHttp,
+  openBlobStore,
+  openBus,
+  openServiceDatabase,
+  runService,
+  startOperationsServer,
+} from '@aloft/service';
+import { NestFactory } from '@nestjs/core';
+import { Backends, backendsMigrations } from './backends.js';
+import { BackendsModule } from './backends.module.js';
+import { backendsServiceConfig } from './service-config.js';
+
+const storage = { schema: 'backends', migrations: backendsMigrations, bus: { publishes: ['tasks.reports'] } };
+
+await runService({
+  name: 'backends',
+  schema: backendsServiceConfig,
+  storage,
+  async compose(service) {
+    const { config, logger, metrics, health, shutdown } = service;
+    const { endpoint, region, accessKeyId, secretAccessKey } = config.blob;
+    const database = await openServiceDatabase(service, storage);
+    const bus = await openBus(service);
+    const blob = await openBlobStore(service);
+    const http = await startOperationsServer(config.http, health, metrics);
+    shutdown.add('servers', 'HTTP', (remainingMs) => closeHttp(http, remainingMs));
+    const app = await NestFactory.createApplicationContext(
+      BackendsModule.register({
+        config: config.backends,
+        database,
+        bus,
+        blob,
+        logger,
+        metrics,
+        health,
+        dataDir: config.dataDir,
+        python: config.python,
+        storage: () => ({ endpoint, region, accessKeyId, secretAccessKey }),
+        publicUrl: () => config.publicUrl,
+        platformUrl: () => config.platformAddress,
+      }),
+      { logger: ['error', 'warn'], abortOnError: false },
+    );
+    shutdown.add('flush', 'modules', () => app.close());
+    const backends = app.get(Backends);
+    await backends.start();
+    shutdown.add('consumers', 'backend hosts', () => backends.stop());
+  },
+});

@@ -1,0 +1,19 @@
+import { blobConfig, busConfig, databaseConfig, grpcTarget, serviceConfig } from '@aloft/service';
+import { z } from 'zod';
+import { backendsConfigSchema } from './config.js';
+
+/** Settings of a process with backend hosts. */
+export const backendsServiceConfig = serviceConfig.extend({
+  database: databaseConfig,
+  bus: busConfig,
+  blob: blobConfig.prefault({}),
+  /** Work folders and the host's identity; each process has one of its own. */
+  dataDir: z.string().min(1).default('.aloft'),
+  /** Interpreter of Python tasks (default: the active virtual environment's, else python3). */
+  python: z.string().min(1).optional(),
+  /** How people reach the platform's HTTP server, for links in logs and tasks. */
+  publicUrl: z.url().default('http://localhost:8088'),
+  /** gRPC address for tasks that call the platform themselves. */
+  platformAddress: grpcTarget.optional(),
+  backends: backendsConfigSchema,
+});

@@ -1,0 +1,12 @@
+import { blobConfig, busConfig, databaseConfig, grpcTarget, serviceConfig } from '@aloft/service';
+import { propellerConfigSchema } from './config.js';
+
+/** Settings of a propeller in a process of its own. */
+export const propellerServiceConfig = serviceConfig.extend({
+  database: databaseConfig,
+  bus: busConfig,
+  blob: blobConfig.prefault({}),
+  adminAddress: grpcTarget,
+  catalogAddress: grpcTarget,
+  propeller: propellerConfigSchema,
+});

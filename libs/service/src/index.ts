@@ -1,0 +1,12 @@
+export * from './config.js';
+export { Shutdown, shutdownStages, type ShutdownOptions, type ShutdownStage } from './shutdown.js';
+export { endOnSignals, type SignalOptions } from './signals.js';
+export { addOperationsRoutes } from './operations-routes.js';
+export { closeHttp, listenHttp, startOperationsServer } from './http-server.js';
+export { openServiceDatabase, type Storage } from './storage.js';
+export { openBus } from './bus.js';
+export { openBlobStore } from './blob.js';
+export { sharedCheck } from './checks.js';
+export { migrateService, type MigrateOptions } from './migrate-command.js';
+export type { Service } from './service.js';
+export { runService, type ServiceDefinition } from './run-service.js';
