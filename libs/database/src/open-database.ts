@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { AloftError } from '@aloft/errors';
-import { createLogger, type Logger } from '@aloft/telemetry';
+import { createLogger, currentTrace, inSpan, isRecorded, spanFrom, type Logger, type OpenSpan } from '@aloft/telemetry';
 import pg, { type PoolClient, type QueryResult, type QueryResultRow } from 'pg';
 import type { CommitStatement, Database, Statement, Transaction } from './database.js';
 import { DatabaseError, toDatabaseError } from './database-error.js';
@@ -84,7 +84,15 @@ class PooledDatabase implements Database {
     }
   }
 
-  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const trace = currentTrace();
+    if (!isRecorded(trace)) return this.#transaction(work, undefined);
+    const attributes = { 'db.system.name': 'postgresql', 'db.namespace': this.schema };
+    const span = spanFrom(trace, `${this.schema} transaction`, attributes, { kind: 'client', scope: 'aloft.database' });
+    return inSpan(span, () => this.#transaction(work, span));
+  }
+
+  async #transaction<T>(work: (tx: Transaction) => Promise<T>, span: OpenSpan | undefined): Promise<T> {
     let client: PoolClient;
     try {
       client = await this.#pool.connect();
@@ -96,7 +104,7 @@ class PooledDatabase implements Database {
     let lost = false;
     const onError = () => (lost = true);
     client.on('error', onError);
-    const tx = new OpenTransaction(client);
+    const tx = new OpenTransaction(client, span);
     try {
       // Not awaited: it travels with the first statement.
       const begun = tx.begin();
@@ -161,7 +169,11 @@ export class OpenTransaction implements Transaction {
   #gathering = false;
   readonly #client: Omit<PoolClient, keyof Pipelined> & Pipelined;
 
-  constructor(client: PoolClient) {
+  /** `span`: notes the names of the statements, if somebody records the transaction. */
+  constructor(
+    client: PoolClient,
+    private readonly span?: OpenSpan,
+  ) {
     this.#client = client;
     this.#pipelined = this.#client.pipeline ?? false;
   }
@@ -181,6 +193,7 @@ export class OpenTransaction implements Transaction {
   async query<R extends QueryResultRow>(sql: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     try {
       this.#gather();
+      this.span?.event(nameOf(sql));
       return await run<R>(this.#client as PoolClient, sql, values);
     } catch (error) {
       throw toDatabaseError(error);
@@ -202,10 +215,12 @@ export class OpenTransaction implements Transaction {
     this.#gather();
     const answers: Promise<QueryResult>[] = [];
     for (const { sql, values } of last) {
+      this.span?.event(nameOf(sql));
       const answer = run(this.#client as PoolClient, sql, values);
       answers.push(answer);
       if (!this.#client.pipeline) await answer;
     }
+    this.span?.event('COMMIT');
     const commit = this.#client.query('COMMIT');
     const [ended, ...results] = await Promise.allSettled([commit, ...answers]);
     const failed = results.find((result) => result.status === 'rejected');
@@ -251,6 +266,14 @@ export class OpenTransaction implements Transaction {
     if (this.#pipelined) this.#client.pipeline = true;
     this.#client.release(broken);
   }
+}
+
+/** What a statement is called in a trace: its name, or its first word and table. Values are parameters, and never in it. */
+function nameOf(sql: string | Statement): string {
+  if (typeof sql !== 'string') return sql.name;
+  const verb = /^\s*(\w+)/.exec(sql)?.[1]?.toUpperCase() ?? 'SQL';
+  const table = /\b(?:FROM|INTO|UPDATE)\s+(?!SKIP\b)([a-z_][\w.]*)/i.exec(sql)?.[1];
+  return table ? `${verb} ${table}` : verb;
 }
 
 function rolledBack(): AloftError {

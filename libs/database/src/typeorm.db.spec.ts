@@ -48,6 +48,26 @@ describe('TypeORM', () => {
     ]);
   });
 
+  it('fails reads, too, with the codes that clients act upon', async () => {
+    const away = `DO $$ BEGIN RAISE EXCEPTION 'in recovery mode' USING ERRCODE = '57P03'; END $$`;
+    await expect(source.manager.query(away)).rejects.toMatchObject({ code: 'UNAVAILABLE', sqlState: '57P03' });
+    const terminated = source.manager.query('SELECT pg_terminate_backend(pg_backend_pid())');
+    await expect(terminated).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await source.getRepository(Project).findOneBy({ id: 'nobody' })).toBeNull();
+  });
+
+  it('a server that is not there is UNAVAILABLE to finders', async () => {
+    const broken = await createDataSource(test.database, { entities: [Project], poolSize: 1 });
+    const pool = (broken.driver as unknown as { master: { options: Record<string, unknown> } }).master;
+    await broken.manager.query('SELECT 1');
+    Object.assign(pool.options, { connectionString: undefined, host: '127.0.0.1', port: 1 });
+    await expect(broken.manager.query('SELECT pg_terminate_backend(pg_backend_pid())')).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
+    await expect(broken.getRepository(Project).findOneBy({ id: 'x' })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await broken.destroy();
+  });
+
   it('rolls everything back when the work fails, or a statement of the commit does', async () => {
     const before = await source.getRepository(Project).count();
     const failing = inTransaction(source, async (manager) => {

@@ -26,11 +26,30 @@ export async function createDataSource(database: Database, options: DataSourceOp
     applicationName: `aloft-${database.schema}-orm`,
     extra: { options: `-c search_path=${database.schema}`, idleTimeoutMillis: 60_000, allowExitOnIdle: true },
   });
+  tellDatabaseErrors(source);
   try {
     return await source.initialize();
   } catch (error) {
     throw toDatabaseError(error);
   }
+}
+
+/**
+ * Whatever goes through the source, find or query, fails with the errors that hand-written SQL fails with: a client that reads while
+ * the server is away is told UNAVAILABLE, and comes again.
+ */
+function tellDatabaseErrors(source: DataSource): void {
+  const create = source.createQueryRunner.bind(source);
+  source.createQueryRunner = (mode) => {
+    const runner = create(mode);
+    const [connect, query] = [runner.connect.bind(runner), runner.query.bind(runner) as typeof runner.query];
+    const told = (thrown: unknown): never => {
+      throw toDatabaseError((thrown as { driverError?: unknown } | undefined)?.driverError ?? thrown);
+    };
+    runner.connect = () => connect().catch(told) as ReturnType<typeof connect>;
+    runner.query = ((...args: Parameters<typeof query>) => query(...args).catch(told)) as typeof runner.query;
+    return runner;
+  };
 }
 
 const log = createLogger('database', { level: 'warn' });

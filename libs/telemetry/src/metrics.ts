@@ -14,12 +14,16 @@ export const durationBuckets: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
 
+/** Projects that have series of their own. */
+export const maxProjects = 50;
+
 /**
  * One registry of Prometheus metrics a process. Asking twice for the same name gives the same metric, so that several
  * apps in one process may share it. Labels must be few-valued: never an execution's name.
  */
 export class Metrics {
   private readonly registry = new Registry();
+  private readonly projects = new Set<string>();
 
   /** `process`: also the process's own CPU, memory and event-loop figures. */
   constructor(options: { process?: boolean } = {}) {
@@ -56,6 +60,18 @@ export class Metrics {
       this.existing<Histogram<L>>(name, Histogram) ??
       new Histogram<L>({ ...this.base(name, help, labels), buckets: [...buckets] })
     );
+  }
+
+  /**
+   * The value of a `project` label (S-32): the first {@link maxProjects} that this process meets by name, `other` for the rest, so that
+   * the number of series is bounded whatever users do.
+   */
+  project(name: string | undefined): string {
+    if (!name) return 'other';
+    if (this.projects.has(name)) return name;
+    if (this.projects.size >= maxProjects) return 'other';
+    this.projects.add(name);
+    return name;
   }
 
   /** The exposition format, for `/metrics`. */

@@ -1,5 +1,5 @@
-import { AloftError } from '@aloft/errors';
-import { currentTrace } from '@aloft/telemetry';
+import { AloftError, toAloftError } from '@aloft/errors';
+import { currentTrace, isRecorded, spanFrom, type OpenSpan } from '@aloft/telemetry';
 import {
   Client,
   credentials as channelCredentials,
@@ -128,7 +128,28 @@ class Calls {
   ) {}
 
   async unary(method: MethodDefinition, request: unknown, options: CallOptions): Promise<unknown> {
-    const metadata = await this.metadata(options);
+    const span = clientSpan(method);
+    if (!span) return this.send(method, request, options, undefined);
+    try {
+      const response = await this.send(method, request, options, span);
+      span.set({ 'rpc.response.status_code': 'OK' });
+      return response;
+    } catch (error) {
+      span.set({ 'rpc.response.status_code': toAloftError(error).code });
+      span.fail(error);
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  private async send(
+    method: MethodDefinition,
+    request: unknown,
+    options: CallOptions,
+    span: OpenSpan | undefined,
+  ): Promise<unknown> {
+    const metadata = await this.metadata(options, span);
     const deadline = deadlineOf(options.deadlineMs ?? this.defaults.deadlineMs ?? 30_000);
     return new Promise((resolve, reject) => {
       const call = this.channel.makeUnaryRequest(
@@ -151,7 +172,8 @@ class Calls {
   }
 
   async *stream(method: MethodDefinition, request: unknown, options: CallOptions): AsyncGenerator<unknown, void> {
-    const metadata = await this.metadata(options);
+    const span = clientSpan(method);
+    const metadata = await this.metadata(options, span);
     const call = this.channel.makeServerStreamRequest(
       method.path,
       method.requestSerialize,
@@ -166,16 +188,19 @@ class Calls {
     try {
       for await (const message of call) yield message;
     } catch (error) {
+      span?.fail(fromServiceError(error, method.path));
       throw fromServiceError(error, method.path);
     } finally {
+      span?.end();
       options.signal?.removeEventListener('abort', cancel);
       call.cancel();
     }
   }
 
-  private async metadata(options: CallOptions): Promise<Metadata> {
+  private async metadata(options: CallOptions, span: OpenSpan | undefined): Promise<Metadata> {
     const metadata = new Metadata();
-    const trace = currentTrace();
+    const current = currentTrace();
+    const trace = current?.lasting ? current : (span?.trace ?? current);
     if (trace) {
       metadata.set('traceparent', trace.traceparent);
       if (trace.tracestate) metadata.set('tracestate', trace.tracestate);
@@ -184,6 +209,14 @@ class Calls {
     for (const [name, value] of Object.entries({ ...common, ...options.metadata })) metadata.set(name, value);
     return metadata;
   }
+}
+
+/** The time of the call as its caller sees it, retries included; `undefined` where nothing is recorded. */
+function clientSpan({ path }: MethodDefinition): OpenSpan | undefined {
+  const parent = currentTrace();
+  if (!isRecorded(parent)) return undefined;
+  const attributes = { 'rpc.system.name': 'grpc', 'rpc.method': path.slice(1) };
+  return spanFrom(parent, path.slice(1), attributes, { kind: 'client', scope: 'aloft.rpc' });
 }
 
 /** The earlier of the call's own deadline and that of the rpc being served. */

@@ -1,6 +1,14 @@
 import { authorize, resourceOf, type Authenticator, type Policy } from '@aloft/auth';
 import { AloftError, errorMapping, invalidArgument, resourceExhausted, toAloftError } from '@aloft/errors';
-import { traceFrom, withTrace, type Histogram, type Logger, type Metrics } from '@aloft/telemetry';
+import {
+  readTrace,
+  spanFrom,
+  withTrace,
+  type Histogram,
+  type Logger,
+  type Metrics,
+  type OpenSpan,
+} from '@aloft/telemetry';
 import { runInCall, type CallContext } from '../call-context.js';
 import type { MethodDefinition } from '../definition.js';
 
@@ -45,25 +53,25 @@ export class CallPipeline {
   }
 
   async unary(method: RegisteredMethod, bytes: Uint8Array, incoming: IncomingCall): Promise<Buffer> {
-    const started = performance.now();
+    const begun = begin(method, incoming);
     try {
-      const [request, call] = await this.admit(method, bytes, incoming);
+      const [request, call] = await this.admit(method, bytes, incoming, begun);
       const response = await run(call, () => method.handle(request, call));
       const encoded = this.encode(method, response);
-      this.finished(method, started, undefined);
+      this.finished(method, begun, undefined);
       return encoded;
     } catch (thrown) {
-      throw this.finished(method, started, thrown);
+      throw this.finished(method, begun, thrown);
     }
   }
 
   /** Ends when the handler's iterable ends; a handler is expected to heed `call.signal` or its iterator's `return()`. */
   async *stream(method: RegisteredMethod, bytes: Uint8Array, incoming: IncomingCall): AsyncGenerator<Buffer, void> {
-    const started = performance.now();
+    const begun = begin(method, incoming);
     let iterator: AsyncIterator<unknown> | undefined;
     const stop = () => void iterator?.return?.();
     try {
-      const [request, call] = await this.admit(method, bytes, incoming);
+      const [request, call] = await this.admit(method, bytes, incoming, begun);
       const iterable = (await run(call, () => method.handle(request, call))) as AsyncIterable<unknown>;
       iterator = iterable[Symbol.asyncIterator]();
       incoming.signal.addEventListener('abort', stop, { once: true });
@@ -73,13 +81,14 @@ export class CallPipeline {
         if (next.done) break;
         yield this.encode(method, next.value);
       }
-      this.finished(method, started, incoming.signal.aborted ? cancelled() : undefined);
+      this.finished(method, begun, incoming.signal.aborted ? cancelled() : undefined);
     } catch (thrown) {
-      throw this.finished(method, started, incoming.signal.aborted ? cancelled() : thrown);
+      throw this.finished(method, begun, incoming.signal.aborted ? cancelled() : thrown);
     } finally {
       incoming.signal.removeEventListener('abort', stop);
       // A consumer that stops early ends the handler's iteration too.
       await iterator?.return?.();
+      begun.span.end();
     }
   }
 
@@ -87,6 +96,7 @@ export class CallPipeline {
     { definition }: RegisteredMethod,
     bytes: Uint8Array,
     incoming: IncomingCall,
+    { span }: Begun,
   ): Promise<[unknown, CallContext]> {
     const { maxMessageBytes, authenticator, policy } = this.options;
     if (bytes.byteLength > maxMessageBytes)
@@ -97,7 +107,7 @@ export class CallPipeline {
     const call: CallContext = {
       path: definition.path,
       principal,
-      trace: traceFrom(incoming.header('traceparent'), incoming.header('tracestate')),
+      trace: span.trace,
       requestBytes: bytes,
       deadline: incoming.deadline,
       get peer() {
@@ -121,21 +131,41 @@ export class CallPipeline {
   /** Logs and counts; returns what to answer for `thrown`. */
   private finished(
     { definition: { path } }: RegisteredMethod,
-    started: number,
+    { started, span }: Begun,
     thrown: unknown,
   ): AloftError | undefined {
-    const { logger } = this.options;
     const milliseconds = performance.now() - started;
     const error = thrown === undefined ? undefined : toAloftError(thrown);
     this.durations?.observe({ rpc: path, code: error?.code ?? 'OK' }, milliseconds / 1000);
+    withTrace(span.trace, () => this.log(path, milliseconds, error));
+    if (error && errorMapping[error.code].http >= 500) span.fail(error);
+    span.set({ 'rpc.response.status_code': error?.code ?? 'OK' });
+    span.end();
+    return error;
+  }
+
+  private log(path: string, milliseconds: number, error: AloftError | undefined): void {
+    const { logger } = this.options;
     if (error === undefined) logger.debug({ rpc: path, ms: Number(milliseconds.toFixed(2)) }, 'rpc');
     else {
       const fields = { rpc: path, ms: Number(milliseconds.toFixed(2)), code: error.code, reason: error.message };
       if (errorMapping[error.code].http === 500) logger.error({ ...fields, err: error.cause ?? error }, 'rpc failed');
       else logger.debug(fields, 'rpc refused');
     }
-    return error;
   }
+}
+
+interface Begun {
+  readonly started: number;
+  readonly span: OpenSpan;
+}
+
+/** Every call is in a trace: the caller's, or one that begins here. */
+function begin({ definition: { path } }: RegisteredMethod, incoming: IncomingCall): Begun {
+  const caller = readTrace(incoming.header('traceparent'), incoming.header('tracestate'));
+  const attributes = { 'rpc.system.name': 'grpc', 'rpc.method': path.slice(1) };
+  const span = spanFrom(caller, path.slice(1), attributes, { kind: 'server', scope: 'aloft.rpc' });
+  return { started: performance.now(), span };
 }
 
 function run<T>(call: CallContext, work: () => T): T {

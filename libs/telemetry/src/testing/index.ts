@@ -1,0 +1,2 @@
+export * from './collector.js';
+export type { CollectedSpan } from './otlp.js';
