@@ -44,7 +44,7 @@ try {
   const { front } = await launcher.start((line) => console.log(line));
   if (!stopping)
     console.log(
-      `Aloft is ready: gRPC ${front.grpc}, HTTP http://${front.http}, console http://${front.http}/console ` +
+      `Aloft is ready: gRPC ${front.grpc}, HTTP ${front.http}, console ${front.http}/console ` +
         `(${replicas} of each service over ${options.bus}; ${join(dataDir, 'topology.json')})`,
     );
 } catch (error) {

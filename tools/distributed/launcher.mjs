@@ -40,7 +40,7 @@ export class Launcher {
   async start(tell) {
     const { dataDir, bus, ports } = this.#options;
     await this.#endLeftovers(tell);
-    this.#addresses.front = { grpc: `127.0.0.1:${ports.grpc}`, http: `127.0.0.1:${ports.http}` };
+    this.#addresses.front = { grpc: `127.0.0.1:${ports.grpc}`, http: `http://127.0.0.1:${ports.http}` };
     const secrets = loadSecrets(join(dataDir, 'secrets.json'));
     tell(`Starting Postgres, S3${bus === 'kafka' ? ' and Kafka' : ''} …`);
     await this.#startInfra(secrets);
@@ -58,13 +58,14 @@ export class Launcher {
     const { accessKeyId, secretAccessKey, endpoint } = this.#infra.s3;
     await writeClientConfig(dataDir, {
       grpcAddress: this.#addresses.front.grpc,
-      publicUrl: `http://${this.#addresses.front.http}`,
+      publicUrl: this.#addresses.front.http,
       storage: { endpoint, accessKeyId, secretAccessKey },
     });
     return this.#writeTopology();
   }
 
   async stop() {
+    for (const service of this.#services) service.retire();
     for (const wave of waves.toReversed())
       await Promise.all(this.#services.filter(({ spec }) => wave.includes(spec.name)).map((service) => service.stop()));
     await this.#front.close();
@@ -92,12 +93,12 @@ export class Launcher {
     const admins = specs.filter(({ name }) => name === 'admin');
     const targets = (kind) => () =>
       admins.map((spec) => {
-        const [host, port] = spec[kind].split(':');
-        return { host, port: Number(port), ready: `http://${spec.http}/readyz` };
+        const { hostname, port } = new URL(kind === 'http' ? spec.http : `tcp://${spec.grpc}`);
+        return { host: hostname, port: Number(port), ready: `${spec.http}/readyz` };
       });
     this.#addresses.front = {
       grpc: await this.#front.listen(ports.grpc, targets('grpc')),
-      http: await this.#front.listen(ports.http, targets('http')),
+      http: `http://${await this.#front.listen(ports.http, targets('http'))}`,
     };
     for (const spec of specs) Object.assign(spec.env, this.#frontVariables(spec.name));
   }
@@ -105,7 +106,7 @@ export class Launcher {
   /** Links that people and tasks follow go over the front. */
   #frontVariables(name) {
     const { grpc, http } = this.#addresses.front;
-    if (name === 'backends') return { ALOFT_PUBLIC_URL: `http://${http}`, ALOFT_PLATFORM_ADDRESS: grpc };
+    if (name === 'backends') return { ALOFT_PUBLIC_URL: http, ALOFT_PLATFORM_ADDRESS: grpc };
     return {};
   }
 
@@ -115,7 +116,7 @@ export class Launcher {
     const specs = [];
     for (const name of names)
       for (let replica = 0; replica < replicas; replica++) {
-        const http = `127.0.0.1:${await freePort()}`;
+        const http = `http://127.0.0.1:${await freePort()}`;
         const grpc = servesGrpc.has(name) ? `127.0.0.1:${await freePort()}` : undefined;
         specs.push({
           name,
@@ -167,7 +168,7 @@ export class Launcher {
       ALOFT_BLOB_BUCKET: storage.bucket,
       ALOFT_BLOB_ACCESS_KEY_ID: storage.accessKeyId,
       ALOFT_BLOB_SECRET_ACCESS_KEY: storage.secretAccessKey,
-      ALOFT_HTTP_PORT: spec.http.split(':')[1],
+      ALOFT_HTTP_PORT: new URL(spec.http).port,
       ...(spec.grpc ? { ALOFT_GRPC_PORT: spec.grpc.split(':')[1] } : {}),
       ALOFT_ADMIN_ADDRESS: targetOf('admin'),
       ALOFT_CATALOG_ADDRESS: targetOf('catalog'),

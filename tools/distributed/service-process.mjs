@@ -37,7 +37,8 @@ export class ServiceProcess {
     const output = openSync(log, 'a');
     const [program, ...args] = command;
     this.#startedAt = Date.now();
-    this.#child = spawn(program, args, { cwd, env, stdio: ['ignore', output, output] });
+    // A group of its own: Ctrl+C in a terminal is for the launcher, which stops the services in order.
+    this.#child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', output, output] });
     closeSync(output);
     this.#exited = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(error.message));
@@ -54,7 +55,7 @@ export class ServiceProcess {
       if (this.#stopping) throw new Error(`${this.id} was stopped`);
       if (this.#failures >= 3 || (this.#failures > 0 && !this.restart)) break;
       try {
-        const response = await fetch(`http://${this.spec.http}/readyz`, { signal: AbortSignal.timeout(3_000) });
+        const response = await fetch(`${this.spec.http}/readyz`, { signal: AbortSignal.timeout(3_000) });
         if (response.ok) return;
         last = (await response.json()).checks
           .filter(({ ok }) => !ok)
@@ -67,10 +68,15 @@ export class ServiceProcess {
     throw new Error(`${this.id} does not become ready (${last}); the end of ${this.spec.log}:\n${tail(this.spec.log)}`);
   }
 
-  /** SIGTERM; SIGKILL when it takes longer than its own grace time would allow. */
-  async stop() {
+  /** It is not started again from now on. */
+  retire() {
     this.#stopping = true;
     clearTimeout(this.#again);
+  }
+
+  /** SIGTERM; SIGKILL when it takes longer than its own grace time would allow. */
+  async stop() {
+    this.retire();
     if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.kill('SIGCONT');
     this.#child.kill('SIGTERM');

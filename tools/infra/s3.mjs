@@ -70,6 +70,8 @@ class Server {
     mkdirSync(data, { recursive: true });
     this.#child = spawn(this.#program, [...flags(this.dir, data, this.#ports)], {
       cwd: this.dir,
+      // Ctrl+C in a terminal is for whoever started it.
+      detached: true,
       stdio: ['ignore', output, output],
       env: { ...process.env, GOMEMLIMIT: '512MiB' },
     });
@@ -157,12 +159,19 @@ function flags(dir, data, ports) {
     'filer.port.grpc': ports.filerGrpc,
     's3.port': ports.s3,
     's3.port.grpc': ports.s3Grpc,
+    's3.port.iceberg': 0,
+    's3.port.lance': 0,
     's3.config': join(dir, 's3.json'),
+    // One master, which need not wait for others to be elected.
+    'master.peers': 'none',
+    'master.electionTimeout': '1s',
+    'master.heartbeatInterval': '100ms',
     // Small volumes, so that a small disk has room for several: a bucket begins with a few.
     'master.volumeSizeLimitMB': 128,
     'volume.max': 200,
     'master.volumePreallocate': false,
     'volume.index': 'memory',
+    'volume.preStopSeconds': 0,
   });
   const own = ['-ip=127.0.0.1', '-ip.bind=127.0.0.1', `-dir=${data}`, '-filer', '-s3'];
   return ['-logtostderr=true', 'server', ...own, ...on.map(([name, value]) => `-${name}=${value}`)];

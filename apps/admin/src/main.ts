@@ -23,7 +23,10 @@ await runService({
   async compose(service) {
     const { config, logger, shutdown } = service;
     const database = await openServiceDatabase(service, storage);
-    const bus = await openBus(service);
+    const bus = await openBus(service, {
+      database,
+      topics: ['executions.commands', 'executions.events', 'registry.events'],
+    });
     const blob = await openBlobStore(service);
     const descriptorSet = readFileSync(descriptorSetPath);
     const rpc = createRpcServer(service, { ...config.grpc, policy: allowAll, descriptorSet });

@@ -10,7 +10,7 @@ import {
 import { NestFactory } from '@nestjs/core';
 import { Backends, backendsMigrations } from './backends.js';
 import { BackendsModule } from './backends.module.js';
-import { backendsServiceConfig } from './service-config.js';
+import { backendsServiceConfig, commandTopics } from './service-config.js';
 
 const storage = { schema: 'backends', migrations: backendsMigrations, bus: { publishes: ['tasks.reports'] } };
 
@@ -22,7 +22,10 @@ await runService({
     const { config, logger, metrics, health, shutdown } = service;
     const { endpoint, region, accessKeyId, secretAccessKey } = config.blob;
     const database = await openServiceDatabase(service, storage);
-    const bus = await openBus(service);
+    const bus = await openBus(service, {
+      database,
+      topics: ['tasks.reports', ...commandTopics(config.backends)],
+    });
     const blob = await openBlobStore(service);
     const http = await startOperationsServer(config.http, health, metrics);
     shutdown.add('servers', 'HTTP', (remainingMs) => closeHttp(http, remainingMs));

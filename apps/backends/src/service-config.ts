@@ -1,6 +1,6 @@
 import { blobConfig, busConfig, databaseConfig, grpcTarget, serviceConfig } from '@aloft/service';
 import { z } from 'zod';
-import { backendsConfigSchema } from './config.js';
+import { backendsConfigSchema, type BackendsConfig } from './config.js';
 
 /** Settings of a process with backend hosts. */
 export const backendsServiceConfig = serviceConfig.extend({
@@ -17,3 +17,8 @@ export const backendsServiceConfig = serviceConfig.extend({
   platformAddress: grpcTarget.optional(),
   backends: backendsConfigSchema,
 });
+
+/** Where the backends that the configuration enables find their work. */
+export function commandTopics({ local }: BackendsConfig): string[] {
+  return local.enabled ? ['tasks.commands.local'] : [];
+}

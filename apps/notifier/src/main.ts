@@ -24,7 +24,7 @@ await runService({
   async compose(service) {
     const { config, logger, metrics, health, shutdown } = service;
     const database = await openServiceDatabase(service, storage);
-    const bus = await openBus(service);
+    const bus = await openBus(service, { database, topics: ['executions.events'] });
     const http = await startOperationsServer(config.http, health, metrics);
     shutdown.add('servers', 'HTTP', (remainingMs) => closeHttp(http, remainingMs));
     const admin = createClient(AdminServiceClient, config.adminAddress);

@@ -9,7 +9,7 @@ import {
   startOperationsServer,
 } from '@aloft/service';
 import { NestFactory } from '@nestjs/core';
-import { propellerTopics } from './events/outgoing.js';
+import { propellerTopics, topics } from './events/outgoing.js';
 import { propellerMigrations } from './migrations.js';
 import { PropellerModule } from './propeller.module.js';
 import { PropellerService } from './propeller.service.js';
@@ -24,7 +24,11 @@ await runService({
   async compose(service) {
     const { config, logger, metrics, health, shutdown } = service;
     const database = await openServiceDatabase(service, storage);
-    const bus = await openBus(service);
+    const { commands, reports, events, tasks } = topics;
+    const bus = await openBus(service, {
+      database,
+      topics: [commands, reports, events, ...config.propeller.backends.known.map(tasks)],
+    });
     const blob = await openBlobStore(service);
     const http = await startOperationsServer(config.http, health, metrics);
     shutdown.add('servers', 'HTTP', (remainingMs) => closeHttp(http, remainingMs));

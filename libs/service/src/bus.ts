@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { createPostgresBus, postgresBusMigrations, type Bus } from '@aloft/bus';
-import { openDatabase } from '@aloft/database';
-import { AloftError } from '@aloft/errors';
+import { openDatabase, type Database } from '@aloft/database';
+import { failedPrecondition } from '@aloft/errors';
 import { sharedCheck } from './checks.js';
 import type { BusConfig, ServiceConfig } from './config.js';
 import { withPatience } from './patience.js';
@@ -9,17 +10,67 @@ import { checkMigrations, checkSchemaExists } from './storage.js';
 
 const poolSize = 4;
 
+export interface BusParts {
+  /** The service's own: its schema holds the outbox of what it publishes. */
+  database: Database;
+  /** Those that this process publishes to or reads. */
+  topics: readonly string[];
+}
+
 /**
  * The event bus, after it was seen that it can be reached and is as the configuration says. Adds the readiness check, and the
  * step that flushes what is still to be sent.
  */
-export async function openBus(service: Service<ServiceConfig & { bus: BusConfig }>): Promise<Bus> {
-  switch (service.config.bus.driver) {
-    case 'postgres':
-      return openPostgresBus(service);
-    case 'kafka':
-      throw new AloftError('UNIMPLEMENTED', 'bus.driver: "kafka" is not part of this build');
-  }
+export async function openBus(service: Service<ServiceConfig & { bus: BusConfig }>, parts: BusParts): Promise<Bus> {
+  return service.config.bus.driver === 'kafka' ? openKafkaBus(service, parts) : openPostgresBus(service);
+}
+
+async function openKafkaBus(
+  { config, name, logger, metrics, health, shutdown }: Service<ServiceConfig & { bus: BusConfig }>,
+  { database, topics }: BusParts,
+): Promise<Bus> {
+  // Its client is loaded only where it is used.
+  const { createKafkaBus } = await import('@aloft/bus/kafka');
+  const { partitions, kafka } = config.bus;
+  const { tls, clientId = `aloft-${name}`, ...settings } = kafka;
+  const bus = createKafkaBus({
+    ...settings,
+    clientId,
+    tls: tls.enabled ? tlsOptions(tls) : undefined,
+    partitions,
+    topics,
+    database,
+    startTimeoutMs: config.start.patienceMs,
+    logger,
+    metrics,
+  });
+  shutdown.add('flush', 'bus', () => bus.close());
+  await bus.start();
+  health.add(
+    'ready',
+    'bus',
+    sharedCheck(() => bus.check()),
+  );
+  return bus;
+}
+
+function tlsOptions({ caFile, certFile, keyFile, rejectUnauthorized }: BusConfig['kafka']['tls']) {
+  const read = (setting: string, file: string | undefined): Buffer | undefined => {
+    if (file === undefined) return undefined;
+    try {
+      return readFileSync(file);
+    } catch (error) {
+      throw failedPrecondition(`bus.kafka.tls.${setting}: ${file} can't be read (${(error as Error).message})`, {
+        cause: error,
+      });
+    }
+  };
+  return {
+    ca: read('caFile', caFile),
+    cert: read('certFile', certFile),
+    key: read('keyFile', keyFile),
+    rejectUnauthorized,
+  };
 }
 
 async function openPostgresBus(service: Service<ServiceConfig & { bus: BusConfig }>): Promise<Bus> {
