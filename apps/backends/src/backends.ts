@@ -1,12 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BackendHost, backendMigrations, type BackendPlugin, PostgresWorkStore } from '@aloft/backend-kit';
+import {
+  BackendHost,
+  type BackendHostOptions,
+  backendMigrations,
+  type BackendPlugin,
+  PostgresHostChannel,
+  PostgresWorkStore,
+} from '@aloft/backend-kit';
 import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import type { HealthRegistry, Logger, Metrics } from '@aloft/telemetry';
 import type { BackendsConfig } from './config.js';
+import { HostRun, measure } from './host-run.js';
 import { createLocalBackend, type LocalBackendSurroundings } from './local-backend.js';
 
 /** Tables in the schema `backends`, besides those of the bus's consumer (`busMigrations`). */
@@ -18,6 +26,8 @@ export interface BackendsDependencies extends LocalBackendSurroundings {
   database: Database;
   bus: Bus;
   blob: BlobStore;
+  /** Other processes have hosts of the same backends: they take over, hand over and share work (default: no). */
+  shared?: boolean;
   logger: Logger;
   metrics?: Metrics;
   health?: HealthRegistry;
@@ -27,48 +37,46 @@ export interface BackendsDependencies extends LocalBackendSurroundings {
 
 /** All backend hosts of this process: started after migrations, stopped before the bus and the database close. */
 export class Backends {
-  private readonly plugins: readonly BackendPlugin[];
-  private readonly hosts = new Map<string, BackendHost>();
+  private readonly runs: HostRun[];
   private readonly checks: (() => void)[] = [];
-  private readonly lost = new Map<string, string>();
+  private hostId = '';
+  private drainMs: number;
 
   constructor(private readonly dependencies: BackendsDependencies) {
     const { config, plugins = [], logger, ...rest } = dependencies;
-    this.plugins = [
-      ...(config.local.enabled ? [createLocalBackend(config.local, rest, logger.child({ backend: 'local' }))] : []),
-      ...plugins,
-    ];
-    this.measure();
+    const local = () => createLocalBackend(config.local, rest, logger.child({ backend: 'local' }));
+    const makers = [...(config.local.enabled ? [local] : []), ...plugins.map((plugin) => () => plugin)];
+    this.runs = makers.map((make) => new HostRun(make, (plugin, onLost) => this.hostOf(plugin, onLost), logger));
+    this.drainMs = config.drainMs;
+    measure(this.runs, dependencies.metrics);
   }
 
   /** Names of the backends, as the propeller's configuration lists them. */
   get names(): string[] {
-    return this.plugins.map(({ name }) => name);
+    return this.runs.map(({ name }) => name);
   }
 
   async start(): Promise<void> {
-    const hostId = await stableId(join(this.dependencies.dataDir, 'work'));
-    for (const plugin of this.plugins) {
-      const host = this.hostOf(plugin, hostId);
-      this.hosts.set(plugin.name, host);
-      await host.start();
-      const off = this.dependencies.health?.add('ready', `backend ${plugin.name}`, () => {
-        const why = this.lost.get(plugin.name);
-        if (why !== undefined) throw new Error(why);
+    this.hostId = await stableId(join(this.dependencies.dataDir, 'work'));
+    for (const run of this.runs) {
+      await run.start();
+      const off = this.dependencies.health?.add('ready', `backend ${run.name}`, () => {
+        if (run.trouble !== undefined) throw new Error(run.trouble);
       });
       if (off) this.checks.push(off);
     }
   }
 
-  /** Running work goes on and is found again by the next process. */
-  async stop(): Promise<void> {
+  /** Running work goes on, or is handed over: `onStop`, within `remainingMs` if that is known. */
+  async stop(remainingMs = Infinity): Promise<void> {
     for (const off of this.checks.splice(0)) off();
-    for (const host of [...this.hosts.values()].reverse()) await host.stop();
-    this.hosts.clear();
+    // Ending what is left takes its grace time, telling so a moment.
+    this.drainMs = Math.max(0, Math.min(this.drainMs, remainingMs - this.dependencies.config.local.graceMs - 5_000));
+    await Promise.all(this.runs.map((run) => run.stop(this.drainMs)));
   }
 
-  private hostOf(plugin: BackendPlugin, hostId: string): BackendHost {
-    const { config, bus, database, blob, logger } = this.dependencies;
+  private hostOf(plugin: BackendPlugin, onLost: BackendHostOptions['onLost']): BackendHost {
+    const { config, bus, database, blob, logger, shared = false } = this.dependencies;
     return new BackendHost({
       plugin,
       bus,
@@ -76,34 +84,14 @@ export class Backends {
       store: new PostgresWorkStore(database, plugin.name),
       blob,
       logger,
-      name: hostId,
+      name: this.hostId,
+      ...(shared ? { channel: new PostgresHostChannel(database, plugin.name, this.hostId, logger) } : {}),
       leaseMs: config.leaseMs,
+      onStop: config.onStop ?? (shared ? 'hand-over' : 'leave'),
       fenceMs: config.fenceMs,
       patienceMs: config.patienceMs,
       maxBatch: config.maxBatch,
-      onLost: (state) =>
-        this.lost.set(
-          plugin.name,
-          state === 'fenced'
-            ? `another process runs the host ${hostId} of the backend "${plugin.name}"`
-            : `the lease of the backend "${plugin.name}" ended and its work was taken over`,
-        ),
-    });
-  }
-
-  private measure(): void {
-    this.dependencies.metrics?.gauge({
-      name: 'aloft_backend_attempts',
-      help: 'Attempts that a backend host holds',
-      labels: ['backend', 'state'],
-      collect: (gauge) => {
-        for (const [name, host] of this.hosts) {
-          const { waiting, inUse, unacknowledged } = host.status;
-          gauge.set({ backend: name, state: 'waiting' }, waiting);
-          gauge.set({ backend: name, state: 'running' }, inUse.slots);
-          gauge.set({ backend: name, state: 'unacknowledged' }, unacknowledged);
-        }
-      },
+      ...(onLost ? { onLost } : {}),
     });
   }
 }

@@ -7,6 +7,13 @@ export const backendsConfigSchema = z
   .object({
     /** A silent host's work may be taken by another after this time. */
     leaseMs: positive(15_000),
+    /**
+     * What a clean stop does with work in flight. `leave`: it goes on, for the next process on the same data folder; `hand-over`:
+     * it gets `drainMs` to end, what is left is ended and begun anew by other hosts. Default: `hand-over` where hosts share
+     * their backends (the distributed shape), else `leave`.
+     */
+    onStop: z.enum(['leave', 'hand-over']).optional(),
+    drainMs: z.number().int().nonnegative().default(30_000),
     /** How long a late launch of an ended attempt is still recognised. */
     fenceMs: positive(3_600_000),
     /** How long an attempt that asks for more than is ever free waits before younger ones make room for it (S-8). */

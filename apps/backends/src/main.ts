@@ -35,6 +35,7 @@ await runService({
         database,
         bus,
         blob,
+        shared: true,
         logger,
         metrics,
         health,
@@ -49,6 +50,6 @@ await runService({
     shutdown.add('flush', 'modules', () => app.close());
     const backends = app.get(Backends);
     await backends.start();
-    shutdown.add('consumers', 'backend hosts', () => backends.stop());
+    shutdown.add('consumers', 'backend hosts', (remainingMs) => backends.stop(remainingMs));
   },
 });

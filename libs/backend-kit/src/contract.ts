@@ -14,6 +14,12 @@ export interface BackendPlugin {
   /** Topic suffix: commands come from `tasks.commands.<name>`. */
   readonly name: string;
 
+  /**
+   * From where its work can be reached. `anywhere`: a later holder finds it and follows it (a cluster, a cloud service).
+   * `host` (default): only where it was started (processes); another host starts it anew, once it is surely dead there.
+   */
+  readonly reach?: 'host' | 'anywhere';
+
   /** What this machine or account offers; the host never has more in flight. Absent quantities are unlimited. */
   capacity(): Capacity;
 
@@ -36,10 +42,22 @@ export interface BackendPlugin {
   /**
    * After this host's death: finds the work of these attempts again and goes on reporting on it; what was started and is
    * lost is reported as a retryable SYSTEM failure. Returns the attempts that surely never started: the host launches
-   * them again. Called once, after `start`, with everything that this host holds (possibly nothing): whatever the backend
-   * still has beyond that may be cleaned up.
+   * them again. Called after `start` with everything that this host holds (possibly nothing), `exclusive`: whatever the
+   * backend has of this host beyond that may be cleaned up. Plugins that reach work anywhere are called again, without it,
+   * with what this host took over from others.
    */
-  adopt(launches: readonly LaunchTask[], contextOf: (attempt: TaskAttempt) => AttemptContext): Promise<TaskAttempt[]>;
+  adopt(
+    launches: readonly LaunchTask[],
+    contextOf: (attempt: TaskAttempt) => AttemptContext,
+    scope: { exclusive: boolean },
+  ): Promise<TaskAttempt[]>;
+
+  /**
+   * Only where hosts share a backend, before `start` and again after each renewal: this host holds its work until then, in
+   * seconds of `os.uptime()` (which counts on while processes or the machine sleep). Work that ends with its host must be
+   * dead soon after, whatever became of the host: another one may start it.
+   */
+  holdUntil?(uptimeSeconds: number): void;
 
   /** Ends everything of the attempt; harmless when there is nothing. Resolves when nothing of it runs any more. */
   abort(attempt: TaskAttempt, reason: string): Promise<void>;
@@ -65,6 +83,10 @@ export interface Capacity {
 export interface AttemptContext {
   readonly blob: BlobStore;
   readonly logger: Logger;
+  /** How often the attempt was begun anew because the host that had it was lost; keeps such starts apart. */
+  readonly restarts: number;
+  /** Whether this host still holds the attempt: what is written elsewhere for it must not be written any more if not. */
+  holds(): boolean;
   /** Later reports replace earlier ones that were not sent yet; after a terminal one nothing is taken any more. */
   report(report: PhaseReport): void;
 }

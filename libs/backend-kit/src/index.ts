@@ -22,4 +22,11 @@ export { BackendHost, type BackendHostOptions } from './host/backend-host.js';
 export { backendMigrations } from './host/migrations.js';
 export { PostgresWorkStore } from './host/postgres-work-store.js';
 export { ReportSender, type ReportSenderOptions } from './host/report-sender.js';
-export type { Fence, FinishedBatch, LeaseState, WorkRow, WorkStore } from './host/work-store.js';
+export {
+  type HostChannel,
+  type HostMessage,
+  type HostNote,
+  PostgresHostChannel,
+  type Room,
+} from './host/host-channel.js';
+export type { Fence, FinishedBatch, Holder, LeaseState, WorkRow, WorkStore } from './host/work-store.js';

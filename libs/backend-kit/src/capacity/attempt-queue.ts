@@ -74,6 +74,8 @@ export class AttemptQueue<T extends Queued> {
   private readonly now: () => number;
   private order = 0;
   private waitingCount = 0;
+  /** Out of the queue for the moment: see {@link takeFor}. */
+  private readonly lent = new Map<string, Waiting<T>>();
 
   constructor(capacity: Capacity, options: QueueOptions = {}) {
     this.total = {
@@ -124,11 +126,7 @@ export class AttemptQueue<T extends Queued> {
   }
 
   offer(item: T): void {
-    const { milliCpu, memoryBytes, gpu } = item.request;
-    const name = `${milliCpu}/${memoryBytes}/${gpu}`;
-    let shape = this.shapes.get(name);
-    if (!shape) this.shapes.set(name, (shape = new Shape(item.request)));
-    shape.add({ item, order: this.order++, since: this.now() });
+    this.shapeOf(item.request).add({ item, order: this.order++, since: this.now() });
     this.waitingCount++;
   }
 
@@ -157,6 +155,80 @@ export class AttemptQueue<T extends Queued> {
     return bestHead.item;
   }
 
+  /** What is free now. */
+  get free(): { milliCpu: number; memoryBytes: number; gpu: number; slots: number } {
+    const { total, used } = this;
+    return {
+      milliCpu: total.milliCpu - used.milliCpu,
+      memoryBytes: total.memoryBytes - used.memoryBytes,
+      gpu: total.gpu - used.gpu,
+      slots: total.slots - used.slots,
+    };
+  }
+
+  /** Milliseconds that the oldest has waited; `undefined` if none waits. */
+  get oldestMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const shape of this.shapes.values())
+      for (const line of shape.lines.values())
+        if (line[0] && (oldest === undefined || line[0].since < oldest)) oldest = line[0].since;
+    return oldest === undefined ? undefined : this.now() - oldest;
+  }
+
+  /**
+   * Takes out what fits into somebody else's room, at most `most`: of each shape the executions in turns, of the shapes the
+   * one whose head has waited longest. {@link putBack} undoes it.
+   */
+  takeFor(room: { milliCpu: number; memoryBytes: number; gpu: number; slots: number }, most: number): T[] {
+    const left = { ...room };
+    const taken: T[] = [];
+    while (taken.length < most && left.slots > 0) {
+      let best: Shape<T> | undefined;
+      let bestHead: Waiting<T> | undefined;
+      for (const shape of this.shapes.values()) {
+        const { milliCpu, memoryBytes, gpu } = shape.request;
+        if (milliCpu > left.milliCpu || memoryBytes > left.memoryBytes || gpu > left.gpu) continue;
+        const head = shape.head();
+        if (head && (!bestHead || head.order < bestHead.order)) {
+          best = shape;
+          bestHead = head;
+        }
+      }
+      if (!best || !bestHead) break;
+      best.shift();
+      if (best.lines.size === 0) this.drop(best);
+      this.waitingCount--;
+      const { milliCpu, memoryBytes, gpu } = bestHead.item.request;
+      left.milliCpu -= milliCpu;
+      left.memoryBytes -= memoryBytes;
+      left.gpu -= gpu;
+      left.slots--;
+      this.lent.set(bestHead.item.key, bestHead);
+      taken.push(bestHead.item);
+    }
+    return taken;
+  }
+
+  /** It went elsewhere after all. */
+  gone(item: T): void {
+    this.lent.delete(item.key);
+  }
+
+  /** Back to where it was in its line. */
+  putBack(item: T): void {
+    const waiting = this.lent.get(item.key);
+    this.lent.delete(item.key);
+    if (!waiting) return this.offer(item);
+    const shape = this.shapeOf(item.request);
+    const line = shape.lines.get(item.group);
+    if (!line) shape.add(waiting);
+    else {
+      const at = line.findIndex(({ order }) => order > waiting.order);
+      line.splice(at < 0 ? line.length : at, 0, waiting);
+    }
+    this.waitingCount++;
+  }
+
   /** Takes a waiting attempt out. */
   remove(item: T): boolean {
     for (const shape of this.shapes.values())
@@ -181,6 +253,14 @@ export class AttemptQueue<T extends Queued> {
     this.used.memoryBytes -= request.memoryBytes;
     this.used.gpu -= request.gpu;
     this.used.slots--;
+  }
+
+  private shapeOf(request: ResourceRequest): Shape<T> {
+    const { milliCpu, memoryBytes, gpu } = request;
+    const name = `${milliCpu}/${memoryBytes}/${gpu}`;
+    let shape = this.shapes.get(name);
+    if (!shape) this.shapes.set(name, (shape = new Shape(request)));
+    return shape;
   }
 
   private fits(request: ResourceRequest): boolean {

@@ -12,10 +12,18 @@ export class AttemptEntry implements Queued {
   readonly group: string;
   readonly attempt: TaskAttempt;
   readonly generation: number;
-  /** `waiting` for capacity; `active`: given to the plugin; `ended`: terminal report made. */
-  state: 'waiting' | 'active' | 'ended' = 'waiting';
+  /** `waiting` for capacity; `moving` to another host; `active`: given to the plugin; `ended`: terminal report made. */
+  state: 'waiting' | 'moving' | 'active' | 'ended' = 'waiting';
   /** Its row is committed. */
   stored = false;
+  /** It was put into the queue. */
+  queued = false;
+  /** Its end is in its row, where that comes before telling it. */
+  recorded = false;
+  /** It is being ended only to begin anew elsewhere: its end is no outcome. */
+  handingOver = false;
+  /** How often its holder was lost. */
+  restarts = 0;
   /** Its terminal report was acknowledged. */
   acknowledged = false;
   /** Its row is being or was deleted. */

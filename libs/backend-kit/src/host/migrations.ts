@@ -43,4 +43,23 @@ export const backendMigrations: readonly Migration[] = [
       ALTER TABLE finished SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200);
     `,
   },
+  {
+    name: 'shared-backends',
+    sql: `
+      -- Never the same number twice, even after a host's row is gone: a forgotten process must not take itself for its successor.
+      CREATE SEQUENCE host_epoch;
+      SELECT setval('host_epoch', (SELECT coalesce(max(epoch), 0) + 1 FROM host));
+      -- The end, before anybody hears of it; how often a holder was lost. An empty host: nobody's, to be taken by any.
+      ALTER TABLE work ADD COLUMN report bytea, ADD COLUMN losses int NOT NULL DEFAULT 0;
+      -- Older generations that a host has to end before a newer one may start elsewhere.
+      CREATE TABLE superseded (
+        backend text NOT NULL,
+        key text NOT NULL,
+        generation bigint NOT NULL,
+        host text NOT NULL,
+        command bytea NOT NULL,
+        PRIMARY KEY (backend, key, generation)
+      );
+    `,
+  },
 ];

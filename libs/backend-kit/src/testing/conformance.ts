@@ -97,7 +97,7 @@ class Stage {
     this.bus.detach();
     const { host, plugin } = this;
     this.host = this.plugin = undefined;
-    if (host) silence(host);
+    host?.vanish();
     if (plugin && this.world.kill) await this.world.kill(plugin);
   }
 
@@ -109,20 +109,6 @@ class Stage {
   launch(behaviour: Behaviour, name: string, more: { generation?: number; cpu?: string } = {}): Launch {
     return this.world.launch(behaviour, { name, ...more });
   }
-}
-
-/** Cuts a host off from everything, as the end of its process would. */
-function silence(host: BackendHost): void {
-  const inside = host as unknown as {
-    state: string;
-    leaseTimer: NodeJS.Timeout;
-    sweepTimer: NodeJS.Timeout;
-    sender: { stop(): void };
-  };
-  inside.state = 'lost';
-  clearInterval(inside.leaseTimer);
-  clearTimeout(inside.sweepTimer);
-  inside.sender.stop();
 }
 
 const errorOf = (report: TaskReport) => {

@@ -2,7 +2,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { invalidArgument } from '@aloft/errors';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
-import { attemptVariable } from './launcher/attempt-variable.js';
+import { attemptMark, attemptVariable } from './launcher/attempt-variable.js';
 import type { LocalProcessOptions } from './options.js';
 
 /** What of the platform's own environment tasks may see: where things are and how to speak, no credentials. */
@@ -61,7 +61,7 @@ export function taskEnvironment(
   const container = launch.template?.target?.$case === 'container' ? launch.template.target.value : undefined;
   for (const { key, value } of container?.env ?? []) env[key] ??= value;
   const tmp = join(attempt.folder, 'tmp');
-  Object.assign(env, { TMPDIR: tmp, TEMP: tmp, TMP: tmp, [attemptVariable]: attempt.id });
+  Object.assign(env, { TMPDIR: tmp, TEMP: tmp, TMP: tmp, [attemptVariable]: attemptMark(attempt.id, options.workDir) });
   if (options.capacity.gpuDevices.length > 0) env['CUDA_VISIBLE_DEVICES'] = attempt.gpus.join(',');
   const files = secrets(launch, options, attempt.folder, env);
   return { env, files };

@@ -66,6 +66,12 @@ export class LauncherClient {
     await answer;
   }
 
+  /** The host's lease lasts until then. */
+  holdUntil(until: number): void {
+    this.settings.leaseUntil = until;
+    this.send({ do: 'lease', until });
+  }
+
   forget(ids: string[]): void {
     for (const id of ids) this.listeners.delete(id);
     this.send({ do: 'forget', ids });
@@ -75,7 +81,7 @@ export class LauncherClient {
     this.send({ do: 'warm', ...what });
   }
 
-  /** Ends the launcher; attempts go on. */
+  /** Ends the launcher; attempts go on. One that watches over a lease stays as long as any runs. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.restartTimer);
@@ -84,13 +90,19 @@ export class LauncherClient {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.stdin?.end();
-    await gone;
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise((resolve) => (timer = setTimeout(resolve, stayMs)));
+    await (this.settings.leaseUntil === undefined ? gone : Promise.race([gone, enough]));
+    clearTimeout(timer);
+    child.unref();
+    for (const stream of [child.stdout, child.stderr]) stream?.destroy();
   }
 
   private send(request: LauncherRequest): void {
     const input = this.child?.stdin as Writable | undefined;
     if (!input?.writable) {
-      if (request.do === 'launch' || request.do === 'forget' || request.do === 'warm') return; // `respawned` repeats launches.
+      // `respawn` repeats launches and the lease.
+      if (request.do !== 'adopt' && request.do !== 'kill') return;
       throw unavailable('the launcher of local processes is being started again');
     }
     input.write(`${JSON.stringify(request)}\n`);
@@ -185,6 +197,9 @@ export const interrupted = {
   message: 'The launcher ended before the attempt began.',
   user: false,
 };
+
+/** How long a stop waits for a launcher that may have to stay. */
+const stayMs = 2_000;
 
 function withoutNodeOptions({ NODE_OPTIONS: _, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return env;

@@ -50,6 +50,9 @@ export class LocalProcessBackend implements BackendPlugin {
   readonly name = 'local';
   private launcher: LauncherClient | undefined;
   private readonly live = new Map<string, Live>();
+  /** Folders of attempts that are not forgotten yet. */
+  private readonly ids = new Map<string, string>();
+  private leaseUntil: number | undefined;
   private readonly gpus: GpuPool;
   /** Environments that attempts start from; known once the platform's own addresses are. */
   private base: Record<string, string> = {};
@@ -101,6 +104,7 @@ export class LocalProcessBackend implements BackendPlugin {
       {
         workDir: options.workDir,
         graceMs: options.graceMs,
+        ...(this.leaseUntil === undefined ? {} : { leaseUntil: this.leaseUntil }),
         pythonEnv: this.base,
         node: {
           command: [process.execPath, '--enable-source-maps', '--disable-warning=ExperimentalWarning'],
@@ -122,6 +126,11 @@ export class LocalProcessBackend implements BackendPlugin {
     for (const live of this.live.values()) live.started.reject(error);
   }
 
+  holdUntil(uptimeSeconds: number): void {
+    this.leaseUntil = uptimeSeconds;
+    this.launcher?.holdUntil(uptimeSeconds);
+  }
+
   private get client(): LauncherClient {
     if (!this.launcher) throw unavailable('the backend "local" was not started');
     return this.launcher;
@@ -129,7 +138,7 @@ export class LocalProcessBackend implements BackendPlugin {
 
   async launch(launch: LaunchTask & { attempt?: TaskAttempt }, context: AttemptContext): Promise<void> {
     const attempt = launch.attempt as TaskAttempt;
-    const id = folderName(attempt);
+    const id = this.remember(attempt, context);
     const known = this.live.get(id);
     if (known) return known.started.promise;
     const live = this.track(id, launch, context);
@@ -148,18 +157,20 @@ export class LocalProcessBackend implements BackendPlugin {
   async adopt(
     launches: readonly LaunchTask[],
     contextOf: (attempt: TaskAttempt) => AttemptContext,
+    { exclusive }: { exclusive: boolean },
   ): Promise<TaskAttempt[]> {
     const attempts = new Map<string, TaskAttempt>();
     const listeners = new Map<string, AttemptListener>();
     for (const launch of launches) {
       const attempt = launch.attempt as TaskAttempt;
-      const id = folderName(attempt);
+      const context = contextOf(attempt);
+      const id = this.remember(attempt, context);
       attempts.set(id, attempt);
-      const live = this.track(id, launch, contextOf(attempt));
+      const live = this.track(id, launch, context);
       await this.reclaimGpus(id);
       listeners.set(id, this.listen(live));
     }
-    const absent = await this.client.adopt(listeners, true);
+    const absent = await this.client.adopt(listeners, exclusive);
     for (const id of absent) {
       const live = this.live.get(id);
       if (live) this.drop(live);
@@ -169,7 +180,7 @@ export class LocalProcessBackend implements BackendPlugin {
   }
 
   async abort(attempt: TaskAttempt, reason: string): Promise<void> {
-    const id = folderName(attempt);
+    const id = this.ids.get(generationKey(attempt)) ?? folderName(attempt);
     const live = this.live.get(id);
     if (live) live.aborted = true;
     await this.client.kill(id, reason);
@@ -182,7 +193,14 @@ export class LocalProcessBackend implements BackendPlugin {
   }
 
   async forget(attempts: readonly TaskAttempt[]): Promise<void> {
-    this.client.forget(attempts.map(folderName));
+    this.client.forget(attempts.map((attempt) => this.ids.get(generationKey(attempt)) ?? folderName(attempt)));
+    for (const attempt of attempts) this.ids.delete(generationKey(attempt));
+  }
+
+  private remember(attempt: TaskAttempt, context: AttemptContext): string {
+    const id = folderName(attempt, context.restarts);
+    this.ids.set(generationKey(attempt), id);
+    return id;
   }
 
   /** Everything that must be there before the process is, in parallel. */
@@ -324,13 +342,16 @@ export class LocalProcessBackend implements BackendPlugin {
 
 /**
  * Folder of an attempt's generation: its derived name for people, and a hash because names are unique per project and
- * domain only (C-162). The generation is part of it: an older one's process never answers for a newer one.
+ * domain only (C-162). The generation is part of it: an older one's process never answers for a newer one. So is how often
+ * it was begun anew on another host: what an earlier start left here never answers for a later one.
  */
-export function folderName(attempt: TaskAttempt): string {
+export function folderName(attempt: TaskAttempt, restarts = 0): string {
   const hash = createHash('sha256').update(attemptKey(attempt)).digest('hex').slice(0, 10);
   const name = attempt.name.replace(/[^\w.-]/g, '_').slice(0, 60);
-  return `${name}.${hash}.${attempt.generation}`;
+  return `${name}.${hash}.${attempt.generation}${restarts > 0 ? `.r${restarts}` : ''}`;
 }
+
+const generationKey = (attempt: TaskAttempt): string => `${attemptKey(attempt)}#${attempt.generation}`;
 
 /** Reading what a task wrote is tried again: an attempt must not be lost for a moment's trouble of the storage. */
 async function withPatience<T>(work: () => Promise<T>): Promise<T> {

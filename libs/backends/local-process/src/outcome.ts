@@ -25,6 +25,13 @@ export function usageOf(exit: ExitRecord): TaskUsage {
 async function verdict(launch: LaunchTask, blob: BlobStore, exit: ExitRecord, log: string): Promise<PhaseReport> {
   const { killed, code, signal } = exit;
   if (killed?.by === 'abort') return { phase: TaskExecution_Phase.ABORTED, reason: killed.detail };
+  if (killed?.by === 'lease')
+    return failure({
+      code: 'HostLeaseLost',
+      message: `The task was ended because ${killed.detail}.`,
+      kind: 'SYSTEM',
+      retryable: true,
+    });
   if (killed?.by === 'memory')
     return failure({
       code: 'OOMKilled',

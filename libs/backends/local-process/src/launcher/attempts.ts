@@ -30,7 +30,7 @@ const claimLookMs = 5;
  */
 export class Attempts {
   private readonly tracked = new Map<string, Tracked>();
-  readonly sampler = new Sampler();
+  readonly sampler: Sampler;
 
   constructor(
     readonly root: string,
@@ -38,6 +38,7 @@ export class Attempts {
     private readonly graceMs = defaultGraceMs,
   ) {
     mkdirSync(root, { recursive: true });
+    this.sampler = new Sampler(dirname(root));
   }
 
   folder(id: string): AttemptFolder {
@@ -136,6 +137,8 @@ export class Attempts {
       return true;
     }
     const folder = this.folder(id);
+    // Ended because its host's time was over: no outcome. It begins anew.
+    if (folder.readVerdict()?.by === 'lease') return false;
     const failure = folder.readFailure();
     if (failure) {
       this.emit({ event: 'failed', id, ...failure });
@@ -209,6 +212,41 @@ export class Attempts {
       if (this.folder(id).readClaim()?.alive) await this.kill(id, 'nobody knows of it');
       await this.forget([id]);
     }
+  }
+
+  /** Whether anything runs, or is about to. */
+  get areRunning(): boolean {
+    return [...this.tracked.values()].some(({ state }) => state !== 'ended');
+  }
+
+  /** The host's time is over: everything of every attempt ends, at once and for sure. Resolves when nothing is left. */
+  async endAll(detail: string): Promise<void> {
+    const all = [...this.tracked.values()].filter(({ state }) => state !== 'ended');
+    for (const { session } of all) if (session > 0) signal(-session, 'SIGKILL');
+    for (const tracked of all) {
+      tracked.ending = true;
+      if (!tracked.folder.readVerdict() && existsSync(tracked.folder.path))
+        tracked.folder.writeVerdict({ by: 'lease', detail });
+    }
+    for (;;) {
+      const left = await this.sampler.look();
+      const pids = all.flatMap(({ id }) => left.get(id) ?? []).map(({ pid }) => pid);
+      if (pids.length === 0) return;
+      for (const pid of pids) signal(pid, 'SIGKILL');
+    }
+  }
+
+  /** What is left of an attempt that begins anew: dead for sure, then gone. */
+  async discard(id: string): Promise<void> {
+    for (;;) {
+      const left = (await this.sampler.look()).get(id) ?? [];
+      const { process, alive } = this.folder(id).readClaim() ?? { alive: false };
+      if (left.length === 0 && !alive) break;
+      if (alive && process) signal(-process.pid, 'SIGKILL');
+      for (const { pid } of left) signal(pid, 'SIGKILL');
+    }
+    this.tracked.delete(id);
+    await this.folder(id).remove();
   }
 
   get(id: string): Tracked | undefined {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readIfThere } from './attempt-folder.js';
 import { Attempts } from './attempts.js';
+import { Lease } from './lease.js';
 import { BrokenBundle, Bundles } from './bundles.js';
 import { startCold } from './cold-start.js';
 import { NodeWorkers } from './node-workers.js';
@@ -17,6 +18,7 @@ export class Launcher {
   private readonly nodeBundles: Bundles;
   private readonly pythons: PythonWorkers;
   private readonly nodes: NodeWorkers;
+  private readonly lease = new Lease(() => void this.endAll());
 
   private constructor(
     settings: LauncherSettings,
@@ -30,6 +32,7 @@ export class Launcher {
     const { command, executor, keep, env } = node;
     this.nodes = new NodeWorkers(this.attempts, { node: command, executor, keep, env, workDir, emit });
     if (node.modules !== undefined) linkModules(node.bundles, node.modules);
+    if (settings.leaseUntil !== undefined) this.lease.extend(settings.leaseUntil);
   }
 
   static async start(settings: LauncherSettings, emit: (event: LauncherEvent) => void): Promise<Launcher> {
@@ -42,6 +45,8 @@ export class Launcher {
   }
 
   async handle(request: LauncherRequest): Promise<void> {
+    if (request.do === 'lease') return this.lease.extend(request.until);
+    this.lease.check();
     switch (request.do) {
       case 'launch':
         return this.launch(request.spec);
@@ -57,7 +62,28 @@ export class Launcher {
     }
   }
 
+  /**
+   * The host is gone, or wants no more. Without a lease this process goes, too, and what runs goes on. With one it stays as
+   * long as anything runs, and ends that when the lease does.
+   */
+  async leave(): Promise<void> {
+    if (!this.lease.isKept) return;
+    this.pythons.stop();
+    this.nodes.stop();
+    this.lease.check();
+    while (this.attempts.areRunning) await delay(50);
+    await this.over;
+  }
+
+  private over: Promise<void> = Promise.resolve();
+
+  private endAll(): void {
+    this.pythons.kill();
+    this.over = this.attempts.endAll("its host's lease ended");
+  }
+
   private async adopt(ids: readonly string[], exclusive: boolean): Promise<void> {
+    for (const id of ids) if (this.attempts.folder(id).readVerdict()?.by === 'lease') await this.attempts.discard(id);
     const found = ids.filter((id) => this.attempts.adopt(id));
     const known = new Set(found);
     this.emit({ event: 'adopted', found, absent: ids.filter((id) => !known.has(id)) });
@@ -65,8 +91,12 @@ export class Launcher {
   }
 
   private async launch(spec: LaunchSpec): Promise<void> {
-    if (!this.attempts.begin(spec)) return;
     const { id } = spec;
+    if (this.lease.isOver) {
+      this.emit({ event: 'failed', id, ...leaseOver });
+      return;
+    }
+    if (!this.attempts.begin(spec)) return;
     try {
       const folder = this.attempts.folder(id);
       folder.create(spec);
@@ -87,6 +117,9 @@ export class Launcher {
     }
   }
 }
+
+/** Not written down: it may begin, here or elsewhere. */
+const leaseOver = { code: 'HostLeaseLost', message: "The host's lease ended before the attempt began.", user: false };
 
 /** Packages that a bundle leaves out are found beside the platform's own. */
 function linkModules(folder: string, target: string): void {

@@ -5,6 +5,8 @@
 export interface LauncherSettings {
   workDir: string;
   graceMs: number;
+  /** Set where other hosts take over: see `Lease`. */
+  leaseUntil?: number;
   /** Environment of warm Python parents. */
   pythonEnv: Record<string, string>;
   node: {
@@ -47,6 +49,8 @@ export type LauncherRequest =
   /** Finds these again; every other folder is ended and removed if `exclusive`. */
   | { do: 'adopt'; ids: string[]; exclusive: boolean }
   | { do: 'kill'; id: string; why: string }
+  /** The host's lease was renewed. */
+  | { do: 'lease'; until: number }
   | { do: 'forget'; ids: string[] }
   | { do: 'warm'; python?: string; node?: boolean };
 
@@ -56,7 +60,7 @@ export interface ExitRecord {
   code?: number;
   signal?: string;
   /** Set when the launcher ended it. */
-  killed?: { by: 'abort' | 'time' | 'memory'; detail: string };
+  killed?: { by: 'abort' | 'time' | 'memory' | 'lease'; detail: string };
   startedAt?: number;
   endedAt: number;
   cpuSeconds: number;

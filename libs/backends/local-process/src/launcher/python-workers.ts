@@ -164,6 +164,11 @@ class Zygote {
   stop(): void {
     this.child?.stdin?.end();
   }
+
+  /** At once: it may have been asked for children that must not begin any more. */
+  kill(): void {
+    this.child?.kill('SIGKILL');
+  }
 }
 
 interface PythonWorkersOptions {
@@ -194,6 +199,10 @@ export class PythonWorkers {
 
   stop(): void {
     for (const zygote of this.zygotes.values()) zygote.stop();
+  }
+
+  kill(): void {
+    for (const zygote of this.zygotes.values()) zygote.kill();
   }
 
   private of(python: string): Zygote {

@@ -1,4 +1,4 @@
-import { attemptVariable } from './attempt-variable.js';
+import { attemptOfMark, attemptVariable } from './attempt-variable.js';
 import {
   clockTicksPerSecond,
   environmentOf,
@@ -36,7 +36,10 @@ export class Sampler {
   private lastAt = 0;
   private looking: Promise<Map<string, ProcessStat[]>> | undefined;
 
-  constructor(private readonly paceMs: { fastest: number; slowest: number } = { fastest: 60, slowest: 1_000 }) {}
+  constructor(
+    private readonly workDir: string,
+    private readonly paceMs: { fastest: number; slowest: number } = { fastest: 60, slowest: 1_000 },
+  ) {}
 
   add(watched: Watched): void {
     this.watched.set(watched.id, watched);
@@ -124,7 +127,8 @@ export class Sampler {
         const parent = byPid.get(process.ppid);
         if (parent && parent.pid > 1 && depth < 50) owner = ownerOf(parent, depth + 1);
         // Read once a process: who left its session and lost its parents still carries the name.
-        if (owner === undefined && !this.owners.has(name)) owner = environmentOf(process.pid, attemptVariable);
+        if (owner === undefined && !this.owners.has(name))
+          owner = attemptOfMark(environmentOf(process.pid, attemptVariable), this.workDir);
       }
       known.set(name, owner);
       return owner;

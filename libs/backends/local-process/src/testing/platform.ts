@@ -32,6 +32,8 @@ let open = launches.length;
 const contextOf = (attempt: TaskAttempt): AttemptContext => ({
   blob,
   logger,
+  restarts: 0,
+  holds: () => true,
   report: ({ phase }) => {
     if (!isTerminal(phase)) return;
     appendFileSync(ends, `${attempt.name} ${TaskExecution_Phase[phase]}\n`);
@@ -42,7 +44,7 @@ const contextOf = (attempt: TaskAttempt): AttemptContext => ({
 
 await plugin.start();
 if (open === 0) await plugin.stop().then(() => process.exit(0));
-const absent = await plugin.adopt(launches, contextOf);
+const absent = await plugin.adopt(launches, contextOf, { exclusive: true });
 const again = new Set(absent.map(attemptKey));
 for (const launch of launches)
   if (again.has(attemptKey(launch.attempt))) void plugin.launch(launch, contextOf(launch.attempt));

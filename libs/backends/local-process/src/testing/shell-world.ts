@@ -175,9 +175,13 @@ export class ShellWorld implements ConformanceWorld {
     // Whatever a case left behind is ended by a last launcher that knows of nothing.
     const last = new LocalProcessBackend(testOptions(this.dir, this.options), testLogger);
     await last.start();
-    await last.adopt([], () => {
-      throw new Error('nothing is to be adopted');
-    });
+    await last.adopt(
+      [],
+      () => {
+        throw new Error('nothing is to be adopted');
+      },
+      { exclusive: true },
+    );
     while (readdirSync(join(this.dir, 'work', 'attempts')).length > 0)
       await new Promise((resolve) => setTimeout(resolve, 5));
     await last.stop();
