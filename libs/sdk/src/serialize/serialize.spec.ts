@@ -3,6 +3,7 @@ import type { Node } from '@aloft/idl/flyteidl/core/workflow';
 import {
   and,
   approve,
+  dynamic,
   eq,
   gt,
   launchPlan,
@@ -92,6 +93,18 @@ describe('serialisation', () => {
     );
     expect(container!.env.map(({ key, value }) => `${key}=${value}`)).toEqual(['A=1', 'B=2']);
     expect(container!.resources!.limits.map(({ value }) => value)).toEqual(['4', '2Gi']);
+  });
+
+  test('C-150: a dynamic task is told the image of the tasks that its graph will run', async () => {
+    const grow = dynamic({ name: 'pipeline.grow', inputs: { n: t.int }, image: 'own:1', env: { A: '1' } }, () => ({}));
+    const { tasks } = await serialize([grow as unknown as Entity], context);
+    const { target } = tasks[0]!.spec.template!;
+    const container = target?.$case === 'container' ? target.value : undefined;
+    expect(container?.image).toBe('own:1');
+    expect(container?.env).toMatchObject([
+      { key: 'A', value: '1' },
+      { key: 'FLYTE_INTERNAL_IMAGE', value: 'aloft/typescript:0.1.0' },
+    ]);
   });
 
   test('C-160: nodes are n0, n1, … and bind what they were given, defaults and None included', async () => {

@@ -64,7 +64,9 @@ function argumentsOf(task: Task, context: SerializeContext): string[] {
 export function taskTemplate(task: Task, context: SerializeContext): TaskTemplate {
   const definition = task[entityBrand];
   const { cache } = definition;
-  const env = { ...context.env, ...definition.env };
+  // The graph that a dynamic task makes when it runs names images, too: it has to know the registration's.
+  const image: Record<string, string> = definition.dynamic ? { FLYTE_INTERNAL_IMAGE: context.image } : {};
+  const env = { ...image, ...context.env, ...definition.env };
   return TaskTemplate.fromPartial({
     id: identifierOf(task, context),
     type: taskType,
