@@ -1,6 +1,7 @@
 import { AloftError } from '@aloft/errors';
 import { LaunchPlanState } from '@aloft/idl/flyteidl/admin/launch_plan';
-import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { Serialized } from '@aloft/sdk/bundle';
 import { bundleFile, type Bundle, type BundleOptions } from './bundle/bundle.js';
 import type { Connection } from './connection.js';
 import { uploadBytes, uploadPath } from './upload.js';
@@ -68,13 +69,20 @@ export async function registerFile(
       entities.push({ kind, id, outcome: 'unchanged' });
     }
   };
-  await Promise.all(serialized.tasks.map(({ id, spec }) => register('task', id, () => admin.createTask({ id, spec }))));
-  // Inner workflows come first in the list, and outer ones refer to them.
-  for (const { id, spec } of serialized.workflows)
-    await register('workflow', id, () => admin.createWorkflow({ id, spec }));
-  for (const { id, spec, hasSchedule } of serialized.launchPlans) {
+  const registerPlan = async ({ id, spec, hasSchedule }: Serialized['launchPlans'][number]): Promise<void> => {
     await register('launch plan', id, () => admin.createLaunchPlan({ id, spec }));
     if (options.activate && hasSchedule) await admin.updateLaunchPlan({ id, state: LaunchPlanState.ACTIVE });
+  };
+  await Promise.all(serialized.tasks.map(({ id, spec }) => register('task', id, () => admin.createTask({ id, spec }))));
+  // Inner workflows come first in the list, and outer ones refer to them: by themselves, or by their launch plans.
+  for (const { id, spec } of serialized.workflows) {
+    await register('workflow', id, () => admin.createWorkflow({ id, spec }));
+    const own = serialized.launchPlans.filter((plan) => sameEntity(plan.spec.workflowId, id));
+    for (const plan of own) await registerPlan(plan);
   }
   return { version, bundle, distribution, entities };
+}
+
+function sameEntity(one: Identifier | undefined, other: Identifier): boolean {
+  return one !== undefined && Buffer.from(Identifier.encode(one).finish()).equals(Identifier.encode(other).finish());
 }

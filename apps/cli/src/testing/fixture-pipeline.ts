@@ -41,3 +41,8 @@ export const nightly = launchPlan(pipeline, {
   fixed: { numbers: [1] },
   schedule: { cron: '0 3 * * *' },
 });
+
+/** Calls a launch plan of this file: that has to be registered before it. */
+export const again = workflow({ inputs: { text: t.file('txt') }, outputs: { all: t.list(t.int) } }, ({ text }) => ({
+  all: nightly({ text }).all,
+}));
