@@ -94,4 +94,11 @@ export const propellerMigrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    name: 'since when what is under way',
+    sql: `
+      -- For metrics and traces only: when the nodes and attempts that had not ended began.
+      ALTER TABLE snapshots ADD COLUMN times jsonb;
+    `,
+  },
 ];

@@ -7,7 +7,7 @@ import { ExecutionError_ErrorKind, TaskExecution_Phase } from '@aloft/idl/flytei
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
-import type { Logger } from '@aloft/telemetry';
+import { runFields, type Logger } from '@aloft/telemetry';
 import { fitEvent } from '../events/fit-event.js';
 import { childEnded, ownReport, taskCommand, type EncodedEvent } from '../events/outgoing.js';
 import type { RunIdentity } from '../events/run-identity.js';
@@ -17,6 +17,7 @@ import { toMs, toTimestamp, type LogClock } from '../runs/clock.js';
 import type { Engine } from '../runs/engine.js';
 import type { GraphCache } from '../runs/graph-cache.js';
 import type { RunEntry } from '../runs/run-entry.js';
+import { launchTrace } from '../trace/run-trace.js';
 import type { CommitBatch, RunChange } from './batch.js';
 import { encodeEntry } from './log-encoding.js';
 import type { LiteralStore } from './literal-store.js';
@@ -138,7 +139,10 @@ export class Applier {
     const error = toAloftError(thrown);
     const kind = pending.input.input?.$case ?? 'empty input';
     const reason = `${kind} could not be applied: ${error.message}`;
-    this.options.logger.error({ err: error, run: entry.uid, input: kind }, 'run quarantined');
+    this.options.logger.error(
+      { err: error, ...runFields(entry.identity?.id, entry.uid), input: kind },
+      'run quarantined',
+    );
     const change = this.changeOf(entry, batch);
     entry.state = 'quarantined';
     entry.quarantine = reason;
@@ -183,9 +187,11 @@ export class Applier {
       case 'event': {
         const { event } = effect;
         change.events.push({ sequence: event.sequence, bytes: fitEvent(event) });
+        entry.times.observe(event, at, change.ended);
         return;
       }
       case 'launch':
+        change.launches += 1;
         return this.launch(identity, effect, time, batch);
       case 'abort': {
         const backend = this.options.launches.backendFor(
@@ -267,7 +273,7 @@ export class Applier {
       });
       return;
     }
-    const built = this.tryBuild(effect, value?.$case === 'inline' ? value.value : undefined);
+    const built = this.tryBuild(identity, effect, value?.$case === 'inline' ? value.value : undefined);
     if ('refused' in built) {
       batch.messages.push(refusal(identity, effect, built.refused, time));
       return;
@@ -288,7 +294,7 @@ export class Applier {
     inputs: LiteralMap | undefined,
     time: Timestamp,
   ): Promise<ReturnType<typeof taskCommand>> {
-    const built = this.tryBuild(effect, inputs);
+    const built = this.tryBuild(identity, effect, inputs);
     if ('refused' in built) return refusal(identity, effect, built.refused, time);
     const { literals } = this.options;
     if (built.taskTemplateUri !== undefined) {
@@ -301,11 +307,12 @@ export class Applier {
   }
 
   private tryBuild(
+    identity: RunIdentity,
     effect: LaunchTaskEffect,
     inputs: LiteralMap | undefined,
   ): ReturnType<LaunchBuilder['build']> | { refused: { code: string; message: string } } {
     try {
-      return this.options.launches.build(effect, inputs);
+      return this.options.launches.build(effect, inputs, launchTrace(identity, effect.attempt));
     } catch (error) {
       return { refused: launchError(error) };
     }

@@ -4,6 +4,7 @@ import type { EncodedEvent } from '../events/outgoing.js';
 import type { MessageGroup } from '../inputs/pending-input.js';
 import type { RunEntry } from '../runs/run-entry.js';
 import type { ChildAbort, ReservationWrite } from '../runs/runs.repository.js';
+import type { Ended } from '../trace/run-times.js';
 
 /** What one commit changes of one run. */
 export class RunChange {
@@ -19,6 +20,9 @@ export class RunChange {
   rowChanged = false;
   /** Milliseconds since the epoch. */
   endedAt: number | undefined;
+  /** What is over with it, for metrics and traces. */
+  readonly ended: Ended[] = [];
+  launches = 0;
   /** Write its state, and let it go if nothing has happened to it since then (milliseconds since the epoch). */
   pageOut = false;
   pagedOutAt = 0;
@@ -99,15 +103,17 @@ export class CommitBatch {
   }
 
   /** How much there is now, so that what an input adds can be taken back if applying it fails half-way. */
-  mark(change: RunChange): readonly [number, number, number, number] {
-    return [this.messages.length, this.preparations.length, this.deeds.length, change.events.length];
+  mark(change: RunChange): readonly [number, number, number, number, number] {
+    const { messages, preparations, deeds } = this;
+    return [messages.length, preparations.length, deeds.length, change.events.length, change.ended.length];
   }
 
-  rewind(change: RunChange, [messages, preparations, deeds, events]: ReturnType<CommitBatch['mark']>): void {
+  rewind(change: RunChange, [messages, preparations, deeds, events, ended]: ReturnType<CommitBatch['mark']>): void {
     this.messages.length = messages;
     this.preparations.length = preparations;
     this.deeds.length = deeds;
     change.events.length = events;
+    change.ended.length = ended;
   }
 
   park(message: IncomingMessage, group: string, reason: string): void {

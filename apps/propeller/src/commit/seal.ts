@@ -120,7 +120,8 @@ function sealSnapshot(change: RunChange, sealed: SealedCommit, policy: SnapshotP
   if (!due && !change.pageOut) return;
   const state = entry.run.snapshot();
   const graphs = Object.fromEntries(entry.graphUris);
-  sealed.snapshots.push({ uid: entry.uid, nextSeq: entry.nextSeq, state, graphs });
+  const times = entry.times.save();
+  sealed.snapshots.push({ uid: entry.uid, nextSeq: entry.nextSeq, state, graphs, times });
   entry.snapshotBytes = state.length;
   entry.logBytes = 0;
 }

@@ -12,6 +12,7 @@ const run: RunIdentity = {
   key: '/p/d/run',
   shard: 5,
   traceparent: '00-a',
+  trace: { traceparent: '00-a' },
   tracestate: '',
   principal: 'me',
   start: StartExecution.create(),

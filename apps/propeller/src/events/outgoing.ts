@@ -1,7 +1,9 @@
 import { executionKey, maxMessageBytes, shardOf, type OutgoingMessage } from '@aloft/bus';
 import { TaskCommand, ExecutionCommand, TaskReport, type ChildEnded, type TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import type { TraceContext } from '@aloft/telemetry';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { launchTrace } from '../trace/run-trace.js';
 import { encode } from './encode.js';
 import type { RunIdentity } from './run-identity.js';
 
@@ -22,9 +24,12 @@ interface Content {
   payload: Uint8Array;
   generation?: number;
   time: Timestamp;
+  /** Default: the run's. */
+  trace?: TraceContext;
 }
 
 function message(topic: string, run: RunIdentity, content: Content): OutgoingMessage {
+  const { traceparent, tracestate = '' } = content.trace ?? run.trace;
   return {
     topic,
     envelope: {
@@ -36,8 +41,8 @@ function message(topic: string, run: RunIdentity, content: Content): OutgoingMes
       execution: run.id,
       executionUid: run.uid,
       shard: run.shard,
-      traceparent: run.traceparent,
-      tracestate: run.tracestate,
+      traceparent,
+      tracestate,
       principal: run.principal,
       generation: content.generation ?? 0,
       time: content.time,
@@ -108,6 +113,7 @@ export function taskCommand(
     payload: encode(TaskCommand, { command }),
     generation: attempt.generation,
     time,
+    trace: launchTrace(run, attempt),
   });
 }
 

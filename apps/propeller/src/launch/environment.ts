@@ -1,6 +1,7 @@
 import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { KeyValuePair } from '@aloft/idl/flyteidl/core/literals';
+import type { TraceContext } from '@aloft/telemetry';
 
 export interface EnvironmentSources {
   workflow: Identifier | undefined;
@@ -51,5 +52,12 @@ export function attemptEnvironment(attempt: TaskAttempt): KeyValuePair[] {
       { key: 'FLYTE_K8S_ARRAY_INDEX', value: String(attempt.index) },
     );
   }
+  return env;
+}
+
+/** W3C trace context as environment variables: what the task records is part of the run's trace. */
+export function traceEnvironment({ traceparent, tracestate }: TraceContext): KeyValuePair[] {
+  const env = [{ key: 'TRACEPARENT', value: traceparent }];
+  if (tracestate) env.push({ key: 'TRACESTATE', value: tracestate });
   return env;
 }

@@ -5,7 +5,8 @@ import type { KeyValuePair, LiteralMap } from '@aloft/idl/flyteidl/core/literals
 import type { SecurityContext } from '@aloft/idl/flyteidl/core/security';
 import type { Container, Resources, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import { inputsInTemplate, perRetryUniqueKey, renderTemplate, type TemplateValues } from '@aloft/literals';
-import { attemptEnvironment, staticEnvironment } from './environment.js';
+import { isSampled, type TraceContext } from '@aloft/telemetry';
+import { attemptEnvironment, staticEnvironment, traceEnvironment } from './environment.js';
 import { launchLabels } from './labels.js';
 import { effectiveResources } from './resources.js';
 import { backendOf, type BackendRoutes } from './routing.js';
@@ -64,8 +65,9 @@ export class LaunchBuilder {
   /**
    * The message for an effect (C-100, C-101, C-106, C-107, C-109, C-164, S-27). `inputs` are the values when
    * {@link needsInputValues}. INVALID_ARGUMENT or FAILED_PRECONDITION when the task cannot be launched as it stands.
+   * `trace`: told to the process where it is sampled.
    */
-  build(effect: LaunchTaskEffect, inputs: LiteralMap | undefined): BuiltLaunch {
+  build(effect: LaunchTaskEffect, inputs: LiteralMap | undefined, trace?: TraceContext): BuiltLaunch {
     const fixed = this.staticPart(effect);
     const { attempt, template, settings } = effect;
     // Names of runs repeat over projects and time: the immutable id keeps their raw data apart.
@@ -96,7 +98,7 @@ export class LaunchBuilder {
       checkpointPrefix: checkpoints,
       prevCheckpointPrefix: effect.prevCheckpointPrefix,
       resources: fixed.resources,
-      env: [...env, ...attemptEnvironment(attempt)],
+      env: [...env, ...attemptEnvironment(attempt), ...(trace && isSampled(trace) ? traceEnvironment(trace) : [])],
       securityContext: fixed.securityContext,
       labels: fixed.labels,
       annotations: settings.annotations,

@@ -3,6 +3,7 @@ import type { Request } from '@aloft/engine';
 import { toAloftError, type AloftError } from '@aloft/errors';
 import type { StartExecution } from '@aloft/idl/aloft/v1/bus';
 import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
+import { runFields } from '@aloft/telemetry';
 import { Applier, type AppliedEffects } from '../commit/applier.js';
 import type { CommitBatch } from '../commit/batch.js';
 import { decodeMessage, ReaderTooOld, type DecodedMessage } from '../inputs/decode.js';
@@ -245,7 +246,8 @@ export class Dispatcher implements AppliedEffects {
   private parkMessage(pending: PendingInput, reason: string): void {
     // Timers and answers are not messages: a released run finds the former in their rows and asks for the latter again.
     if (!('message' in pending.origin)) return;
-    this.deps.logger.warn({ run: pending.uid, reason }, 'message parked');
+    const { execution } = pending.origin.message.envelope;
+    this.deps.logger.warn({ ...runFields(execution, pending.uid), reason }, 'message parked');
     this.deps.metrics.parked.inc();
     this.applier.park(pending, reason, this.host.batch());
     this.touch(pending);
@@ -343,7 +345,7 @@ export class Dispatcher implements AppliedEffects {
     if (entry.identity && first) this.applier.quarantine(entry, first, error, this.host.batch());
     else {
       this.entries.delete(entry.uid);
-      this.deps.logger.error({ err: error, run: entry.uid }, 'run cannot be loaded');
+      this.deps.logger.error({ err: error, ...runFields(entry.identity?.id, entry.uid) }, 'run cannot be loaded');
       if (first) this.parkMessage(first, `its run cannot be loaded: ${error.message}`);
     }
     for (const pending of others) this.parkMessage(pending, `its run cannot be loaded: ${error.message}`);

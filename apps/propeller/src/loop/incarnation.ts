@@ -1,13 +1,16 @@
 import type { HeldLease, Stream } from '@aloft/bus';
 import { toAloftError } from '@aloft/errors';
-import { CommitBatch, type Deed } from '../commit/batch.js';
-import { seal, type Move } from '../commit/seal.js';
+import { isTracing, withLinkedSpan } from '@aloft/telemetry';
+import { CommitBatch, type Deed, type RunChange } from '../commit/batch.js';
+import { seal, type Move, type SealedCommit } from '../commit/seal.js';
 import { CommitWriter } from '../commit/writer.js';
 import { topics } from '../events/outgoing.js';
+import type { RunIdentity } from '../events/run-identity.js';
 import { MessageGroup } from '../inputs/pending-input.js';
 import { StreamSource } from '../inputs/stream-source.js';
 import type { Archiver } from '../runs/archiver.js';
 import type { RunEntry } from '../runs/run-entry.js';
+import { countEnds, traceEnds } from '../trace/tell-ends.js';
 import { TimerService } from '../timers/timer-service.js';
 import { Dispatcher } from './dispatcher.js';
 import { Gate } from './gate.js';
@@ -272,8 +275,7 @@ export class Incarnation {
       this.fail(error);
       return;
     }
-    this.committing = this.writer
-      .write(sealed, batch)
+    this.committing = this.write(batch, sealed)
       .then(
         () => {
           if (this.stopped) return;
@@ -291,6 +293,15 @@ export class Incarnation {
           ),
       )
       .finally(() => this.work.open());
+  }
+
+  private write(batch: CommitBatch, sealed: SealedCommit): Promise<void> {
+    if (!isTracing()) return this.writer.write(sealed, batch);
+    const traces = [...batch.changes.keys()].flatMap(({ identity }) => (identity ? [identity.trace] : []));
+    const attributes = { 'aloft.inputs': batch.inputs, 'aloft.runs': batch.changes.size };
+    return withLinkedSpan(traces, 'commit', attributes, () => this.writer.write(sealed, batch), {
+      scope: 'aloft.propeller',
+    });
   }
 
   /** Every partition that the commit touches, with the epoch it is held under; streams move as far as they are applied. */
@@ -313,12 +324,22 @@ export class Incarnation {
     for (const { stream, to } of moves) this.sourceOf(stream).durable = to;
     this.dispatcher.releasedFor(batch.released);
     for (const group of batch.settled) group.settle();
+    const now = this.deps.clock.now();
     for (const [entry, change] of batch.changes) {
       entry.uncommitted -= 1;
+      if (entry.identity) this.observe(entry.identity, change, now);
       if (change.pageOut && entry.idle && entry.lastUsed <= change.pagedOutAt)
         this.dispatcher.entries.delete(entry.uid);
     }
     for (const deed of batch.deeds) this.perform(deed);
+  }
+
+  private observe(run: RunIdentity, { launches, ended }: RunChange, now: number): void {
+    const { metrics } = this.deps;
+    if (launches > 0) metrics.launches.inc({ project: metrics.project(run.id.project) }, launches);
+    if (ended.length === 0) return;
+    countEnds(metrics, run, ended, now);
+    traceEnds(run, ended, now);
   }
 
   private sourceOf({ topic, partition }: Stream): StreamSource {

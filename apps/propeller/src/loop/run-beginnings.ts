@@ -3,16 +3,20 @@ import type { Database } from '@aloft/database';
 import type { Envelope, StartExecution } from '@aloft/idl/aloft/v1/bus';
 import type { Engine } from '../runs/engine.js';
 import type { RunEntry } from '../runs/run-entry.js';
+import { runTrace } from '../trace/run-trace.js';
 
 /** Makes an entry the beginning of a run; its first input is the start. */
 export function newRun(entry: RunEntry, start: StartExecution, envelope: Envelope, engine: Engine): void {
+  const { uid } = entry;
+  const { traceparent, tracestate } = envelope;
   entry.identity = {
-    uid: entry.uid,
+    uid,
     id: start.id!,
     key: executionKey(start.id!),
     shard: envelope.shard,
-    traceparent: envelope.traceparent,
-    tracestate: envelope.tracestate,
+    traceparent,
+    tracestate,
+    trace: runTrace({ uid, traceparent, tracestate }),
     principal: start.settings?.principal || envelope.principal,
     start: { ...start, inputs: undefined },
   };

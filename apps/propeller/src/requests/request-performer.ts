@@ -1,11 +1,12 @@
 import type { AbortChildEffect, ReleaseReservation, Request } from '@aloft/engine';
 import { toAloftError } from '@aloft/errors';
 import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
-import type { Logger } from '@aloft/telemetry';
+import { isRecorded, runFields, spanFrom, withTrace, type Logger } from '@aloft/telemetry';
 import type { CommitBatch } from '../commit/batch.js';
 import type { PropellerMetrics } from '../metrics.js';
 import type { RunEntry } from '../runs/run-entry.js';
 import type { ChildAbort } from '../runs/runs.repository.js';
+import { nodeTrace } from '../trace/run-trace.js';
 import { failedAnswer, RequestFailed, systemFault, type Answer } from './answers.js';
 import type { CatalogRequests } from './catalog-requests.js';
 import type { ChildRequests } from './child-requests.js';
@@ -55,15 +56,16 @@ export class RequestPerformer {
 
   perform(entry: RunEntry, { request, ask }: Request): void {
     const end = this.options.metrics.requestTime.startTimer({ kind: ask.kind });
-    this.answerTo(entry, ask)
-      .catch((thrown: unknown) => this.failure(ask, thrown))
+    this.tracedAnswerTo(entry, ask)
+      .catch((thrown: unknown) => this.failure(entry, ask, thrown))
       .then(async (answer) => {
         end();
         await this.options.probe?.('before-answer');
         if (!this.stopping.signal.aborted) this.answered(entry, request, answer);
       })
       .catch((error: unknown) => {
-        if (!this.stopping.signal.aborted) this.options.logger.error({ err: error, run: entry.uid }, 'answer was lost');
+        if (!this.stopping.signal.aborted)
+          this.options.logger.error({ err: error, ...fieldsOf(entry, ask) }, 'answer was lost');
       });
   }
 
@@ -117,6 +119,29 @@ export class RequestPerformer {
       });
   }
 
+  /**
+   * In the context of the node that asks. Its span is told whatever becomes of this process, so that what is called has a parent; the
+   * time that the request took is a leaf beside.
+   */
+  private tracedAnswerTo(entry: RunEntry, ask: Request['ask']): Promise<Answer> {
+    const { trace } = entry.identity!;
+    if (!isRecorded(trace)) return withTrace(trace, () => this.answerTo(entry, ask));
+    const node = nodeOf(ask);
+    const parent = node === undefined ? trace : nodeTrace(entry.identity!, node);
+    const span = spanFrom(parent, `request ${ask.kind}`, { 'aloft.node': node }, { scope: 'aloft.propeller' });
+    return withTrace(parent, () => this.answerTo(entry, ask)).then(
+      (answer) => {
+        span.end();
+        return answer;
+      },
+      (error: unknown) => {
+        span.fail(error);
+        span.end();
+        throw error;
+      },
+    );
+  }
+
   private answerTo(entry: RunEntry, ask: Request['ask']): Promise<Answer> {
     const { catalog, children, dynamics, literals, recovery } = this.options;
     const { signal } = this.stopping;
@@ -141,11 +166,22 @@ export class RequestPerformer {
     }
   }
 
-  private failure(ask: Request['ask'], thrown: unknown): Answer {
+  private failure(entry: RunEntry, ask: Request['ask'], thrown: unknown): Answer {
     if (this.stopping.signal.aborted) throw thrown;
     const error = toAloftError(thrown);
-    this.options.logger.warn({ err: error, request: ask.kind }, 'request failed');
+    this.options.logger.warn({ err: error, ...fieldsOf(entry, ask), request: ask.kind }, 'request failed');
     const failure = thrown instanceof RequestFailed ? thrown : systemFault(error.code, error);
     return failedAnswer(failure, this.options.now());
   }
+}
+
+/** Unique id of the node that asks, where one does. */
+function nodeOf(ask: Request['ask']): string | undefined {
+  if (ask.kind === 'cache-lookup' || ask.kind === 'cache-store') return ask.attempt.nodeId;
+  return ask.kind === 'start-child' ? ask.nodeId : undefined;
+}
+
+function fieldsOf(entry: RunEntry, ask: Request['ask']) {
+  const attempt = ask.kind === 'cache-lookup' || ask.kind === 'cache-store' ? ask.attempt : { nodeId: nodeOf(ask) };
+  return runFields(entry.identity?.id, entry.uid, attempt);
 }

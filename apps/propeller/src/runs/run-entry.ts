@@ -2,6 +2,7 @@ import type { Graph, Request, Run } from '@aloft/engine';
 import type { AloftError } from '@aloft/errors';
 import type { RunIdentity } from '../events/run-identity.js';
 import type { PendingInput } from '../inputs/pending-input.js';
+import { RunTimes } from '../trace/run-times.js';
 
 /**
  * `loading`: its row, log or a graph is on its way; inputs wait. `ready`: in memory. `quarantined`: the engine failed on it, its
@@ -37,6 +38,8 @@ export class RunEntry {
   quarantine: string | undefined;
   /** Milliseconds since the epoch. */
   lastUsed = 0;
+  /** For metrics and traces. */
+  readonly times = new RunTimes();
   /** Commits on their way that contain something of it. */
   uncommitted = 0;
   /** Its history is being written. */

@@ -6,9 +6,12 @@ import { LogSegment, type LogEntry } from '@aloft/idl/aloft/v1/engine';
 import { executionKey } from '@aloft/bus';
 import type { Logger } from '@aloft/telemetry';
 import { logFormatVersion } from '../commit/log-encoding.js';
-import type { LogClock } from './clock.js';
+import { toMs, type LogClock } from './clock.js';
 import type { Engine } from './engine.js';
 import type { GraphCache } from './graph-cache.js';
+import type { Ended } from '../trace/run-times.js';
+import { runTrace } from '../trace/run-trace.js';
+import { traceEnds } from '../trace/tell-ends.js';
 import type { RunEntry } from './run-entry.js';
 import type { LogRow, RunRow, RunsRepository } from './runs.repository.js';
 
@@ -24,6 +27,8 @@ export interface RunLoaderOptions {
 /** Entries folded before the event loop gets its turn. */
 const foldSlice = 2000;
 const loadsAtOnce = 200;
+/** Spans that ended longer ago have surely left the process that ended them, or never will. */
+const toldWithinMs = 60_000;
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -113,6 +118,7 @@ export class RunLoader {
       shard: row.shard,
       traceparent: row.traceparent,
       tracestate: row.tracestate,
+      trace: runTrace(row),
       principal: start.settings?.principal ?? '',
       start,
     };
@@ -142,6 +148,8 @@ export class RunLoader {
       return graph;
     };
     let run: Run | undefined;
+    const ended: Ended[] = [];
+    entry.times.restore(row.snapshot_times);
     if (row.snapshot) {
       for (const digest of runs.graphsOf(row.snapshot)) {
         await this.need(entry, { digest, uri: row.snapshot_graphs?.[digest] ?? '' });
@@ -155,13 +163,25 @@ export class RunLoader {
         const needed = logEntry.input && runs.graphOf(logEntry.input);
         if (needed) await this.need(entry, needed);
         run.apply(logEntry, lookup);
-        run.takeEffects();
+        const at = toMs(logEntry.time!);
+        for (const effect of run.takeEffects())
+          if (effect.kind === 'event') entry.times.observe(effect.event, at, ended);
         this.options.clock.observe(logEntry.time);
         slice += 1;
         if (slice % foldSlice === 0) await nextTurn();
       }
     }
+    this.tellAgain(entry, ended);
     return run;
+  }
+
+  /** Whoever had the run before may have died before it had told of these. */
+  private tellAgain(entry: RunEntry, ended: readonly Ended[]): void {
+    const since = this.options.clock.now() - toldWithinMs;
+    traceEnds(
+      entry.identity!,
+      ended.filter(({ at }) => at >= since),
+    );
   }
 
   private async need(entry: RunEntry, { digest, uri }: { digest: string; uri: string }): Promise<void> {

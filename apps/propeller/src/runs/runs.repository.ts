@@ -16,6 +16,8 @@ export interface RunRow {
   snapshot: Buffer | null;
   /** Where the closures lie that the snapshot names, by hex digest. */
   snapshot_graphs: Record<string, string> | null;
+  /** See `RunTimes`. */
+  snapshot_times: Record<string, unknown> | null;
 }
 
 export interface LogRow {
@@ -58,6 +60,8 @@ export interface SnapshotWrite {
   nextSeq: bigint;
   state: Uint8Array;
   graphs: Record<string, string>;
+  /** See `RunTimes`. */
+  times: Record<string, unknown> | undefined;
 }
 
 export interface TimerWrite {
@@ -109,9 +113,10 @@ const appendOne: Statement = {
 };
 const writeSnapshots: Statement = {
   name: 'propeller_write_snapshots',
-  text: `INSERT INTO snapshots (run_uid, next_seq, state, graphs)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::jsonb[])
-    ON CONFLICT (run_uid) DO UPDATE SET next_seq = excluded.next_seq, state = excluded.state, graphs = excluded.graphs`,
+  text: `INSERT INTO snapshots (run_uid, next_seq, state, graphs, times)
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::jsonb[], $5::jsonb[])
+    ON CONFLICT (run_uid) DO UPDATE SET next_seq = excluded.next_seq, state = excluded.state, graphs = excluded.graphs,
+      times = excluded.times`,
 };
 const setTimers: Statement = {
   name: 'propeller_set_timers',
@@ -139,7 +144,8 @@ const dropReservations: Statement = {
 const loadRuns: Statement = {
   name: 'propeller_load_runs',
   text: `SELECT r.uid, r.shard, r.phase, r.attention, r.start, r.traceparent, r.tracestate, r.quarantine, r.history_uri,
-      s.next_seq AS snapshot_seq, s.state AS snapshot, s.graphs AS snapshot_graphs
+      s.next_seq AS snapshot_seq, s.state AS snapshot, s.graphs AS snapshot_graphs,
+      s.times AS snapshot_times
     FROM runs r LEFT JOIN snapshots s ON s.run_uid = r.uid WHERE r.uid = ANY($1::uuid[])`,
 };
 const loadLog: Statement = {
@@ -214,6 +220,7 @@ export class RunsRepository {
       column(snapshots, 'nextSeq'),
       snapshots.map(({ state }) => hex(state)),
       snapshots.map(({ graphs }) => JSON.stringify(graphs)),
+      snapshots.map(({ times }) => (times ? JSON.stringify(times) : null)),
     ]);
   }
 
