@@ -97,11 +97,11 @@ export class PostgresWorkStore implements WorkStore {
       );
       const lost = hosts.rows.map((row) => row.name);
       const work = await tx.query<WorkColumns>(
-        `WITH mine AS (
-           (SELECT key FROM work WHERE backend = $1 AND host = ANY($3) ORDER BY seq FOR UPDATE)
-           UNION ALL
-           (SELECT key FROM work WHERE backend = $1 AND host = '' ORDER BY seq LIMIT ${maxUnheld} FOR UPDATE SKIP LOCKED)
+        `WITH of_lost AS (SELECT key FROM work WHERE backend = $1 AND host = ANY($3) ORDER BY seq FOR UPDATE),
+         unheld AS (
+           SELECT key FROM work WHERE backend = $1 AND host = '' ORDER BY seq LIMIT ${maxUnheld} FOR UPDATE SKIP LOCKED
          ),
+         mine AS (SELECT key FROM of_lost UNION ALL SELECT key FROM unheld),
          taken AS (
            UPDATE work SET host = $2, losses = losses + (work.host <> '')::int FROM mine
            WHERE work.backend = $1 AND work.key = mine.key RETURNING work.*

@@ -1,0 +1,189 @@
+import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { Fleet } from '../testing/fleet.js';
+
+describe('hosts that share a backend', () => {
+  let fleet: Fleet;
+  const open = async (options: Parameters<typeof Fleet.open>[0] = {}) => (fleet = await Fleet.open(options));
+
+  afterEach(async () => {
+    const { violations } = fleet;
+    await fleet.close();
+    expect(violations).toEqual([]);
+  });
+
+  it('S-22: a killed host’s work begins anew on another, after its lease, and only there', async () => {
+    await open();
+    const a = await fleet.member('a');
+    const launch = fleet.launch('run1-n0-0');
+    await fleet.command({ launch });
+    await fleet.startOf(launch.attempt);
+    await a.kill();
+    await fleet.member('b');
+    const again = await fleet.startOf(launch.attempt, 2);
+    expect(again.host).toBe('b');
+    fleet.finish(launch.attempt);
+    expect(Phase[(await fleet.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+    expect(fleet.events.map(({ what, host }) => `${what} ${host}`)).toEqual(['start a', 'kill a', 'start b', 'end b']);
+  });
+
+  it('S-22: restarted within its lease it finds its own work, and nothing begins anew', async () => {
+    await open({ leaseMs: 5_000 });
+    const a = await fleet.member('a');
+    const launch = fleet.launch('run1-n0-0');
+    await fleet.command({ launch });
+    await fleet.startOf(launch.attempt);
+    await a.kill();
+    await fleet.member('b');
+    await fleet.member('a');
+    fleet.finish(launch.attempt);
+    await fleet.end(launch.attempt);
+    expect(fleet.starts(launch.attempt)).toHaveLength(1);
+  });
+
+  it('where work is reached from anywhere, the taker goes on with it', async () => {
+    await open({ reach: 'anywhere' });
+    const a = await fleet.member('a');
+    const launch = fleet.launch('run1-n0-0');
+    await fleet.command({ launch });
+    await fleet.startOf(launch.attempt);
+    await a.kill();
+    const b = await fleet.member('b');
+    await fleet.until(() => b.host.status.counts.takeOvers > 0 || undefined, 20);
+    fleet.finish(launch.attempt);
+    await fleet.end(launch.attempt);
+    expect(fleet.starts(launch.attempt)).toHaveLength(1);
+  });
+
+  it('an end that was written but not told is told by the taker; what has ended never begins', async () => {
+    await open();
+    const a = await fleet.member('a');
+    const launch = fleet.launch('run1-n0-0');
+    await fleet.command({ launch });
+    await fleet.startOf(launch.attempt);
+    fleet.hold = true;
+    fleet.finish(launch.attempt);
+    await fleet.row((row) => row?.report != null);
+    await a.kill();
+    fleet.hold = false;
+    await fleet.member('b');
+    expect(Phase[(await fleet.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+    expect(fleet.starts(launch.attempt)).toHaveLength(1);
+  });
+
+  it('a host that is cut off from the database ends its work by itself, and comes back', async () => {
+    await open();
+    const a = await fleet.member('a');
+    const launch = fleet.launch('run1-n0-0');
+    await fleet.command({ launch });
+    await fleet.startOf(launch.attempt);
+    await fleet.member('b');
+    a.gate.set('cut');
+    const again = await fleet.startOf(launch.attempt, 2);
+    expect(again.host).toBe('b');
+    a.gate.set('open');
+    fleet.finish(launch.attempt);
+    await fleet.end(launch.attempt);
+    await fleet.until(() => a.host.status.state === 'running' || undefined, 20);
+  });
+
+  it('an abort that reached another host ends the work at once, by event', async () => {
+    await open({ leaseMs: 60_000 });
+    const a = await fleet.member('a');
+    const launch = fleet.launch('run1-n0-0');
+    await fleet.command({ launch });
+    await fleet.startOf(launch.attempt);
+    await fleet.moveStreams(a);
+    await fleet.member('b');
+    await fleet.command({ abort: launch.attempt });
+    expect(Phase[(await fleet.end(launch.attempt)).phase]).toBe('ABORTED');
+    expect(fleet.events.map(({ what, host }) => `${what} ${host}`)).toEqual(['start a', 'kill a']);
+  });
+
+  it('the same launch on another host is one job, also after its end', async () => {
+    await open({ leaseMs: 60_000 });
+    const a = await fleet.member('a');
+    const launch = fleet.launch('run1-n0-0');
+    await fleet.command({ launch });
+    await fleet.startOf(launch.attempt);
+    await fleet.moveStreams(a);
+    const b = await fleet.member('b');
+    await fleet.command({ launch });
+    await b.host.caughtUp();
+    fleet.finish(launch.attempt);
+    await fleet.end(launch.attempt);
+    await fleet.row((row) => row === undefined);
+    const other = fleet.launch('run1-n1-0', { duration: 1 });
+    await fleet.command({ launch }, { launch: other });
+    await fleet.end(other.attempt);
+    expect(fleet.starts(launch.attempt)).toHaveLength(1);
+  });
+
+  it('a newer generation on another host waits until the older one is dead', async () => {
+    await open({ leaseMs: 60_000 });
+    const a = await fleet.member('a');
+    const first = fleet.launch('run1-n0-0', { generation: 1 });
+    const second = fleet.launch('run1-n0-0', { generation: 2 });
+    await fleet.command({ launch: first });
+    await fleet.startOf(first.attempt);
+    await fleet.moveStreams(a);
+    await fleet.member('b');
+    await fleet.command({ launch: second });
+    await fleet.startOf(second.attempt, 2);
+    fleet.finish(second.attempt);
+    await fleet.end(second.attempt);
+    expect(fleet.events.map(({ what, host }) => `${what} ${host}`)).toEqual(['start a', 'kill a', 'start b', 'end b']);
+    expect(await fleet.rows('superseded')).toEqual([]);
+    expect(fleet.endOf(first.attempt)).toBeUndefined();
+  });
+
+  it('a newer generation waits for a dead host’s lease, too', async () => {
+    await open();
+    const a = await fleet.member('a');
+    const first = fleet.launch('run1-n0-0', { generation: 1 });
+    const second = fleet.launch('run1-n0-0', { generation: 2, duration: 1 });
+    await fleet.command({ launch: first });
+    await fleet.startOf(first.attempt);
+    await a.kill();
+    await fleet.member('b');
+    await fleet.command({ launch: second });
+    await fleet.end(second.attempt);
+    expect(fleet.events.map(({ what, host }) => `${what} ${host}`)).toEqual(['start a', 'kill a', 'start b', 'end b']);
+  });
+
+  it('S-8: what waits moves to a host with room, the oldest first; nothing is lost', async () => {
+    await open({ leaseMs: 60_000 });
+    await fleet.member('a', 1);
+    const launches = Array.from({ length: 12 }, (_, i) => fleet.launch(`run1-n${i}-0`));
+    await fleet.command(...launches.map((launch) => ({ launch })));
+    await fleet.until(() => fleet.events.length === 1 || undefined);
+    await fleet.member('b', 3);
+    await fleet.until(() => fleet.events.filter(({ what }) => what === 'start').length === 4 || undefined);
+    expect(fleet.events.map(({ host }) => host)).toEqual(['a', 'b', 'b', 'b']);
+    for (const launch of launches) {
+      await fleet.startOf(launch.attempt);
+      fleet.finish(launch.attempt);
+    }
+    await Promise.all(launches.map((launch) => fleet.end(launch.attempt)));
+    for (const launch of launches) expect(fleet.starts(launch.attempt)).toHaveLength(1);
+  });
+
+  it('a clean stop hands over at once: what waits, what does not end in time, ends not told', async () => {
+    await open({ leaseMs: 60_000 });
+    const a = await fleet.member('a', 2);
+    const short = fleet.launch('run1-n0-0', { duration: 50 });
+    const long = fleet.launch('run1-n1-0');
+    const waiting = fleet.launch('run1-n2-0', { duration: 1 });
+    await fleet.command({ launch: short }, { launch: long }, { launch: waiting });
+    await fleet.startOf(long.attempt);
+    await fleet.member('b', 2);
+    await a.stop(200);
+    await fleet.startOf(long.attempt, 2);
+    fleet.finish(long.attempt);
+    for (const launch of [short, long, waiting])
+      expect(Phase[(await fleet.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+    expect(fleet.starts(short.attempt).map(({ host }) => host)).toEqual(['a']);
+    expect(fleet.starts(long.attempt).map(({ host }) => host)).toEqual(['a', 'b']);
+    expect(fleet.starts(waiting.attempt)).toHaveLength(1);
+    expect((await fleet.rows('host')).length).toBe(1);
+  });
+});
