@@ -18,7 +18,7 @@ export const apps = {
 
 /** Of third-party packages: sources, types and papers that nothing reads at run time. Licences stay. */
 const unused =
-  /(\.d\.[cm]?ts|\.map|\.tsx?|\.flow|\.tsbuildinfo|\.mdx?|\.markdown)$|(^|\/)(__tests__|\.github|\.vscode)(\/|$)/i;
+  /(\.d\.[cm]?ts|\.map|\.tsx?|\.flow|\.tsbuildinfo|\.mdx?|\.markdown|\.(spec|test)\.[cm]?js)$|(^|\/)(__tests__|\.github|\.vscode)(\/|$)|^(tests?|benchmarks?|bench|examples?)$/i;
 const licence = /(^|\/)(licen[cs]e|notice|copying)[^/]*$/i;
 /** Whole folders of builds for other surroundings (browsers, bundlers). */
 const unusedFolders = new Map([
@@ -98,7 +98,8 @@ function copyProject(from, to, isApp) {
   writeFileSync(join(to, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   const filter = (path) => !/(\.map|\.spec\.js)$|\/(testing|bench)$/.test(relative(from, path));
   cpSync(join(from, 'dist'), join(to, 'dist'), { recursive: true, filter });
-  if (existsSync(join(from, 'descriptor'))) cpSync(join(from, 'descriptor'), join(to, 'descriptor'), { recursive: true });
+  if (existsSync(join(from, 'descriptor')))
+    cpSync(join(from, 'descriptor'), join(to, 'descriptor'), { recursive: true });
 }
 
 /** A third-party package at its own place in the tree; nested versions of a workspace's own go beside the app or the lib. */

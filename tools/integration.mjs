@@ -58,6 +58,11 @@ const suites = {
       await platform.stop();
     }
   },
+  /** Image folders, the Helm chart on a real kube-apiserver, the compose file, the IAM policies; the first time builds these tools. */
+  deploy: (args) => {
+    const python = pythonEnvironment(join(root, 'deploy', 'tests', 'requirements.txt'));
+    integration('deploy/tests')(args, { ALOFT_TEST_PYTHON: python });
+  },
 };
 
 prepare();

@@ -5,9 +5,8 @@ import { prepare, root, run } from './prepare.mjs';
 
 prepare();
 const nodeOptions = [process.env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-run(
-  process.execPath,
-  [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--maxWorkers=2', ...process.argv.slice(2)],
-  'tests failed',
-  { NODE_OPTIONS: nodeOptions.filter(Boolean).join(' ') },
-);
+const args = process.argv.slice(2);
+const workers = args.includes('--runInBand') ? [] : ['--maxWorkers=2'];
+run(process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), ...workers, ...args], 'tests failed', {
+  NODE_OPTIONS: nodeOptions.filter(Boolean).join(' '),
+});

@@ -1,0 +1,154 @@
+// A real Kubernetes API on this machine: etcd and kube-apiserver, built from their Go modules; and Helm, built with them
+// because it is made of the same packages. No nodes, no controllers: for what the API itself refuses, defaults and stores.
+import { spawn } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { buildGo } from './go.mjs';
+
+export const kubernetesVersion = 'v1.36.3';
+const readyMs = 120_000;
+
+/** Paths of `kube-apiserver`, `etcd` and `helm`; builds them the first time. */
+export async function kubePrograms() {
+  const version = 'k8s.io/component-base/version';
+  const folder = await buildGo({
+    folder: join(import.meta.dirname, 'kube'),
+    packages: ['k8s.io/kubernetes/cmd/kube-apiserver', 'go.etcd.io/etcd/server/v3', 'helm.sh/helm/v4/cmd/helm'],
+    ldflags: `-X ${version}.gitVersion=${kubernetesVersion} -X ${version}.gitMajor=1 -X ${version}.gitMinor=36`,
+    // Compiles faster; nobody waits for these programs.
+    flags: ['-gcflags=all=-N -l'],
+  });
+  return { apiserver: join(folder, 'kube-apiserver'), etcd: join(folder, 'server'), helm: join(folder, 'helm') };
+}
+
+/**
+ * Starts the API on 127.0.0.1 with its data in `dir`; resolves when it is ready. Returns `{ url, token, kubeconfig, pids,
+ * helm, call(method, path, body?, contentType?), stop() }`; `call` answers `{ status, body }`, `kubeconfig` is a file.
+ */
+export async function start({ dir }) {
+  const programs = await kubePrograms();
+  mkdirSync(join(dir, 'certificates'), { recursive: true });
+  const [port, etcdPort, peerPort] = await freePorts(3);
+  const token = randomBytes(16).toString('hex');
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const keyFile = join(dir, 'service-accounts.key');
+  writeFileSync(keyFile, privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 });
+  writeFileSync(join(dir, 'tokens.csv'), `${token},admin,admin,"system:masters"\n`, { mode: 0o600 });
+  const etcdUrl = `http://127.0.0.1:${etcdPort}`;
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
+  const url = `https://127.0.0.1:${port}`;
+  const etcd = launch(dir, 'etcd', programs.etcd, {
+    'data-dir': join(dir, 'etcd'),
+    'listen-client-urls': etcdUrl,
+    'advertise-client-urls': etcdUrl,
+    'listen-peer-urls': peerUrl,
+    'initial-advertise-peer-urls': peerUrl,
+    'initial-cluster': `default=${peerUrl}`,
+    'unsafe-no-fsync': true,
+    'log-level': 'warn',
+  });
+  const apiserver = launch(dir, 'kube-apiserver', programs.apiserver, {
+    'etcd-servers': etcdUrl,
+    'bind-address': '127.0.0.1',
+    'advertise-address': '127.0.0.1',
+    'endpoint-reconciler-type': 'none',
+    'secure-port': port,
+    'cert-dir': join(dir, 'certificates'),
+    'service-cluster-ip-range': '10.96.0.0/24',
+    'service-account-issuer': 'https://kubernetes.default.svc',
+    'service-account-key-file': keyFile,
+    'service-account-signing-key-file': keyFile,
+    'token-auth-file': join(dir, 'tokens.csv'),
+    'authorization-mode': 'RBAC',
+    // Nobody makes the accounts that it asks for: there is no controller.
+    'disable-admission-plugins': 'ServiceAccount',
+    profiling: false,
+  });
+  const processes = [apiserver, etcd];
+  const stop = () => Promise.all(processes.map((process) => process.kill()));
+  const call = (method, path, body, type) => ask({ port, token, method, path, body, type });
+  const until = Date.now() + readyMs;
+  for (;;) {
+    const ended = processes.find((process) => process.ended);
+    if (ended || Date.now() > until) {
+      await stop();
+      const { name, log } = ended ?? apiserver;
+      throw new Error(`${name} ${ended ? 'ended' : 'is not ready'}: ${readFileSync(log, 'utf8').slice(-2000)}`);
+    }
+    const ready = await call('GET', '/readyz').catch(() => undefined);
+    if (ready?.status === 200) break;
+    await delay(100);
+  }
+  const kubeconfig = join(dir, 'kubeconfig');
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'test', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
+    users: [{ name: 'admin', user: { token } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin' } }],
+    'current-context': 'test',
+  };
+  writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 });
+  const pids = processes.map(({ pid }) => pid);
+  return { url, token, kubeconfig, pids, helm: programs.helm, call, stop };
+}
+
+function launch(dir, name, program, flags) {
+  const log = join(dir, `${name}.log`);
+  const out = openSync(log, 'a');
+  const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
+  const child = spawn(program, args, { stdio: ['ignore', out, out] });
+  closeSync(out);
+  const state = { name, log, pid: child.pid, ended: false };
+  const exit = new Promise((resolve) => {
+    const end = () => {
+      state.ended = true;
+      resolve();
+    };
+    child.once('exit', end);
+    child.once('error', end);
+  });
+  // Not TERM: the API server waits for an etcd that is going, too.
+  state.kill = () => (child.kill('SIGKILL'), exit);
+  return state;
+}
+
+function ask({ port, token, method, path, body, type = 'application/json' }) {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': type }) };
+    const options = { host: '127.0.0.1', port, path, method, headers, rejectUnauthorized: false, timeout: 30_000 };
+    const call = request(options, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk) => (text += chunk));
+      response.once('end', () => {
+        const isJson = response.headers['content-type']?.includes('json');
+        resolve({ status: response.statusCode, body: isJson ? JSON.parse(text) : text });
+      });
+      response.once('error', reject);
+    });
+    call.once('error', reject);
+    call.once('timeout', () => call.destroy(new Error(`${method} ${path}: no answer`)));
+    call.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+  });
+}
+
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise((resolve, reject) => {
+          const server = createServer().once('error', reject);
+          server.listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
