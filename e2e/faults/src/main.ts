@@ -13,6 +13,7 @@ async function main(options: Options): Promise<boolean> {
     seed: options.seed,
     faults: options.faults,
     shape: options.shape,
+    bus: options.bus,
     overlap: options.overlap,
     concurrency: options.runs,
     pace: options.pace,

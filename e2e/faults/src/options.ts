@@ -7,6 +7,7 @@ const schema = z.object({
   seed: whole(0, 0x7fffffff),
   faults: whole(1, 100_000).default(30),
   shape: z.enum(['embedded', 'distributed']).default('embedded'),
+  bus: z.enum(['kafka', 'postgres']).default('kafka'),
   minutes: z.coerce.number().positive().default(30),
   overlap: whole(1, 20).default(2),
   runs: whole(1, 100).default(5),
@@ -28,6 +29,7 @@ export const usage = `node e2e/faults/dist/main.js [options]
   --seed N         repeat this one (default: ALOFT_SEED, else a new one, which is printed first)
   --faults N       how many (30)
   --shape S        embedded | distributed (embedded)
+  --bus B          kafka | postgres, of the distributed shape (kafka)
   --minutes M      no fault begins later; fewer faults than asked for are a failure (30)
   --overlap K      faults at once, at most (2)
   --runs N         runs in flight (5)

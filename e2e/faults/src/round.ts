@@ -20,6 +20,8 @@ export interface RoundSettings {
   seed: number;
   faults: number;
   shape: Shape;
+  /** Of the distributed shape. */
+  bus: 'kafka' | 'postgres';
   /** Faults at once. */
   overlap: number;
   /** Runs at once. */
@@ -38,6 +40,7 @@ export interface RoundSettings {
 
 /** What CI and soaks run with. */
 export const defaults = {
+  bus: 'kafka',
   overlap: 2,
   concurrency: 5,
   pace: 1,
@@ -61,9 +64,14 @@ export async function runRound(settings: RoundSettings): Promise<RoundResult> {
   writeFileSync(marks, '');
   const incidents: string[] = [];
   const ends: { at: number; text: string }[] = [];
-  const platform = await startPlatform(settings.shape, join(settings.folder, 'platform'), (process, how) => {
-    ends.push({ at: Date.now(), text: `${process} ended by itself: it ${how}` });
-    settings.tell(`  ${process} ended by itself: it ${how}`);
+  const platform = await startPlatform({
+    shape: settings.shape,
+    bus: settings.bus,
+    folder: join(settings.folder, 'platform'),
+    onUnexpectedEnd: (process, how) => {
+      ends.push({ at: Date.now(), text: `${process} ended by itself: it ${how}` });
+      settings.tell(`  ${process} ended by itself: it ${how}`);
+    },
   });
   const sampler = new Sampler(marks);
   let evidence: Evidence;
@@ -119,7 +127,8 @@ async function underFaults(
   sampler.start();
   driver.start();
   const limit = AbortSignal.timeout(settings.limitMs);
-  const faults = planFaults({ seed, faults: settings.faults, shape, only: settings.only });
+  const without = settings.bus === 'postgres' ? /kafka/ : undefined;
+  const faults = planFaults({ seed, faults: settings.faults, shape, only: settings.only, without });
   await injector.run(faults, limit);
   settings.tell(`faults are over; ${driver.runs.length - driver.ended} runs are to end`);
   await driver.finish(settings.settleMs);

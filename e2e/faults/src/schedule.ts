@@ -88,12 +88,14 @@ export interface ScheduleSettings {
   shape: Shape;
   /** Only kinds whose `kind role` matches. */
   only?: RegExp;
+  /** None whose `kind role` matches. */
+  without?: RegExp;
 }
 
 /** The faults of a round: the same seed, shape and filter give the same ones. */
-export function planFaults({ seed, faults, shape, only }: ScheduleSettings): PlannedFault[] {
+export function planFaults({ seed, faults, shape, only, without }: ScheduleSettings): PlannedFault[] {
   const random = new Random(seed, 'faults');
-  const wanted = weights[shape].filter(([name]) => !only || only.test(name));
+  const wanted = weights[shape].filter(([name]) => (!only || only.test(name)) && !without?.test(name));
   if (wanted.length === 0) throw new RangeError(`no fault of the ${shape} shape matches ${String(only)}`);
   return Array.from({ length: faults }, (_, n) => {
     const [kind, role] = random.pickWeighted(wanted).split(' ') as [FaultKind, string];

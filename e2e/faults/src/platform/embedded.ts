@@ -150,6 +150,6 @@ export class EmbeddedPlatform implements PlatformUnderTest {
 }
 
 /** `postgres: aloft_propeller aloft [local] idle` is told by its role. */
-function nameOfBackend({ command }: ProcessInfo): string {
+export function nameOfBackend({ command }: ProcessInfo): string {
   return `postgres backend of ${/postgres: (\S+)/.exec(command)?.[1] ?? 'nobody'}`;
 }

@@ -1,11 +1,18 @@
+import { DistributedPlatform } from './distributed.js';
 import { EmbeddedPlatform } from './embedded.js';
 import type { PlatformUnderTest, Shape } from './platform.js';
 
-export function startPlatform(
-  shape: Shape,
-  folder: string,
-  onUnexpectedEnd: (process: string, how: string) => void,
-): Promise<PlatformUnderTest> {
-  if (shape === 'embedded') return EmbeddedPlatform.start(folder, onUnexpectedEnd);
-  throw new Error(`the ${shape} shape is not there yet`);
+export interface PlatformSettings {
+  shape: Shape;
+  /** Of the distributed shape. */
+  bus: 'kafka' | 'postgres';
+  folder: string;
+  /** A process ended that nobody had told to; it is started again. */
+  onUnexpectedEnd: (process: string, how: string) => void;
+}
+
+export function startPlatform({ shape, bus, folder, onUnexpectedEnd }: PlatformSettings): Promise<PlatformUnderTest> {
+  return shape === 'embedded'
+    ? EmbeddedPlatform.start(folder, onUnexpectedEnd)
+    : DistributedPlatform.start(folder, bus, onUnexpectedEnd);
 }
