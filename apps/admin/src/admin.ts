@@ -2,7 +2,7 @@ import type { Policy } from '@aloft/auth';
 import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import { createDataSource, type Database } from '@aloft/database';
-import type { Logger } from '@aloft/telemetry';
+import type { Logger, Metrics } from '@aloft/telemetry';
 import { AttributesRepository } from './attributes/attributes.repository.js';
 import { AttributesService } from './attributes/attributes.service.js';
 import type { AdminConfig } from './config.js';
@@ -52,6 +52,7 @@ export interface AdminDependencies {
   blob: BlobStore;
   policy: Policy;
   logger: Logger;
+  metrics?: Metrics;
   /** Version told by GetVersion; default: this package's. */
   build?: BuildInformation;
 }
@@ -125,7 +126,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     bus,
     config,
   );
-  const projection = new ProjectionService(new ProjectionRepository(), blob, config);
+  const projection = new ProjectionService(new ProjectionRepository(), blob, config, dependencies.metrics);
   const live = new LiveEvents(bus, database, config);
   return {
     projects,
@@ -156,6 +157,6 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     watch: new WatchService(database, executionRows, nodeRows, taskRows, live, projection, config),
     logs: new LogsService(database, executionRows, taskRows, live, blob),
     build: dependencies.build ?? BuildInformation.ofThisPackage(),
-    lifecycle: new AdminLifecycle(database, bus, projection, live, registry, logger),
+    lifecycle: new AdminLifecycle(database, bus, projection, live, registry, logger, dependencies.metrics),
   };
 }

@@ -1,6 +1,6 @@
-import type { Bus, Consumer, StreamStatus } from '@aloft/bus';
+import { observeLag, type Bus, type Consumer, type StreamStatus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
-import type { Logger } from '@aloft/telemetry';
+import { runFields, type Logger, type Metrics } from '@aloft/telemetry';
 import { eventsTopic, projectionGroup, type ProjectionService } from './projection/projection.service.js';
 import type { Registry } from './registry/registry.js';
 import type { LiveEvents } from './watch/live-events.js';
@@ -8,6 +8,7 @@ import type { LiveEvents } from './watch/live-events.js';
 /** Background work of the admin service. Whoever composes the process calls {@link start} before and {@link stop} after serving. */
 export class AdminLifecycle {
   private projector: Consumer | undefined;
+  private unobserve: () => void = () => undefined;
 
   constructor(
     private readonly database: Database,
@@ -16,6 +17,7 @@ export class AdminLifecycle {
     private readonly live: LiveEvents,
     private readonly registry: Registry,
     private readonly logger: Logger,
+    private readonly metrics?: Metrics,
   ) {}
 
   /** Begins to follow the runs. */
@@ -29,12 +31,13 @@ export class AdminLifecycle {
       handle: async (messages, tx) => {
         if (tx) await this.projection.apply(messages, tx);
       },
-      onParked: ({ message, reason }) =>
+      onParked: ({ message: { envelope }, reason }) =>
         this.logger.error(
-          { key: message.envelope.key, id: message.envelope.id, reason },
+          { key: envelope.key, id: envelope.id, ...runFields(envelope.execution, envelope.executionUid), reason },
           'the projection parked a message',
         ),
     });
+    this.unobserve = observeLag(this.metrics, projectionGroup, eventsTopic, () => this.status());
   }
 
   /** Resolves when all events published before the call are in the read model (as far as this process projects them). */
@@ -49,6 +52,7 @@ export class AdminLifecycle {
 
   /** Stops consuming and ends live streams. */
   async stop(): Promise<void> {
+    this.unobserve();
     await this.live.stop();
     await this.projector?.close();
     this.projector = undefined;

@@ -37,6 +37,7 @@ await runService({
       blob,
       policy: allowAll,
       logger,
+      metrics: service.metrics,
       dispatcher: () => rpc.dispatcher,
     });
     const gateway = new RestGateway({

@@ -37,4 +37,11 @@ export const notifierMigrations: readonly Migration[] = [
       CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state IN ('pending', 'sending');
       CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE state IN ('sent', 'failed');`,
   },
+  {
+    name: '0002_trace_and_time_of_the_end',
+    sql: `
+      -- Of the event that told of the end: what is done for it is part of the run's trace, and its delay can be measured.
+      ALTER TABLE ended_runs ADD COLUMN traceparent text NOT NULL DEFAULT '', ADD COLUMN told_at timestamptz;
+      ALTER TABLE deliveries ADD COLUMN traceparent text NOT NULL DEFAULT '', ADD COLUMN told_at timestamptz;`,
+  },
 ];

@@ -1,6 +1,6 @@
-import type { Bus, Consumer } from '@aloft/bus';
+import { observeLag, type Bus, type Consumer } from '@aloft/bus';
 import type { Database } from '@aloft/database';
-import type { Logger, Metrics } from '@aloft/telemetry';
+import { runFields, withTrace, type Logger, type Metrics } from '@aloft/telemetry';
 import { EmailSender } from './channels/email.sender.js';
 import { SlackSender } from './channels/slack.sender.js';
 import type { NotifierConfig } from './config.js';
@@ -32,6 +32,7 @@ export class Notifier {
   private readonly expansion: WorkLoop;
   private readonly sending: WorkLoop;
   private consumer: Consumer | undefined;
+  private unobserve: () => void = () => undefined;
 
   constructor(private readonly dependencies: NotifierDependencies) {
     const { database, admin, config, logger, metrics } = dependencies;
@@ -41,8 +42,17 @@ export class Notifier {
       help: 'Attempts at deliveries by channel and outcome',
       labels: ['channel', 'outcome'],
     });
+    const delay = metrics?.histogram({
+      name: 'aloft_notifier_delivery_delay_seconds',
+      help: "From the commit of a run's end until its notification was accepted, by channel",
+      labels: ['channel'],
+      buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600],
+    });
     const channels = { slack: new SlackSender(config.slack.webhooks), email: new EmailSender(config) };
-    this.sending = new WorkLoop(new SenderService(database, deliveries, channels, config, logger, counter), logger);
+    this.sending = new WorkLoop(
+      new SenderService(database, deliveries, channels, config, logger, counter, delay),
+      logger,
+    );
     const planned = () => this.sending.wake();
     this.expansion = new WorkLoop(
       new ExpansionService(database, this.runs, deliveries, admin, config, logger, planned),
@@ -52,7 +62,7 @@ export class Notifier {
 
   /** Begins where the last process ended. */
   async start(): Promise<void> {
-    const { bus, database, logger } = this.dependencies;
+    const { bus, database, logger, metrics } = this.dependencies;
     this.consumer = bus.consume({
       topic: 'executions.events',
       group: 'notifier',
@@ -62,11 +72,16 @@ export class Notifier {
         const ends = runEndsOf(messages);
         if (ends.length === 0 || !tx) return;
         await this.runs.add(tx, ends);
-        tx.afterCommit(() => this.expansion.wake());
+        // It is woken by this batch, but is no part of it.
+        tx.afterCommit(() => withTrace(undefined, () => this.expansion.wake()));
       },
-      onParked: ({ message, reason }) =>
-        logger.error({ key: message.envelope.key, id: message.envelope.id, reason }, 'the notifier parked a message'),
+      onParked: ({ message: { envelope }, reason }) =>
+        logger.error(
+          { key: envelope.key, id: envelope.id, ...runFields(envelope.execution, envelope.executionUid), reason },
+          'the notifier parked a message',
+        ),
     });
+    this.unobserve = observeLag(metrics, 'notifier', 'executions.events', () => this.consumer?.status() ?? []);
     this.expansion.wake();
     this.sending.wake();
   }
@@ -78,6 +93,7 @@ export class Notifier {
 
   /** Stops consuming; lets the attempts under way end. */
   async stop(): Promise<void> {
+    this.unobserve();
     await this.consumer?.close();
     this.consumer = undefined;
     await this.expansion.stop();

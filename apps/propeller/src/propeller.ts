@@ -2,6 +2,7 @@ import {
   createParkingStore,
   createPositionStore,
   createStreamLeases,
+  observeLag,
   type Bus,
   type HeldLease,
   type LoadedParkingStore,
@@ -120,6 +121,13 @@ export class Propeller {
     const now = () => clock.now();
     const literals = new LiteralStore(blob, config.limits.literalsBytes);
     const metrics = propellerMetrics(deps.metrics ?? new Metrics());
+    for (const topic of [topics.commands, topics.reports])
+      observeLag(deps.metrics, propellerGroup, topic, () => this.incarnation?.status(topic) ?? []);
+    deps.metrics?.gauge({
+      name: 'aloft_propeller_runs_in_memory',
+      help: 'Runs that this process holds in memory',
+      collect: (gauge) => gauge.set(this.incarnation?.size ?? 0),
+    });
     const dynamics = new DynamicRequests({
       blob,
       admin: deps.admin,

@@ -2,6 +2,7 @@ import { adminConfigSchema } from '@aloft/admin';
 import { backendsConfigSchema } from '@aloft/backends';
 import { notifierConfigSchema } from '@aloft/notifier';
 import { propellerConfigSchema } from '@aloft/propeller';
+import { telemetryConfig } from '@aloft/service';
 import { z } from 'zod';
 
 const port = z.number().int().min(0).max(65535);
@@ -33,6 +34,8 @@ export const standaloneConfigSchema = z.object({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('warn'),
   /** Interpreter of Python tasks (default: the active virtual environment's, else python3). */
   python: z.string().min(1).optional(),
+  /** Traces; `serviceName` is `aloft` by default, and each part is a scope of its own. */
+  telemetry: telemetryConfig.prefault({}),
   admin: adminConfigSchema,
   propeller: propellerConfigSchema,
   backends: backendsConfigSchema,

@@ -9,7 +9,7 @@ import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { Notifier, notifierMigrations, NotifierModule } from '@aloft/notifier';
 import { propellerMigrations, PropellerModule, PropellerService, propellerTopics } from '@aloft/propeller';
 import { connectGrpc, createClient, mountGateway, RestGateway, RpcServer, serviceName } from '@aloft/rpc';
-import { HealthRegistry, Metrics, type Logger } from '@aloft/telemetry';
+import { HealthRegistry, Metrics, startTracing, type Logger } from '@aloft/telemetry';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -95,6 +95,8 @@ async function compose<T>(
 ): Promise<T> {
   const health = new HealthRegistry();
   const metrics = new Metrics({ process: true });
+  const tracing = startTracing({ serviceName: 'aloft', ...config.telemetry, logger });
+  shutdown.add(() => tracing.shutdown());
   const infrastructure = await startInfrastructure(config, schemas, logger);
   shutdown.add(() => infrastructure.close());
   watchPostgres(infrastructure, health, logger);

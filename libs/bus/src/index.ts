@@ -4,6 +4,7 @@ export { busMigrations } from './consumer/migrations.js';
 export { createPositionStore, LeaseLostError } from './consumer/positions.js';
 export { createStreamLeases, type OwnedStreamLeases, type StreamLeasesOptions } from './consumer/leases.js';
 export { createParkingStore, type LoadedParkingStore } from './consumer/parking.js';
+export { observeLag } from './consumer/observe.js';
 export { Backoff } from './backoff.js';
 export { createPostgresBus, type PostgresBus, type PostgresBusOptions } from './postgres/postgres-bus.js';
 export { postgresBusMigrations } from './postgres/migrations.js';

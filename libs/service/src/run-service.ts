@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { loadConfig } from '@aloft/config';
 import { invalidArgument, toAloftError } from '@aloft/errors';
-import { createLogger, HealthRegistry, Metrics, type Logger } from '@aloft/telemetry';
+import { createLogger, HealthRegistry, Metrics, startTracing, type Logger } from '@aloft/telemetry';
 import type { z } from 'zod';
 import type { BusConfig, DatabaseConfig, ServiceConfig } from './config.js';
 import { migrateService } from './migrate-command.js';
@@ -69,6 +69,10 @@ async function serve<C extends StoredConfig>(
   const metrics = new Metrics({ process: true });
   const shutdown = new Shutdown({ logger, ...config.shutdown });
   const service: Service<C> = { name, replica, config, logger, metrics, health, shutdown };
+  const { serviceName = `aloft-${name}`, ...telemetry } = config.telemetry;
+  const tracing = startTracing({ serviceName, instanceId: replica, ...telemetry, logger });
+  // The first step of the last stage to be added is the last of all: what others do while they close is told, too.
+  shutdown.add('pools', 'traces', () => tracing.shutdown());
   shutdown.add('unready', 'health', () => health.setServing(false));
   const starting = compose(service);
   endOnSignals({ logger, shutdown, starting });

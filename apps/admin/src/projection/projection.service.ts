@@ -7,6 +7,7 @@ import { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { TaskExecutionEvent } from '@aloft/idl/flyteidl/event/event';
+import type { Histogram, Metrics } from '@aloft/telemetry';
 import type { AdminConfig } from '../config.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { foldExecutionEvent } from './fold-execution.js';
@@ -46,12 +47,25 @@ interface EventOf {
  */
 export class ProjectionService {
   private readonly listeners = new Set<(applied: Applied) => void>();
+  private readonly delay: Histogram | undefined;
+  private readonly batchSize: Histogram | undefined;
 
   constructor(
     private readonly repository: ProjectionRepository,
     private readonly blob: BlobStore,
     private readonly config: AdminConfig,
-  ) {}
+    metrics?: Metrics,
+  ) {
+    this.delay = metrics?.histogram({
+      name: 'aloft_admin_projection_delay_seconds',
+      help: 'From the commit of events in the propeller until they are in the read model',
+    });
+    this.batchSize = metrics?.histogram({
+      name: 'aloft_admin_projection_batch_messages',
+      help: 'Messages in one commit of the projection',
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+    });
+  }
 
   /** Told of last sequences by execution uid after each commit; returns what ends it. */
   onApplied(listener: (applied: Applied) => void): () => void {
@@ -73,6 +87,17 @@ export class ProjectionService {
     await this.load(batch, fresh, tx);
     for (const { uid, event } of fresh) fold(batch, batch.executions.get(uid) as ProjectedExecution, event);
     await this.save(batch, fresh, tx);
+    tx.afterCommit(() => this.measure(messages));
+  }
+
+  private measure(messages: readonly IncomingMessage[]): void {
+    this.batchSize?.observe(messages.length);
+    const now = Date.now();
+    for (const { envelope } of messages) {
+      if (!envelope.time) continue;
+      const published = Number(envelope.time.seconds) * 1000 + envelope.time.nanos / 1e6;
+      this.delay?.observe(Math.max(0, now - published) / 1000);
+    }
   }
 
   /** Without what the rows contain already; moves their last sequences. */

@@ -13,7 +13,14 @@ export interface PlannedDelivery {
   body: string;
 }
 
-export interface ClaimedDelivery extends PlannedDelivery {
+/** With what it is part of. */
+export interface TracedDelivery extends PlannedDelivery {
+  traceparent: string;
+  /** When the run's end became durable. */
+  toldAt: Date | null;
+}
+
+export interface ClaimedDelivery extends TracedDelivery {
   id: string;
   /** This one included. */
   attempts: number;
@@ -21,14 +28,24 @@ export interface ClaimedDelivery extends PlannedDelivery {
 
 export class DeliveriesRepository {
   /** Those that exist already (same run, source, channel, recipient) stay as they are. */
-  async add(db: Queryable, deliveries: readonly PlannedDelivery[]): Promise<void> {
+  async add(db: Queryable, deliveries: readonly TracedDelivery[]): Promise<void> {
     if (deliveries.length === 0) return;
-    const column = (name: keyof PlannedDelivery) => deliveries.map((delivery) => delivery[name]);
+    const column = (name: keyof TracedDelivery) => deliveries.map((delivery) => delivery[name]);
     await db.query(
-      `INSERT INTO deliveries (run, source, channel, recipient, subject, body)
-       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+      `INSERT INTO deliveries (run, source, channel, recipient, subject, body, traceparent, told_at)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+         $8::timestamptz[])
        ON CONFLICT DO NOTHING`,
-      [column('run'), column('source'), column('channel'), column('recipient'), column('subject'), column('body')],
+      [
+        column('run'),
+        column('source'),
+        column('channel'),
+        column('recipient'),
+        column('subject'),
+        column('body'),
+        column('traceparent'),
+        column('toldAt'),
+      ],
     );
   }
 
@@ -42,7 +59,8 @@ export class DeliveriesRepository {
          due_at = clock_timestamp() + make_interval(secs => $1::float8 / 1000)
        WHERE id = (SELECT id FROM deliveries WHERE state IN ('pending', 'sending') AND due_at <= clock_timestamp()
                    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-       RETURNING id, run, source, channel, recipient, subject, body, attempts`,
+       RETURNING id, run, source, channel, recipient, subject, body, attempts,
+         traceparent, told_at AS "toldAt"`,
       [forMs],
     );
     return rows[0];

@@ -1,5 +1,5 @@
 import type { Database } from '@aloft/database';
-import type { Counter, Logger } from '@aloft/telemetry';
+import { readTrace, withSpan, withTrace, type Counter, type Histogram, type Logger } from '@aloft/telemetry';
 import { DeliveryError, type ChannelSender } from '../channels/channel.js';
 import type { NotifierConfig } from '../config.js';
 import { backoff, type Work } from '../work-loop.js';
@@ -18,6 +18,7 @@ export class SenderService implements Work {
     private readonly config: Pick<NotifierConfig, 'retries' | 'timeoutMs' | 'concurrency' | 'retentionDays'>,
     private readonly logger: Logger,
     private readonly counter?: Counter<'channel' | 'outcome'>,
+    private readonly delay?: Histogram<'channel'>,
   ) {}
 
   async run(signal: AbortSignal): Promise<number | undefined> {
@@ -34,8 +35,22 @@ export class SenderService implements Work {
       // Longer than an attempt may take: only a dead process lets it pass.
       const delivery = await this.deliveries.claim(this.database, this.config.timeoutMs * 2);
       if (!delivery) return;
-      await this.send(delivery);
+      await this.traced(delivery);
     }
+  }
+
+  /** In the trace of the run that it tells of. */
+  private traced(delivery: ClaimedDelivery): Promise<void> {
+    const { run, channel, source, attempts, traceparent } = delivery;
+    const attributes = {
+      'aloft.run': run,
+      'aloft.channel': channel,
+      'aloft.source': source,
+      'aloft.attempt': attempts,
+    };
+    return withTrace(readTrace(traceparent), () =>
+      withSpan('deliver notification', attributes, () => this.send(delivery), { scope: 'aloft.notifier' }),
+    );
   }
 
   private async send(delivery: ClaimedDelivery): Promise<void> {
@@ -61,6 +76,7 @@ export class SenderService implements Work {
     }
     await this.deliveries.sent(this.database, id);
     this.counter?.inc({ channel, outcome: 'sent' });
+    if (delivery.toldAt) this.delay?.observe({ channel }, Math.max(0, Date.now() - delivery.toldAt.getTime()) / 1000);
     this.logger.info({ delivery: id, run, channel, recipient, attempts }, 'a notification was sent');
   }
 }

@@ -12,8 +12,9 @@ export class EndedRunsRepository {
     if (runs.length === 0) return;
     const column = (name: keyof RunEnd) => runs.map((run) => run[name]);
     await db.query(
-      `INSERT INTO ended_runs (uid, org, project, domain, name, phase, error)
-       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+      `INSERT INTO ended_runs (uid, org, project, domain, name, phase, error, traceparent, told_at)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+         $8::text[], $9::timestamptz[])
        ON CONFLICT DO NOTHING`,
       [
         column('uid'),
@@ -23,6 +24,8 @@ export class EndedRunsRepository {
         column('name'),
         column('phase'),
         column('error'),
+        column('traceparent'),
+        column('toldAt'),
       ],
     );
   }
@@ -33,7 +36,8 @@ export class EndedRunsRepository {
       `UPDATE ended_runs SET due_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000)
        WHERE uid IN (SELECT uid FROM ended_runs WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1
                      FOR UPDATE SKIP LOCKED)
-       RETURNING uid, org, project, domain, name, phase, error, attempts`,
+       RETURNING uid, org, project, domain, name, phase, error, attempts,
+         traceparent, told_at AS "toldAt"`,
       [limit, forMs],
     );
     return rows;

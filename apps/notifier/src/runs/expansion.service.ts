@@ -3,7 +3,7 @@ import { AloftError, toAloftError } from '@aloft/errors';
 import type { Execution } from '@aloft/idl/flyteidl/admin/execution';
 import type { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import type { RpcClient } from '@aloft/rpc';
-import type { Logger } from '@aloft/telemetry';
+import { readTrace, runFields, withTrace, type Logger } from '@aloft/telemetry';
 import type { NotifierConfig } from '../config.js';
 import type { DeliveriesRepository } from '../deliveries/deliveries.repository.js';
 import { planDeliveries } from '../deliveries/plan-deliveries.js';
@@ -44,7 +44,13 @@ export class ExpansionService implements Work {
       answers[i] instanceof AloftError ? [] : [{ run, execution: answers[i]! }],
     );
     const planned = known.flatMap(({ run, execution }) =>
-      execution === 'gone' ? [] : planDeliveries(run, execution as Execution, this.config),
+      execution === 'gone'
+        ? []
+        : planDeliveries(run, execution as Execution, this.config).map((delivery) => ({
+            ...delivery,
+            traceparent: run.traceparent,
+            toldAt: run.toldAt,
+          })),
     );
     await this.database.transaction(async (tx) => {
       await this.deliveries.add(tx, planned);
@@ -61,17 +67,19 @@ export class ExpansionService implements Work {
 
   /** The run's execution; `gone` if it was erased; the error if admin cannot say now. */
   private async lookUp(
-    { org, project, domain, name }: EndedRun,
+    { org, project, domain, name, uid, traceparent }: EndedRun,
     signal: AbortSignal,
   ): Promise<Execution | 'gone' | AloftError> {
     try {
-      return await this.admin.getExecution({ id: { org, project, domain, name } }, { signal });
+      return await withTrace(readTrace(traceparent), () =>
+        this.admin.getExecution({ id: { org, project, domain, name } }, { signal }),
+      );
     } catch (thrown) {
       const error = toAloftError(thrown);
       if (error.code === 'NOT_FOUND') return 'gone';
       if (signal.aborted) return error;
       this.logger.warn(
-        { project, domain, name, code: error.code, reason: error.message },
+        { ...runFields({ project, domain, name }, uid), code: error.code, reason: error.message },
         'notifications wait: admin does not answer',
       );
       return error;

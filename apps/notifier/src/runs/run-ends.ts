@@ -14,6 +14,10 @@ export interface RunEnd {
   name: string;
   phase: EndPhase;
   error: string;
+  /** Of the event that told of it; empty without one. */
+  traceparent: string;
+  /** When the end became durable. */
+  toldAt: Date | null;
 }
 
 const endPhases = new Map<Phase, EndPhase>([
@@ -30,6 +34,8 @@ const maxErrorLength = 2_000;
 export function runEndsOf(messages: readonly IncomingMessage[]): RunEnd[] {
   return messages.flatMap(({ envelope }) => {
     if (envelope.type !== 'aloft.v1.ExecutionEvents') return [];
+    const { traceparent, time } = envelope;
+    const toldAt = time ? new Date(Number(time.seconds) * 1000 + time.nanos / 1e6) : null;
     return workflowEvents(envelope.payload).flatMap((event) => {
       const phase = endPhases.get(event.phase);
       if (phase === undefined) return [];
@@ -38,7 +44,7 @@ export function runEndsOf(messages: readonly IncomingMessage[]): RunEnd[] {
       const error = event.outputResult?.$case === 'error' ? event.outputResult.value.message : '';
       const { org, project, domain, name } = id;
       const uid = envelope.executionUid || JSON.stringify([org, project, domain, name]);
-      return [{ uid, org, project, domain, name, phase, error: error.slice(0, maxErrorLength) }];
+      return [{ uid, org, project, domain, name, phase, error: error.slice(0, maxErrorLength), traceparent, toldAt }];
     });
   });
 }

@@ -33,6 +33,12 @@ export class StreamSource {
     void this.watch();
   }
 
+  /** For the lag: what is durably done of what is known to be there. */
+  get status() {
+    const { stream, durable, reader } = this;
+    return { stream, position: durable, head: reader.head };
+  }
+
   /** What is there now, at most `limit`; `undefined` when there is nothing. */
   take(limit: number): ReadBatch | undefined {
     if (!this.readable) return undefined;

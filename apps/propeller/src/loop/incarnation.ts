@@ -96,6 +96,12 @@ export class Incarnation {
     return [...this.partitions.keys()];
   }
 
+  /** Streams of a topic that this process owns. */
+  status(topic: string) {
+    const sources = [...this.partitions.values()].flatMap(({ commands, reports }) => [commands, reports]);
+    return sources.map(({ status }) => status).filter(({ stream }) => stream.topic === topic);
+  }
+
   /** Runs in memory. */
   get size(): number {
     return this.dispatcher.entries.size;

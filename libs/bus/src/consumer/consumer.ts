@@ -1,6 +1,7 @@
 import type { Logger } from '@aloft/telemetry';
 import type { Bus, Consumer, ConsumerOptions } from '../port.js';
 import { LeasedConsumer } from './leased-consumer.js';
+import { traced } from './observe.js';
 import { TailConsumer } from './tail-consumer.js';
 
 /** What a driver gives the consumers beside its port. */
@@ -13,5 +14,6 @@ export interface ConsumerDriver {
 
 /** Starts the consumer of either mode over any driver. */
 export function startConsumer(options: ConsumerOptions, bus: Bus, driver: ConsumerDriver): Consumer {
-  return options.mode === 'leased' ? new LeasedConsumer(options, bus, driver) : new TailConsumer(options, bus, driver);
+  const observed = { ...options, handle: traced(options) };
+  return options.mode === 'leased' ? new LeasedConsumer(observed, bus, driver) : new TailConsumer(options, bus, driver);
 }
