@@ -1,8 +1,8 @@
 import type { CommitStatement, Statement } from '@aloft/database';
 import { internal } from '@aloft/errors';
 import { Envelope } from '@aloft/idl/aloft/v1/bus';
-import { encodeMessage } from '../envelope.js';
-import type { OutgoingMessage, Stream } from '../port.js';
+import { encodeMessage } from './envelope.js';
+import type { OutgoingMessage, Stream } from './port.js';
 
 const maxRowMessages = 256;
 const maxRowBytes = 256 * 1024;
@@ -19,6 +19,9 @@ export interface Published {
   stream: Stream;
   first: bigint;
   envelopes: Envelope[];
+  encoded: readonly Encoded[];
+  /** What else the statement returned (the last column, `at`, of the outbox's). */
+  row: Readonly<Record<string, unknown>>;
 }
 
 export const streamName = ({ topic, partition }: Stream): string => `${topic}/${partition}`;
@@ -31,13 +34,12 @@ export function encodeAll(messages: readonly OutgoingMessage[], partitions: (top
   }));
 }
 
-const publishStatement: Statement = {
-  name: 'aloft_bus_publish',
-  text: 'SELECT bus.publish($1, $2, $3, $4, $5, $6, $7) AS heads',
-};
-
-/** The statement that appends messages to their streams in a commit. It holds the streams' locks until that is over. */
+/**
+ * The statement that appends messages to their streams in a commit. It holds the streams' locks until that is over.
+ * `statement` takes seven arrays (see `bus.publish`) and returns one row with the streams' new `heads`.
+ */
 export function append(
+  statement: Statement,
   messages: readonly Encoded[],
   published: (parts: readonly Published[]) => void,
 ): CommitStatement {
@@ -51,7 +53,7 @@ export function append(
   const streams = [...byName.keys()].sort().map((name) => byName.get(name)!);
   const rows = streams.flatMap((list, i) => packRows(list).map((row) => ({ ...row, stream: i + 1 })));
   return {
-    sql: publishStatement,
+    sql: statement,
     values: [
       streams.map((list) => list[0]!.stream.topic),
       streams.map((list) => list[0]!.stream.partition),
@@ -63,12 +65,15 @@ export function append(
     ],
     committed: (result) => {
       // A connection with pg's own parsers (TypeORM's) gives int8 as text.
-      const heads = (result.rows[0] as { heads: (bigint | string)[] }).heads;
+      const row = result.rows[0] as { heads: (bigint | string)[] };
+      const { heads } = row;
       published(
         streams.map((list, i) => ({
           stream: list[0]!.stream,
           first: BigInt(heads[i]!) - BigInt(list.length) + 1n,
           envelopes: list.map((message) => message.envelope),
+          encoded: list,
+          row,
         })),
       );
     },
@@ -99,15 +104,19 @@ function packRows(messages: readonly Encoded[]): { count: number; data: Buffer }
   return rows;
 }
 
-/** The envelopes of a row, without the first `skip`. */
-export function unpackRow(data: Buffer, skip: number): Envelope[] {
-  const envelopes: Envelope[] = [];
+/** The messages' bytes in a row, without the first `skip`. */
+export function splitRow(data: Buffer, skip: number): Buffer[] {
+  const parts: Buffer[] = [];
   for (let at = 0, i = 0; at < data.length; i++) {
     const length = data.readUInt32LE(at);
     const end = at + 4 + length;
-    if (end > data.length) throw internal(`a row of bus.messages is cut off at byte ${at} of ${data.length}`);
-    if (i >= skip) envelopes.push(Envelope.decode(data.subarray(at + 4, end)));
+    if (end > data.length) throw internal(`a row of messages is cut off at byte ${at} of ${data.length}`);
+    if (i >= skip) parts.push(data.subarray(at + 4, end));
     at = end;
   }
-  return envelopes;
+  return parts;
 }
+
+/** The envelopes of a row, without the first `skip`. */
+export const unpackRow = (data: Buffer, skip: number): Envelope[] =>
+  splitRow(data, skip).map((bytes) => Envelope.decode(bytes));

@@ -76,6 +76,8 @@ export interface Bus {
 }
 
 export interface ReadOptions {
+  /** What was stored with the position (see {@link StreamReader.mark}). */
+  mark?: string;
   /** Messages buffered at most, delivered ones included (default 4096). */
   maxBuffered?: number;
   /** Also take messages given to {@link Bus.deliver} in this process. */
@@ -98,6 +100,16 @@ export interface StreamReader {
   poll(limit: number): ReadBatch | undefined;
   /** Resolves when `poll` may give something, or on close. */
   ready(): Promise<void>;
+  /**
+   * What has to be stored together with a position that was given out, for whoever reads on from there; `undefined`: nothing.
+   * Opaque. Positions asked for never go down.
+   */
+  mark(position: bigint): string | undefined;
+  /**
+   * The farthest position that is as good as `position`: a driver may leave repeats out, and nothing but such lies between.
+   * What is compared with heads, for lag and `caughtUp`.
+   */
+  reach(position: bigint): bigint;
   close(): Promise<void>;
 }
 
@@ -158,16 +170,23 @@ export interface ParkedMessage {
   at: Date;
 }
 
+export interface StoredPosition {
+  position: bigint;
+  mark: string | undefined;
+}
+
 /** Stored positions of one consumer group in the consumer's own schema, for users of {@link Bus.read}. */
 export interface PositionStore {
   load(tx: Transaction, streams: readonly Stream[]): Promise<bigint[]>;
+  /** Positions with what was stored besides, to read on from them. */
+  restore(tx: Transaction, streams: readonly Stream[]): Promise<StoredPosition[]>;
   /**
    * Moves a position; refuses (ABORTED) if what is stored is not `from`, or if `epoch` is not the stream lease's: a stale
-   * owner's transaction fails here.
+   * owner's transaction fails here. `mark`: the reader's at `to`; without one the stored one stays.
    */
   advance(
     tx: Transaction,
-    moves: readonly { stream: Stream; from: bigint; to: bigint; epoch: bigint }[],
+    moves: readonly { stream: Stream; from: bigint; to: bigint; epoch: bigint; mark?: string }[],
   ): Promise<void>;
 }
 

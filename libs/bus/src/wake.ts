@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from '@aloft/telemetry';
 import pg from 'pg';
 
-const channel = 'aloft_bus';
 /** Postgres' limit is 8000 bytes. */
 const maxPayload = 7900;
 const reconnectMs = 200;
@@ -19,7 +18,7 @@ export interface WakeHandlers {
   heads(heads: readonly Head[]): void;
   /** Anything may have been published unheard: look at the tables. */
   missed(): void;
-  /** Another process gave up leases of a group. */
+  /** Another process gave up leases of a group, or has come to share them. */
   released(group: string): void;
 }
 
@@ -38,6 +37,8 @@ export class Wake {
   readonly id = randomUUID();
   readonly #others = new Set<string>();
   readonly #pending = new Map<string, Head>();
+  readonly #released = new Set<string>();
+  #telling: Promise<void> = Promise.resolve();
   #client: pg.Client | undefined;
   #listening = false;
   #sending: Promise<void> | undefined;
@@ -46,7 +47,8 @@ export class Wake {
   #closed = false;
 
   constructor(
-    readonly url: string,
+    /** `channel`: of NOTIFY, one a schema or driver; a plain identifier. */
+    readonly where: { url: string; channel: string },
     readonly handlers: WakeHandlers,
     readonly log: Logger,
   ) {}
@@ -68,16 +70,35 @@ export class Wake {
     this.#startSending();
   }
 
+  /** Leases of a group were given up, or somebody came who wants some: the others should look. */
   async released(group: string): Promise<void> {
-    if (this.#listening && this.#others.size > 0) await this.#say({ kind: 'released', from: this.id, group });
+    if (this.#closed) return;
+    this.#released.add(group);
+    this.start();
+    await this.#sayReleased();
+  }
+
+  async #sayReleased(): Promise<void> {
+    if (!this.#listening) return; // Said as soon as we listen.
+    const groups = [...this.#released];
+    this.#released.clear();
+    for (const group of groups) await this.#say({ kind: 'released', from: this.id, group });
   }
 
   /** Forgets processes that died without a word; they cost a notification a commit. */
   async prune(): Promise<void> {
     if (!this.#client || this.#others.size === 0) return;
-    const { rows } = await this.#client.query<{ name: string }>(
-      'SELECT application_name AS name FROM pg_stat_activity WHERE datname = current_database()',
+    const client = this.#client;
+    const asked = this.#telling.then(() =>
+      client.query<{ name: string }>(
+        'SELECT application_name AS name FROM pg_stat_activity WHERE datname = current_database()',
+      ),
     );
+    this.#telling = asked.then(
+      () => undefined,
+      () => undefined,
+    );
+    const { rows } = await asked;
     const alive = new Set(rows.map((row) => row.name));
     for (const other of this.#others) if (!alive.has(applicationName(other))) this.#others.delete(other);
   }
@@ -96,7 +117,7 @@ export class Wake {
 
   async #connect(): Promise<void> {
     const client = new pg.Client({
-      connectionString: this.url,
+      connectionString: this.where.url,
       application_name: applicationName(this.id),
       keepAlive: true,
     });
@@ -107,10 +128,11 @@ export class Wake {
       await client.connect();
       if (this.#closed) return void (await client.end());
       this.#client = client;
-      await client.query(`LISTEN ${channel}`);
+      await client.query(`LISTEN ${this.where.channel}`);
       this.#listening = true;
       await this.#tell(client, { kind: 'hello', from: this.id });
       this.#startSending();
+      void this.#sayReleased();
       this.handlers.missed();
     } catch (error) {
       this.log.warn({ err: error }, 'the bus could not listen; it tries again');
@@ -179,8 +201,13 @@ export class Wake {
     await this.#tell(client, note).catch((error) => this.log.warn({ err: error }, 'the bus could not notify'));
   }
 
-  async #tell(client: pg.Client, note: Note): Promise<void> {
-    await client.query('SELECT pg_notify($1, $2)', [channel, JSON.stringify(note)]);
+  /** One statement at a time on the connection. */
+  #tell(client: pg.Client, note: Note): Promise<void> {
+    const told = this.#telling.then(async () => {
+      await client.query('SELECT pg_notify($1, $2)', [this.where.channel, JSON.stringify(note)]);
+    });
+    this.#telling = told.catch(() => undefined); // Its own caller gets the error.
+    return told;
   }
 }
 

@@ -19,6 +19,8 @@ export interface Move {
   from: bigint;
   to: bigint;
   epoch: bigint;
+  /** What the bus wants stored with `to`. */
+  mark?: string;
 }
 
 /** The contents of one transaction; nothing in it changes any more while runs in memory go on. */

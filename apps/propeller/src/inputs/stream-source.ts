@@ -1,4 +1,4 @@
-import type { Bus, HeldLease, ReadBatch, Stream, StreamReader } from '@aloft/bus';
+import type { Bus, HeldLease, ReadBatch, StoredPosition, Stream, StreamReader } from '@aloft/bus';
 import { PositionTracker } from './position-tracker.js';
 
 /** One stream that this process owns: its reader, how far it is applied, and the epoch that commits are fenced with. */
@@ -19,7 +19,7 @@ export class StreamSource {
   constructor(
     bus: Bus,
     lease: HeldLease,
-    position: bigint,
+    { position, mark }: StoredPosition,
     options: { acceptDelivered: boolean; maxBuffered: number },
     /** Called when there may be something to take. */
     private readonly wake: () => void,
@@ -29,7 +29,7 @@ export class StreamSource {
     this.stored = position;
     this.durable = position;
     this.tracker = new PositionTracker(position);
-    this.reader = bus.read(lease.stream, position, options);
+    this.reader = bus.read(lease.stream, position, { ...options, mark });
     void this.watch();
   }
 
@@ -47,6 +47,16 @@ export class StreamSource {
     this.readable = false;
     this.drained?.();
     return undefined;
+  }
+
+  /** What is stored with a position. */
+  mark(position: bigint): string | undefined {
+    return this.reader.mark(position);
+  }
+
+  /** The position that is stored for certain, past repeats that the bus left out. */
+  get reached(): bigint {
+    return this.reader.reach(this.durable);
   }
 
   async close(): Promise<void> {

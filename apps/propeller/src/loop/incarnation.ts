@@ -1,4 +1,4 @@
-import type { HeldLease, Stream } from '@aloft/bus';
+import type { HeldLease, StoredPosition, Stream } from '@aloft/bus';
 import { toAloftError } from '@aloft/errors';
 import { isTracing, withLinkedSpan } from '@aloft/telemetry';
 import { CommitBatch, type Deed, type RunChange } from '../commit/batch.js';
@@ -112,13 +112,13 @@ export class Incarnation {
     if (leases.length === 0 || this.stopped) return;
     const { database, positions, bus, repository, limits } = this.deps;
     const streams = leases.flatMap(({ commands, reports }) => [commands.stream, reports.stream]);
-    const stored = await database.transaction((tx) => positions.load(tx, streams));
+    const stored = await database.transaction((tx) => positions.restore(tx, streams));
     const shards = this.shards(leases.map(({ commands }) => commands.stream.partition));
     const undone = await repository.needingAttention(database, shards);
     const reservations = await repository.reservations(database, shards);
     const aborts = await repository.childAborts(database, shards);
     if (this.stopped) return;
-    const source = (lease: HeldLease, position: bigint, acceptDelivered: boolean) =>
+    const source = (lease: HeldLease, position: StoredPosition, acceptDelivered: boolean) =>
       new StreamSource(bus, lease, position, { acceptDelivered, maxBuffered: limits.maxBatchInputs * 2 }, () =>
         this.work.open(),
       );
@@ -140,7 +140,7 @@ export class Incarnation {
     const sources = [...this.partitions.values()].flatMap(({ commands, reports }) => [commands, reports]);
     return this.deps.bus.keep(
       this.deps.group,
-      sources.map(({ stream, durable }) => ({ stream, position: durable })),
+      sources.map(({ stream, reached }) => ({ stream, position: reached })),
     );
   }
 
@@ -319,7 +319,7 @@ export class Incarnation {
       for (const source of [partition.commands, partition.reports]) {
         const to = source.tracker.applied;
         if (to === source.stored && source !== partition.commands) continue;
-        moves.push({ stream: source.stream, from: source.stored, to, epoch: source.epoch });
+        moves.push({ stream: source.stream, from: source.stored, to, epoch: source.epoch, mark: source.mark(to) });
         source.stored = to;
       }
     }

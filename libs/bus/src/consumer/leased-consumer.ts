@@ -2,6 +2,7 @@ import { failedPrecondition, notFound, toAloftError, unavailable } from '@aloft/
 import type { Bus, Consumer, ConsumerOptions, HeldLease, Stream, StreamStatus } from '../port.js';
 import type { ConsumerDriver } from './consumer.js';
 import { createStreamLeases, type OwnedStreamLeases } from './leases.js';
+import { Members } from './members.js';
 import { createParkingStore, type LoadedParkingStore } from './parking.js';
 import { createPositionStore, loadPosition } from './positions.js';
 import { Progress } from './progress.js';
@@ -11,9 +12,10 @@ const keepMs = 5_000;
 
 const nameOf = ({ topic, partition }: Stream): string => `${topic}/${partition}`;
 
-/** Takes the streams of a topic that nobody else of the group holds, and works each off. */
+/** Shares the streams of a topic with the other consumers of its group, and works off those it holds. */
 export class LeasedConsumer implements Consumer {
   readonly #leases: OwnedStreamLeases;
+  readonly #members: Members;
   readonly #parking: LoadedParkingStore;
   readonly #workers = new Map<string, StreamWorker>();
   readonly #ending = new Map<string, Promise<void>>();
@@ -23,6 +25,8 @@ export class LeasedConsumer implements Consumer {
   readonly #unwatch: () => void;
   #rounds: Promise<void> = Promise.resolve();
   #began = false;
+  #joined = false;
+  #keptAll = 0;
   #timer: NodeJS.Timeout | undefined;
   #keeper: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
@@ -38,7 +42,9 @@ export class LeasedConsumer implements Consumer {
       leaseMs: this.#leaseMs,
       logger: driver.log,
     });
-    this.#parking = createParkingStore(options.database, options.group);
+    const { database, group, topic } = options;
+    this.#members = new Members(database, group, topic, this.#leases.owner, this.#leaseMs);
+    this.#parking = createParkingStore(database, group);
     this.#unwatch = driver.onReleased((group) => group === options.group && this.#round());
     this.#timer = setInterval(() => this.#round(), this.#leaseMs / 3);
     this.#keeper = setInterval(() => void this.#keep([...this.#workers.values()]), keepMs);
@@ -47,7 +53,7 @@ export class LeasedConsumer implements Consumer {
     this.#round();
   }
 
-  /** Renews what is held, takes what is free; one at a time. */
+  /** Renews what is held, takes what is free of our share, gives what is over it; one at a time. */
   #round(): void {
     this.#rounds = this.#rounds.then(async () => {
       if (this.#closed || this.#progress.failure !== undefined) return;
@@ -74,10 +80,32 @@ export class LeasedConsumer implements Consumer {
         this.#end(name, worker);
       }
     const all = Array.from({ length: this.bus.partitions(topic) }, (_, partition) => ({ topic, partition }));
+    const { most } = await this.#members.share(all.length, await this.#leases.session());
+    if (!this.#joined) {
+      this.#joined = true;
+      await this.driver.announceRelease(this.options.group); // The others have to make room.
+    }
+    for (const [name, worker] of [...this.#workers].slice(Math.max(most, 0))) this.#handOver(name, worker);
     // Not what a handler of ours is still busy with, although it can't commit any more.
     const streams = all.filter((stream) => !this.#ending.has(nameOf(stream)));
-    for (const lease of await this.#leases.acquire(streams))
-      if (!this.#workers.has(nameOf(lease.stream))) await this.#begin(lease);
+    for (const lease of await this.#leases.acquire(streams, Math.max(0, most - this.#workers.size))) {
+      const name = nameOf(lease.stream);
+      if (!this.#workers.has(name) && !this.#ending.has(name)) await this.#begin(lease);
+    }
+  }
+
+  /** Gives a stream to another member after the batch under way. */
+  #handOver(name: string, worker: StreamWorker): void {
+    this.#workers.delete(name);
+    const ending = (async () => {
+      await worker.close();
+      await this.#keep([worker]);
+      await this.#leases.release([worker.lease.stream]);
+      await this.driver.announceRelease(this.options.group);
+    })()
+      .catch((error) => this.driver.log.warn({ err: toAloftError(error) }, 'could not hand a stream over at once'))
+      .finally(() => this.#ending.delete(name));
+    this.#ending.set(name, ending);
   }
 
   #end(name: string, worker: StreamWorker): void {
@@ -88,11 +116,11 @@ export class LeasedConsumer implements Consumer {
 
   async #begin(lease: HeldLease): Promise<void> {
     const { options } = this;
-    const position = await loadPosition(options.database, options.group, lease.stream);
+    const { position, mark } = await loadPosition(options.database, options.group, lease.stream);
     await this.#parking.load([lease.stream]);
     await this.bus.keep(options.group, [{ stream: lease.stream, position }]);
     const name = nameOf(lease.stream);
-    const worker = new StreamWorker(lease, this.bus.read(lease.stream, position), position, {
+    const worker = new StreamWorker(lease, this.bus.read(lease.stream, position, { mark }), position, {
       options,
       positions: createPositionStore(options.group),
       parking: this.#parking,
@@ -125,11 +153,13 @@ export class LeasedConsumer implements Consumer {
     }
   }
 
-  /** Tells the driver what is stored, where that changed. */
+  /** Tells the driver what is stored, where that changed; all of it once a minute. */
   async #keep(workers: readonly StreamWorker[]): Promise<void> {
+    const all = Date.now() - this.#keptAll > 60_000;
+    if (all) this.#keptAll = Date.now();
     const positions = workers
-      .map(({ lease, position }) => ({ stream: lease.stream, position }))
-      .filter(({ stream, position }) => this.#kept.get(nameOf(stream)) !== position);
+      .map(({ lease, reached }) => ({ stream: lease.stream, position: reached }))
+      .filter(({ stream, position }) => all || this.#kept.get(nameOf(stream)) !== position);
     try {
       await this.bus.keep(this.options.group, positions);
       for (const { stream, position } of positions) this.#kept.set(nameOf(stream), position);
@@ -143,19 +173,25 @@ export class LeasedConsumer implements Consumer {
     if (this.#closed) throw unavailable(`the consumer of group ${this.options.group} is closed`);
     const streams = [...this.#workers.values()].map(({ lease }) => lease.stream);
     const heads = await this.bus.heads(streams);
-    await this.#progress.until(() =>
-      streams.every((stream, i) => {
-        const worker = this.#workers.get(nameOf(stream));
-        return worker === undefined || worker.position >= heads[i]!;
-      }),
-    );
+    // Repeats that a driver leaves out move nothing but what is reached.
+    const look = setInterval(() => this.#progress.moved(), 50);
+    try {
+      await this.#progress.until(() =>
+        streams.every((stream, i) => {
+          const worker = this.#workers.get(nameOf(stream));
+          return worker === undefined || worker.reached >= heads[i]!;
+        }),
+      );
+    } finally {
+      clearInterval(look);
+    }
   }
 
   status(): StreamStatus[] {
-    return [...this.#workers.values()].map(({ lease, position, reader }) => ({
+    return [...this.#workers.values()].map(({ lease, reached, reader }) => ({
       stream: lease.stream,
-      position,
-      head: position > reader.head ? position : reader.head,
+      position: reached,
+      head: reached > reader.head ? reached : reader.head,
     }));
   }
 
@@ -192,6 +228,7 @@ export class LeasedConsumer implements Consumer {
     await Promise.all([...workers.map((worker) => worker.close()), ...this.#ending.values()]);
     await this.#keep(workers);
     try {
+      await this.#members.leave();
       await this.#leases.release(workers.map(({ lease }) => lease.stream));
       await this.driver.announceRelease(this.options.group);
     } catch (error) {

@@ -4,6 +4,7 @@ import { toAloftError, unavailable } from '@aloft/errors';
 import { createLogger, type Logger } from '@aloft/telemetry';
 import pg from 'pg';
 import type { HeldLease, Stream, StreamLeases } from '../port.js';
+import type { SessionId } from './members.js';
 
 export interface StreamLeasesOptions {
   group: string;
@@ -16,6 +17,13 @@ export interface StreamLeasesOptions {
 
 export interface OwnedStreamLeases extends StreamLeases {
   readonly owner: string;
+  /**
+   * As {@link StreamLeases.acquire}, but at most `most` of the streams that nobody holds: dead owners' are taken all the
+   * same, for they wait for somebody.
+   */
+  acquire(streams: readonly Stream[], most?: number): Promise<HeldLease[]>;
+  /** The session that stands for this owner. */
+  session(): Promise<SessionId>;
   /** Ends the session that stands for this owner; what it still holds is free from then on. */
   close(): Promise<void>;
 }
@@ -30,10 +38,8 @@ export function createStreamLeases(database: Database, options: StreamLeasesOpti
 }
 
 /** One idle connection, whose end tells the others that this process is gone. */
-interface Session {
+interface Session extends SessionId {
   client: pg.Client;
-  pid: number;
-  start: string;
 }
 
 interface LeaseRow {
@@ -62,7 +68,12 @@ class Leases implements OwnedStreamLeases {
     this.#log = options.logger ?? createLogger('bus', { level: 'warn' });
   }
 
-  async acquire(streams: readonly Stream[]): Promise<HeldLease[]> {
+  async session(): Promise<SessionId> {
+    const { pid, start } = await this.#openSession();
+    return { pid, start };
+  }
+
+  async acquire(streams: readonly Stream[], most?: number): Promise<HeldLease[]> {
     const { pid, start } = await this.#openSession();
     const topics = streams.map(({ topic }) => topic);
     const partitions = streams.map(({ partition }) => partition);
@@ -80,13 +91,18 @@ class Leases implements OwnedStreamLeases {
          SELECT b.topic, b.partition FROM bus_streams b JOIN unnest($2::text[], $3::int[]) AS u(topic, partition)
            ON b.topic = u.topic AND b.partition = u.partition
          WHERE b.group_name = $1 AND (b.owner IS NULL OR b.owner <> $4) AND (
+           b.owner IS NOT NULL OR $8::int IS NULL OR (b.topic, b.partition) IN (
+             SELECT f.topic, f.partition FROM bus_streams f JOIN unnest($2::text[], $3::int[]) AS u(topic, partition)
+               ON f.topic = u.topic AND f.partition = u.partition
+             WHERE f.group_name = $1 AND f.owner IS NULL ORDER BY f.topic, f.partition LIMIT $8)
+         ) AND (
            b.owner IS NULL OR b.expires_at < clock_timestamp() OR NOT EXISTS (
              SELECT 1 FROM pg_stat_activity a WHERE a.pid = b.session_pid AND a.backend_start = b.session_start))
          ORDER BY b.topic, b.partition FOR UPDATE OF b SKIP LOCKED
        ) AS free
        WHERE s.group_name = $1 AND s.topic = free.topic AND s.partition = free.partition
        RETURNING s.topic, s.partition, s.epoch, s.expires_at`,
-      [this.#group, topics, partitions, this.owner, pid, start, this.#leaseMs],
+      [this.#group, topics, partitions, this.owner, pid, start, this.#leaseMs, most ?? null],
     );
     for (const row of rows) this.#hold(row);
     return [...this.#held.values()];

@@ -37,4 +37,82 @@ CREATE TABLE bus_parked (
 CREATE INDEX bus_parked_key ON bus_parked (group_name, key, position);
 `,
   },
+  {
+    name: '0002 marks, members and outbox',
+    sql: `
+-- What a driver needs besides the position to go on from it (Kafka: the last sequence seen of each source).
+ALTER TABLE bus_streams ADD COLUMN mark text;
+
+-- Who shares a group's streams now.
+CREATE TABLE bus_members (
+  group_name text NOT NULL,
+  topic text NOT NULL,
+  owner text NOT NULL,
+  session_pid int NOT NULL,
+  session_start timestamptz NOT NULL,
+  expires_at timestamptz NOT NULL,
+  PRIMARY KEY (group_name, topic, owner)
+) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+
+-- What this service publishes, until a relay has brought it to an outside broker (the kafka driver). One relay a stream:
+-- its lease is the row of bus_streams with the group '@outbox'.
+CREATE TABLE bus_outbox_streams (
+  topic text NOT NULL,
+  partition int NOT NULL,
+  -- Sequence of the last message, from 1 without gaps. Updated under the row's lock inside the publisher's commit.
+  head int8 NOT NULL DEFAULT 0,
+  PRIMARY KEY (topic, partition)
+) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+
+CREATE TABLE bus_outbox (
+  topic text NOT NULL,
+  partition int NOT NULL,
+  first int8 NOT NULL,
+  last int8 NOT NULL,
+  published_at timestamptz NOT NULL,
+  payload bytea NOT NULL,
+  PRIMARY KEY (topic, partition, last)
+) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+ALTER TABLE bus_outbox ALTER COLUMN payload SET STORAGE EXTERNAL;
+
+-- Appends rows to streams and returns their new heads, and when. Streams come sorted, so that publishers never deadlock.
+CREATE FUNCTION bus_outbox_publish(
+  topics text[], partitions int[], counts int[], row_streams int[], row_counts int[], row_sizes int[], data bytea,
+  OUT heads int8[], OUT at_ms int8
+) LANGUAGE plpgsql AS $$
+DECLARE
+  stream_head int8;
+  next_sequence int8;
+  now_at timestamptz;
+  next_row int := 1;
+  next_byte int := 1;
+BEGIN
+  heads := '{}';
+  FOR i IN 1 .. cardinality(topics) LOOP
+    UPDATE bus_outbox_streams SET head = head + counts[i]
+      WHERE topic = topics[i] AND partition = partitions[i] RETURNING head INTO stream_head;
+    IF NOT FOUND THEN
+      INSERT INTO bus_outbox_streams AS s (topic, partition, head) VALUES (topics[i], partitions[i], counts[i])
+        ON CONFLICT (topic, partition) DO UPDATE SET head = s.head + excluded.head RETURNING s.head INTO stream_head;
+    END IF;
+    heads := heads || stream_head;
+  END LOOP;
+  -- Under the streams' locks: later sequences have later times.
+  now_at := date_trunc('milliseconds', clock_timestamp());
+  at_ms := extract(epoch FROM now_at) * 1000;
+  FOR i IN 1 .. cardinality(topics) LOOP
+    next_sequence := heads[i] - counts[i] + 1;
+    WHILE next_row <= cardinality(row_streams) AND row_streams[next_row] = i LOOP
+      INSERT INTO bus_outbox (topic, partition, first, last, published_at, payload) VALUES (
+        topics[i], partitions[i], next_sequence, next_sequence + row_counts[next_row] - 1, now_at,
+        substring(data FROM next_byte FOR row_sizes[next_row])
+      );
+      next_sequence := next_sequence + row_counts[next_row];
+      next_byte := next_byte + row_sizes[next_row];
+      next_row := next_row + 1;
+    END LOOP;
+  END LOOP;
+END $$;
+`,
+  },
 ];

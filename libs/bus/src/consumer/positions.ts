@@ -1,6 +1,6 @@
 import type { Database, Statement, Transaction } from '@aloft/database';
 import { AloftError } from '@aloft/errors';
-import type { PositionStore, Stream } from '../port.js';
+import type { PositionStore, StoredPosition, Stream } from '../port.js';
 
 /** A transaction was refused because its process no longer owns the stream (or never was where it thought). */
 export class LeaseLostError extends AloftError {
@@ -10,17 +10,18 @@ export class LeaseLostError extends AloftError {
   }
 }
 
-export type Move = { stream: Stream; from: bigint; to: bigint; epoch: bigint };
+export type Move = { stream: Stream; from: bigint; to: bigint; epoch: bigint; mark?: string };
 
 const advanceOne: Statement = {
   name: 'aloft_bus_advance_one',
-  text: `UPDATE bus_streams SET position = $5
+  text: `UPDATE bus_streams SET position = $5, mark = coalesce($7, mark)
          WHERE group_name = $1 AND topic = $2 AND partition = $3 AND position = $4 AND epoch = $6`,
 };
 const advanceMany: Statement = {
   name: 'aloft_bus_advance_many',
-  text: `UPDATE bus_streams s SET position = m.ends
-         FROM unnest($2::text[], $3::int[], $4::int8[], $5::int8[], $6::int8[]) AS m(topic, partition, begins, ends, epoch)
+  text: `UPDATE bus_streams s SET position = m.ends, mark = coalesce(m.mark, s.mark)
+         FROM unnest($2::text[], $3::int[], $4::int8[], $5::int8[], $6::int8[], $7::text[])
+           AS m(topic, partition, begins, ends, epoch, mark)
          WHERE s.group_name = $1 AND s.topic = m.topic AND s.partition = m.partition
            AND s.position = m.begins AND s.epoch = m.epoch`,
 };
@@ -33,13 +34,16 @@ const advanceMany: Statement = {
 export function createPositionStore(group: string): PositionStore {
   return {
     async load(tx, streams) {
-      const { rows } = await tx.query<{ position: bigint | string }>(
-        `SELECT coalesce(s.position, 0) AS position
+      return (await this.restore(tx, streams)).map(({ position }) => position);
+    },
+    async restore(tx, streams) {
+      const { rows } = await tx.query<{ position: bigint | string; mark: string | null }>(
+        `SELECT coalesce(s.position, 0) AS position, s.mark
          FROM unnest($2::text[], $3::int[]) WITH ORDINALITY AS u(topic, partition, n)
          LEFT JOIN bus_streams s ON s.group_name = $1 AND s.topic = u.topic AND s.partition = u.partition ORDER BY u.n`,
         [group, streams.map(({ topic }) => topic), streams.map(({ partition }) => partition)],
       );
-      return rows.map((row) => BigInt(row.position));
+      return rows.map((row) => ({ position: BigInt(row.position), mark: row.mark ?? undefined }));
     },
     async advance(tx, moves) {
       if (moves.length === 0) return;
@@ -50,8 +54,9 @@ export function createPositionStore(group: string): PositionStore {
   };
 }
 
-async function moveOne(tx: Transaction, group: string, { stream, from, to, epoch }: Move): Promise<number> {
-  const { rowCount } = await tx.query(advanceOne, [group, stream.topic, stream.partition, from, to, epoch]);
+async function moveOne(tx: Transaction, group: string, move: Move): Promise<number> {
+  const { stream, from, to, epoch, mark = null } = move;
+  const { rowCount } = await tx.query(advanceOne, [group, stream.topic, stream.partition, from, to, epoch, mark]);
   return rowCount ?? 0;
 }
 
@@ -63,6 +68,7 @@ async function moveMany(tx: Transaction, group: string, moves: readonly Move[]):
     moves.map(({ from }) => from),
     moves.map(({ to }) => to),
     moves.map(({ epoch }) => epoch),
+    moves.map(({ mark }) => mark ?? null),
   ]);
   return rowCount ?? 0;
 }
@@ -85,7 +91,7 @@ async function explain(tx: Transaction, group: string, moves: readonly Move[]): 
   return `group ${group}: refused to move its position: ${wrong.join('; ')}`;
 }
 
-/** Position of one stream, outside a transaction of the caller's. */
-export function loadPosition(database: Database, group: string, stream: Stream): Promise<bigint> {
-  return database.transaction(async (tx) => (await createPositionStore(group).load(tx, [stream]))[0]!);
+/** Where one stream stands, outside a transaction of the caller's. */
+export function loadPosition(database: Database, group: string, stream: Stream): Promise<StoredPosition> {
+  return database.transaction(async (tx) => (await createPositionStore(group).restore(tx, [stream]))[0]!);
 }

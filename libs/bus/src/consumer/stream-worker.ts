@@ -41,6 +41,11 @@ export class StreamWorker {
     this.ended = this.#run();
   }
 
+  /** The position, past repeats that the driver left out. */
+  get reached(): bigint {
+    return this.reader.reach(this.position);
+  }
+
   async #run(): Promise<WorkerEnd> {
     const { maxBatch = 500 } = this.environment.options;
     try {
@@ -137,7 +142,7 @@ export class StreamWorker {
     await options.database.transaction(async (tx) => {
       if (handled.length > 0) await options.handle(handled, tx);
       for (const message of parked) await parking.park(tx, message);
-      await positions.advance(tx, [{ stream, from, to, epoch }]);
+      await positions.advance(tx, [{ stream, from, to, epoch, mark: this.reader.mark(to) }]);
     });
     this.position = to;
     this.environment.moved();

@@ -101,7 +101,15 @@ export class TailConsumer implements Consumer {
     await this.#began;
     if (this.#closed) throw unavailable(`the consumer of group ${this.options.group} is closed`);
     const heads = await this.bus.heads(this.#tailed.map(({ stream }) => stream));
-    await this.#progress.until(() => this.#tailed.every(({ position }, i) => position >= heads[i]!));
+    // Repeats that a driver leaves out move nothing but what is reached.
+    const look = setInterval(() => this.#progress.moved(), 50);
+    try {
+      await this.#progress.until(() =>
+        this.#tailed.every(({ position, reader }, i) => reader.reach(position) >= heads[i]!),
+      );
+    } finally {
+      clearInterval(look);
+    }
   }
 
   status(): StreamStatus[] {

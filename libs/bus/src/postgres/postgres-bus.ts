@@ -1,13 +1,13 @@
-import type { Database, Transaction } from '@aloft/database';
+import type { Database, Statement, Transaction } from '@aloft/database';
 import { failedPrecondition, toAloftError, unavailable } from '@aloft/errors';
 import { createLogger, type Logger } from '@aloft/telemetry';
 import { startConsumer } from '../consumer/consumer.js';
 import { encodeMessage, type ReaderVersions } from '../envelope.js';
 import type { Bus, Consumer, ConsumerOptions, OutgoingMessage, ReadOptions, Stream, StreamReader } from '../port.js';
-import { append, encodeAll, streamName, type Encoded, type Published } from './batch.js';
+import { append, encodeAll, streamName, type Encoded, type Published } from '../batch.js';
 import { PostgresReader } from './reader.js';
 import { Trimmer, type Retention } from './trimmer.js';
-import { Wake, type Head } from './wake.js';
+import { Wake, type Head } from '../wake.js';
 
 export interface PostgresBusOptions {
   /** On schema `bus`, in the database that its publishers' schemas are in too; a pool of 4 does. Not closed by the bus. */
@@ -27,6 +27,11 @@ export interface PostgresBusOptions {
   recheckMs?: number;
   logger?: Logger;
 }
+
+const publishStatement: Statement = {
+  name: 'aloft_bus_publish',
+  text: 'SELECT bus.publish($1, $2, $3, $4, $5, $6, $7) AS heads',
+};
 
 /** The bus over Postgres: tables in the schema `bus`, in-memory hand-over within the process, NOTIFY between processes. */
 export function createPostgresBus(options: PostgresBusOptions): PostgresBus {
@@ -65,7 +70,7 @@ export class PostgresBus implements Bus {
       this.#log,
     );
     this.#wake = new Wake(
-      options.database.url,
+      { url: options.database.url, channel: 'aloft_bus' },
       {
         heads: (heads) => this.#announce(heads),
         missed: () => void this.#lookForMissed(),
@@ -91,7 +96,7 @@ export class PostgresBus implements Bus {
     const waiting = this.#publishing.get(tx);
     if (waiting) return void waiting.push(...encoded);
     this.#publishing.set(tx, encoded);
-    tx.withCommit(() => append(encoded, (published) => this.#handOver(published)));
+    tx.withCommit(() => append(publishStatement, encoded, (published) => this.#handOver(published)));
   }
 
   #handOver(published: readonly Published[]): void {
@@ -139,7 +144,7 @@ export class PostgresBus implements Bus {
       try {
         const messages = group.flatMap((each) => each.messages);
         await this.#database.transaction(async (tx) =>
-          tx.withCommit(() => append(messages, (published) => this.#handOver(published))),
+          tx.withCommit(() => append(publishStatement, messages, (published) => this.#handOver(published))),
         );
         for (const { resolve } of group) resolve();
       } catch (error) {
@@ -235,7 +240,11 @@ export class PostgresBus implements Bus {
         this.#leaseWatchers.add(watcher);
         return () => this.#leaseWatchers.delete(watcher);
       },
-      announceRelease: (group) => this.#wake.released(group),
+      announceRelease: async (group) => {
+        // Others in this process have no ears for our own voice.
+        for (const watcher of this.#leaseWatchers) watcher(group);
+        await this.#wake.released(group);
+      },
     });
     this.#consumers.add(consumer);
     return {

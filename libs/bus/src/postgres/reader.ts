@@ -5,7 +5,7 @@ import type { Logger } from '@aloft/telemetry';
 import { Backoff } from '../backoff.js';
 import { tooNew, type ReaderVersions } from '../envelope.js';
 import type { IncomingMessage, OutgoingMessage, ReadBatch, ReadOptions, Stream, StreamReader } from '../port.js';
-import { streamName, unpackRow } from './batch.js';
+import { streamName, unpackRow } from '../batch.js';
 
 const rowsAtOnce = 64;
 /** Hand-overs that came before their predecessors (commits answered in another order) and wait for them. */
@@ -292,6 +292,15 @@ export class PostgresReader implements StreamReader {
     if (index < 0) return;
     this.#deliveries.splice(index, 1);
     this.#delivered -= delivery.messages.length - delivery.taken;
+  }
+
+  /** Positions say it all: the stream has no repeats. */
+  mark(): undefined {
+    return undefined;
+  }
+
+  reach(position: bigint): bigint {
+    return position;
   }
 
   ready(): Promise<void> {

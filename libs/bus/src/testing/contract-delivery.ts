@@ -6,6 +6,36 @@ import { message, numbered, publish } from './fixture.js';
 const topic = 'tasks.reports';
 const stream = { topic, partition: 0 };
 
+/** Drivers that hand over nothing in memory: delivering is storing. */
+export function storedDeliveryCases(context: ContractContext): void {
+  it('resolves when it is stored, and a consumer gets it, in order of each sender', async () => {
+    const { bus } = context.fixture;
+    const reader = context.fixture.openBus().read(stream, 0n, { acceptDelivered: true });
+    await Promise.all(numbered(50).map((id) => bus.deliver([message(topic, id, id)])));
+    expect((await take(reader, 50)).sort()).toEqual(numbered(50));
+    expect(await bus.heads([stream])).toEqual([50n]);
+    await bus.deliver(numbered(3, 50).map((id) => message(topic, 'a', id)));
+    const batch = (await reader.next(3))!;
+    expect(batch.messages.map(({ position, envelope }) => [position, envelope.id])).toEqual([
+      [51n, 'm00050'],
+      [52n, 'm00051'],
+      [53n, 'm00052'],
+    ]);
+  });
+
+  it('mixes with what is published, each in its order', async () => {
+    const { bus, database } = context.fixture;
+    const reader = bus.read(stream, 0n);
+    for (const i of [1, 2, 3]) {
+      await publish(bus, database, [message(topic, 'a', `published ${i}`)]);
+      await bus.deliver([message(topic, 'a', `delivered ${i}`)]);
+    }
+    const ids = await take(reader, 6);
+    for (const kind of ['published', 'delivered'])
+      expect(ids.filter((id) => id.startsWith(kind))).toEqual([1, 2, 3].map((i) => `${kind} ${i}`));
+  });
+}
+
 export function deliveryCases(context: ContractContext): void {
   it('resolves with the acknowledgement of a consumer in this process, without storing anything', async () => {
     const { bus } = context.fixture;

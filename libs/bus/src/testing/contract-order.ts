@@ -32,6 +32,8 @@ export function orderCases(context: ContractContext): void {
       database,
       numbered(1000).map((id) => message(topic, 'a', id)),
     );
+    // Nobody has a position that was not read before: a driver may need a moment after the commit.
+    expect(await bus.heads([{ topic, partition: 0 }])).toEqual([1000n]);
     const reader = bus.read({ topic, partition: 0 }, 700n);
     expect(await take(reader, 300)).toEqual(numbered(300, 700));
   });
@@ -136,7 +138,9 @@ export function orderCases(context: ContractContext): void {
     );
     await Promise.all(tails.map((tail) => tail.caughtUp()));
     expect(seen).toEqual([numbered(3), numbered(3)]);
-    expect((await database.query('SELECT count(*) FROM bus_streams')).rows).toEqual([{ count: 0n }]);
+    expect((await database.query(`SELECT count(*) FROM bus_streams WHERE group_name = 'live'`)).rows).toEqual([
+      { count: 0n },
+    ]);
   });
 }
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from '@jest/globals';
 import { createStreamLeases } from '../consumer/leases.js';
 import { createPositionStore } from '../consumer/positions.js';
-import type { Bus, Consumer, IncomingMessage } from '../port.js';
+import type { Bus, Consumer, IncomingMessage, Stream } from '../port.js';
 import type { Database, Transaction } from '@aloft/database';
 import type { ContractContext } from './contract.js';
 import { faultyDatabase } from './faulty-database.js';
@@ -46,8 +46,8 @@ export function recoveryCases(context: ContractContext): void {
       await next.caughtUp();
       await next.close();
       expect({ step, ids: await applied(database) }).toEqual({ step, ids: numbered(6) });
-      const [head] = await bus.heads([{ topic: 'registry.events', partition: 0 }]);
-      expect({ step, head }).toEqual({ step, head: BigInt(step * 6) });
+      const sent = await countMessages(bus, { topic: 'registry.events', partition: 0 });
+      expect({ step, sent }).toEqual({ step, sent: step * 6 });
       if (!died) break;
       killed++;
     }
@@ -77,8 +77,8 @@ export function recoveryCases(context: ContractContext): void {
       await consumer.caughtUp();
       await consumer.close();
       expect({ step, ids: await applied(admin) }).toEqual({ step, ids: numbered(6) });
-      const [head] = await bus.heads([{ topic: 'registry.events', partition: 0 }]);
-      expect({ step, head }).toEqual({ step, head: BigInt(step * 6) });
+      const sent = await countMessages(bus, { topic: 'registry.events', partition: 0 });
+      expect({ step, sent }).toEqual({ step, sent: step * 6 });
       if (!faulty.wasStruck) break;
     }
   });
@@ -106,6 +106,7 @@ export function recoveryCases(context: ContractContext): void {
     const started = Date.now();
     const last = bus.consume({ topic, group: 'projection', database, mode: 'leased', handle: apply });
     await last.caughtUp();
+    await until(async () => (await applied(database)).length >= total);
     // A lease of 10 s is not waited for: its owner is known to be dead.
     expect(Date.now() - started).toBeLessThan(6000);
     expect(await applied(database)).toEqual(numbered(total));
@@ -142,7 +143,7 @@ export function recoveryCases(context: ContractContext): void {
     await consumers[1]!.close();
     await until(async () => (await applied(database)).length >= 200);
     expect(await applied(database)).toEqual(numbered(200));
-    expect(consumers[0]!.status().map((status) => status.position)).toEqual([200n]);
+    expect(consumers[0]!.status().map((status) => status.position)).toEqual(await buses[0]!.heads([stream]));
   });
 
   it("refuses a stale owner's commit", async () => {
@@ -167,6 +168,7 @@ export function recoveryCases(context: ContractContext): void {
     const owner = context.fixture
       .openBus()
       .consume({ topic, group: 'projection', database, mode: 'leased', handle: apply });
+    await until(async () => owner.status().length === 1);
     await owner.caughtUp();
     expect(await applied(database)).toEqual(['1']);
     go.resolve();
@@ -227,8 +229,27 @@ export function recoveryCases(context: ContractContext): void {
   });
 }
 
+/** Messages in a stream, read by somebody who leaves out what the driver knows to be repeats. */
+async function countMessages(bus: Bus, of: Stream): Promise<number> {
+  const [head] = await bus.heads([of]);
+  const reader = bus.read(of, 0n);
+  let count = 0;
+  for (let position = 0n; position < head!; position = reader.reach(position)) {
+    const batch = await reader.next(1000);
+    batch!.acknowledge();
+    count += batch!.messages.length;
+    position = batch!.messages.at(-1)!.position!;
+    // Repeats at the end may still be on their way to the reader.
+    if (reader.isCaughtUp) break;
+  }
+  await reader.close();
+  return count;
+}
+
 function startConsumerProcess(environment: Record<string, string>) {
-  const script = fileURLToPath(new URL('../../dist/testing/consumer-process.js', import.meta.url));
+  const script = fileURLToPath(
+    new URL(`../../dist/testing/${environment.ALOFT_TEST_PROCESS ?? 'consumer-process'}.js`, import.meta.url),
+  );
   const { NODE_OPTIONS: _, ...env } = process.env;
   return spawn(process.execPath, [script], { env: { ...env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] });
 }

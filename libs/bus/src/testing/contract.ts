@@ -3,7 +3,8 @@ import { orderCases } from './contract-order.js';
 import { recoveryCases } from './contract-recovery.js';
 import { parkingCases } from './contract-parking.js';
 import { boundCases } from './contract-bounds.js';
-import { deliveryCases } from './contract-delivery.js';
+import { deliveryCases, storedDeliveryCases } from './contract-delivery.js';
+import { sharingCases } from './contract-sharing.js';
 import type { BusDriver, BusFixture } from './fixture.js';
 
 export interface ContractContext {
@@ -34,6 +35,8 @@ export function busContract(driver: BusDriver): void {
     describe('recovery', () => recoveryCases(context));
     describe('parking', () => parkingCases(context));
     describe('bounds', () => boundCases(context));
-    describe('delivery without a commit', () => deliveryCases(context));
+    describe('sharing', () => sharingCases(context));
+    if (driver.storesDelivered) describe('delivery without an outbox', () => storedDeliveryCases(context));
+    else describe('delivery without a commit', () => deliveryCases(context));
   });
 }

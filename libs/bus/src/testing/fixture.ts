@@ -18,6 +18,8 @@ export interface BusFixture {
 
 export interface BusDriver {
   name: string;
+  /** Delivered messages are always stored. */
+  storesDelivered?: boolean;
   /** `partitions` of every topic (default 1). */
   open(options?: { partitions?: number }): Promise<BusFixture>;
 }

@@ -1,0 +1,30 @@
+import { busContract } from '../testing/contract.js';
+import { contractTables } from '../testing/fixture.js';
+import { startTestKafka, testKafkaBus, type KafkaBroker } from '../testing/kafka.js';
+
+let broker: KafkaBroker;
+beforeAll(async () => {
+  broker = await startTestKafka();
+});
+afterAll(() => broker?.stop());
+
+busContract({
+  name: 'kafka',
+  storesDelivered: true,
+  open: async ({ partitions } = {}) => {
+    const test = await testKafkaBus({ broker, schema: 'consumer', migrations: [contractTables], partitions });
+    return {
+      bus: test.bus,
+      openBus: () => test.openBus(),
+      database: test.database,
+      openDatabase: () => test.open('consumer'),
+      environment: {
+        ALOFT_TEST_URL: test.url,
+        ALOFT_TEST_KAFKA: broker.brokers.join(','),
+        ALOFT_TEST_PREFIX: test.topicPrefix,
+        ALOFT_TEST_PROCESS: 'kafka-consumer-process',
+      },
+      drop: test.drop,
+    };
+  },
+});
