@@ -7,6 +7,7 @@ import { AttemptQueue } from '../capacity/attempt-queue.js';
 import type { AttemptContext, BackendPlugin, PhaseReport } from '../contract.js';
 import { failure, failureOf, isTerminal } from '../outcome/phases.js';
 import type { AttemptEntry } from './attempt-entry.js';
+import { attemptFields, traceExecution, tracedLaunch } from './attempt-trace.js';
 import { EndRecorder } from './end-recorder.js';
 import { reportMessage } from './report-envelope.js';
 import { ReportSender, type ReportSenderOptions } from './report-sender.js';
@@ -69,7 +70,7 @@ export class Attempts {
         this.sendLast(entry);
       },
       onRefused: (entry) => {
-        logger.info({ key: entry.key }, 'an attempt ended that is not held here any more; its end is not told');
+        logger.info(attemptFields(entry), 'an attempt ended that is not held here any more; its end is not told');
         this.drop(entry);
         options.onRefused();
       },
@@ -128,7 +129,9 @@ export class Attempts {
     if (!this.options.holds() || this.options.mode() !== 'running') return;
     try {
       this.launches++;
-      entry.launching = this.plugin.launch(entry.launch, this.contextOf(entry));
+      entry.launching = tracedLaunch(entry, this.plugin.name, () =>
+        this.plugin.launch(entry.launch, this.contextOf(entry)),
+      );
       await entry.launching;
     } catch (error) {
       this.launchFailed(entry, error);
@@ -147,7 +150,7 @@ export class Attempts {
     }
     const { first, longest } = this.options.relaunchMs ?? { first: 200, longest: 30_000 };
     const pause = Math.min(longest, first * 2 ** entry.launchFailures++);
-    this.logger.warn({ err: error, key: entry.key, pause }, 'a launch failed and is tried again');
+    this.logger.warn({ err: error, ...attemptFields(entry), pause }, 'a launch failed and is tried again');
     this.report(entry, {
       phase: TaskExecution_Phase.WAITING_FOR_RESOURCES,
       reason: `Start ${entry.launchFailures} failed, tried again in ${pause} ms: ${(error as Error).message}`,
@@ -181,7 +184,7 @@ export class Attempts {
         return;
       } catch (error) {
         if (this.options.mode() === 'silent') return;
-        this.logger.error({ err: error, key: entry.key, pause }, 'an abort failed and is tried again');
+        this.logger.error({ err: error, ...attemptFields(entry), pause }, 'an abort failed and is tried again');
         await new Promise((resolve) => setTimeout(resolve, pause).unref());
       }
     }
@@ -209,7 +212,7 @@ export class Attempts {
       await this.plugin.abort(old.attempt, `generation ${old.generation} was replaced`);
       await old.launching?.catch(() => undefined);
     } catch (error) {
-      this.logger.error({ err: error, key: old.key }, 'the older generation of an attempt could not be ended');
+      this.logger.error({ err: error, ...attemptFields(old) }, 'the older generation of an attempt could not be ended');
     } finally {
       this.queue.release(old.request);
       this.startWhatFits();
@@ -241,7 +244,7 @@ export class Attempts {
       this.options.mode() !== 'silent' && this.options.holds() && this.entries.get(entry.key) === entry;
     return {
       blob: this.options.blob,
-      logger: this.logger.child({ attempt: entry.attempt.name, execution: entry.group }),
+      logger: this.logger.child(attemptFields(entry)),
       restarts: entry.restarts,
       holds,
       report: (report) => {
@@ -272,6 +275,7 @@ export class Attempts {
       entry.state = 'ended';
       clearTimeout(entry.relaunch);
       if (held) this.queue.release(entry.request);
+      traceExecution(entry, this.plugin.name);
       this.recordEnd(entry);
     }
     this.sendLast(entry);

@@ -8,6 +8,7 @@ import { requestOf } from '../capacity/quantity.js';
 import type { BackendPlugin, PhaseReport } from '../contract.js';
 import { failure, failureOf } from '../outcome/phases.js';
 import { AttemptEntry } from './attempt-entry.js';
+import { traceExecution } from './attempt-trace.js';
 import { attemptKey } from './attempt-key.js';
 import { Attempts } from './attempts.js';
 import { decodeCommand, launchIn, withoutPayload } from './command.js';
@@ -372,6 +373,7 @@ export class BackendHost {
       if (known) this.attempts.abort(known, `generation ${attempt.generation} of the same attempt was launched`);
       const entry = new AttemptEntry(envelope, launch, noRequest);
       batch.inline.push(reportMessage(envelope, entry.next(atOnce, this.plugin.name)));
+      traceExecution(entry, this.plugin.name);
       return;
     }
     const entry = new AttemptEntry(withoutPayload(envelope), launch, atOnce);
