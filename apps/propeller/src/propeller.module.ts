@@ -23,16 +23,17 @@ export interface PropellerDependencies {
   metrics?: Metrics;
 }
 
-/** The propeller decides itself what is tried again, and for how long. */
-const ownRetries = { safe: () => false, deadlineMs: 15_000 };
+/** The propeller decides itself what is tried again, and for how long. A node waits for admin; nothing waits long for the catalog. */
+const adminCalls = { safe: () => false, deadlineMs: 15_000, waitForReady: true };
+const catalogCalls = { safe: () => false, deadlineMs: 5_000 };
 const reachableMs = 1_500;
 
 /** Serves nothing: it consumes. {@link PropellerService} starts and stops it in the order its process wants. */
 @Module({})
 export class PropellerModule {
   static register(dependencies: PropellerDependencies): DynamicModule {
-    const admin = lazily(() => createClient(AdminServiceClient, dependencies.adminAddress(), ownRetries));
-    const catalog = lazily(() => createClient(DataCatalogClient, dependencies.catalogAddress(), ownRetries));
+    const admin = lazily(() => createClient(AdminServiceClient, dependencies.adminAddress(), adminCalls));
+    const catalog = lazily(() => createClient(DataCatalogClient, dependencies.catalogAddress(), catalogCalls));
     const propeller = new Propeller({ ...dependencies, admin: admin.get, catalog: catalog.get });
     const service = new PropellerService(
       propeller,

@@ -36,7 +36,13 @@ export interface CatalogRequestsOptions {
 }
 
 /** Short: a run would rather compute than wait for a catalog that is not there (C-93). */
-const policy: RetryPolicy = { tries: 4, firstPauseMs: 50, maxPauseMs: 1000, retried: unreachable };
+const policy: RetryPolicy = {
+  tries: 4,
+  firstPauseMs: 50,
+  maxPauseMs: 1000,
+  // One that does not answer in time is a replica that hangs: the next try goes to another. All calls are harmless when repeated.
+  retried: new Set([...unreachable, 'DEADLINE_EXCEEDED']),
+};
 
 /** The catalog as the engine asks for it (C-90…C-95, A-140…A-146). No failure here ever fails a node. */
 export class CatalogRequests {

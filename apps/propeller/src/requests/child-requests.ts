@@ -1,5 +1,5 @@
 import type { StartChild } from '@aloft/engine';
-import { AloftError, toAloftError } from '@aloft/errors';
+import { AloftError, toAloftError, type ErrorCode } from '@aloft/errors';
 import { ParentNode } from '@aloft/idl/aloft/v1/bus';
 import { ChildStarted } from '@aloft/idl/aloft/v1/engine';
 import {
@@ -17,10 +17,15 @@ import { systemFaults, unreachable, withRetries, type RetryPolicy } from './retr
 
 export type AdminClient = RpcClient<typeof AdminServiceService>;
 
-/** While admin is not there at all, the node waits for it: nothing is lost, and failing would not help. */
-const waiting: RetryPolicy = { tries: Infinity, firstPauseMs: 100, maxPauseMs: 10_000, retried: unreachable };
+/**
+ * While admin is not there at all, or does not answer in time, the node waits for it: nothing is lost, and failing would not
+ * help. A create that was heard although its answer got lost finds its own child when it is asked for again.
+ */
+const notThere: ReadonlySet<ErrorCode> = new Set([...unreachable, 'DEADLINE_EXCEEDED', 'CANCELLED']);
+const waiting: RetryPolicy = { tries: Infinity, firstPauseMs: 100, maxPauseMs: 10_000, retried: notThere };
 /** C-13: a fault of the system is tried again before the node hears of it. */
-const trying: RetryPolicy = { tries: 4, firstPauseMs: 200, maxPauseMs: 2000, retried: systemFaults };
+const faults: ReadonlySet<ErrorCode> = new Set([...systemFaults].filter((code) => !notThere.has(code)));
+const trying: RetryPolicy = { tries: 4, firstPauseMs: 200, maxPauseMs: 2000, retried: faults };
 
 /** Header in which admin is told which attempt of the parent node asks. */
 export const parentAttemptHeader = 'aloft-parent-attempt';

@@ -16,6 +16,7 @@ import {
   type ServiceDefinition,
 } from '../definition.js';
 import { fromServiceError } from '../status.js';
+import { parseTarget, type Target } from './target.js';
 
 export interface CallOptions {
   /** Time for the whole call, retries included (default the client's); `Infinity` for none. */
@@ -35,6 +36,11 @@ export interface ClientOptions {
    * watch… or check….
    */
   safe?: (method: string) => boolean;
+  /**
+   * While no server can be reached, calls wait for one until their deadline instead of failing at once: for services that
+   * call each other through restarts (default false).
+   */
+  waitForReady?: boolean;
   /** For TLS; default plain text. */
   credentials?: ChannelCredentials;
   /** Headers of every call (an access token). */
@@ -63,8 +69,10 @@ export interface ServiceClientConstructor<S extends ServiceDefinition> {
 const safeByName = (method: string): boolean => /^(get|list|find|watch|check)[A-Z]?/.test(method);
 
 /**
- * A client of one service at one address (`host:port`), for as long as its owner lives: connections are kept and made again
- * after a loss. Trace context and the deadline of the rpc being served travel on.
+ * A client of one service, for as long as its owner lives: connections are kept and made again after a loss. With an address
+ * of several servers (`host:port,host:port`, `dns:///name:port`) calls take turns over those that can be reached. What never
+ * reached a server's handler (it was draining, or the stream was refused) is sent again by grpc-js itself, whatever the rpc.
+ * Trace context and the deadline of the rpc being served travel on.
  */
 export function createClient<S extends ServiceDefinition>(
   constructor: ServiceClientConstructor<S>,
@@ -74,14 +82,15 @@ export function createClient<S extends ServiceDefinition>(
   const definition = constructor.service;
   const service = serviceName(definition);
   const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
-  const channel = new Client(address, options.credentials ?? channelCredentials.createInsecure(), {
+  const target = parseTarget(address);
+  const channel = new Client(target.uri, options.credentials ?? channelCredentials.createInsecure(), {
     'grpc.max_receive_message_length': max,
     'grpc.max_send_message_length': max,
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
+    ...(target.balanced ? betweenServices : toOneServer),
     'grpc.initial_reconnect_backoff_ms': 100,
-    'grpc.max_reconnect_backoff_ms': 5_000,
-    'grpc.service_config': serviceConfig(service, definition, options.safe ?? safeByName),
+    // Our settings, not those that a TXT record of the name may hold.
+    'grpc.service_config_disable_resolution': 1,
+    'grpc.service_config': serviceConfig(service, definition, target, options.safe ?? safeByName),
     ...options.channelOptions,
   });
   const calls = new Calls(channel, options);
@@ -107,7 +116,26 @@ export function createClient<S extends ServiceDefinition>(
   return client as RpcClient<S>;
 }
 
-function serviceConfig(service: string, definition: ServiceDefinition, safe: (method: string) => boolean): string {
+const toOneServer = {
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_reconnect_backoff_ms': 5_000,
+};
+/** A server that hangs is left for the others soon; one that came back is used soon. */
+const betweenServices = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  'grpc.dns_min_time_between_resolutions_ms': 5_000,
+};
+
+function serviceConfig(
+  service: string,
+  definition: ServiceDefinition,
+  { balanced }: Target,
+  safe: (method: string) => boolean,
+): string {
   const names = Object.entries(definition)
     .filter(([name]) => safe(name))
     .map(([, { path }]) => ({ service, method: path.split('/')[2] }));
@@ -118,7 +146,10 @@ function serviceConfig(service: string, definition: ServiceDefinition, safe: (me
     backoffMultiplier: 2,
     retryableStatusCodes: ['UNAVAILABLE'],
   };
-  return JSON.stringify({ methodConfig: names.length > 0 ? [{ name: names, retryPolicy }] : [] });
+  return JSON.stringify({
+    ...(balanced ? { loadBalancingConfig: [{ round_robin: {} }] } : {}),
+    methodConfig: names.length > 0 ? [{ name: names, retryPolicy }] : [],
+  });
 }
 
 class Calls {
@@ -198,7 +229,7 @@ class Calls {
   }
 
   private async metadata(options: CallOptions, span: OpenSpan | undefined): Promise<Metadata> {
-    const metadata = new Metadata();
+    const metadata = new Metadata({ waitForReady: this.defaults.waitForReady ?? false });
     const current = currentTrace();
     const trace = current?.lasting ? current : (span?.trace ?? current);
     if (trace) {

@@ -1,21 +1,24 @@
 import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js';
 import { toStatus } from '../status.js';
 import type { CallPipeline, IncomingCall, RegisteredMethod } from './call-pipeline.js';
+import type { RunningCalls } from './running-calls.js';
 
 export function unaryHandler(
   pipeline: CallPipeline,
   method: RegisteredMethod,
+  running: RunningCalls,
 ): handleUnaryCall<Uint8Array, Uint8Array> {
   return (call, callback) => {
     const incoming = new GrpcCall(call);
+    const end = running.begin((error) => callback(toStatus(error)));
     pipeline.unary(method, call.request, incoming).then(
       (response) => {
         incoming.finish();
-        callback(null, response);
+        if (end()) callback(null, response);
       },
       (error: unknown) => {
         incoming.finish();
-        callback(toStatus(error));
+        if (end()) callback(toStatus(error));
       },
     );
   };
@@ -25,21 +28,25 @@ export function unaryHandler(
 export function streamingHandler(
   pipeline: CallPipeline,
   method: RegisteredMethod,
+  running: RunningCalls,
 ): handleServerStreamingCall<Uint8Array, Uint8Array> {
   return (call) => {
     const incoming = new GrpcCall(call);
+    const end = running.begin((error) => call.emit('error', toStatus(error)));
     const pump = async () => {
       for await (const message of pipeline.stream(method, call.request, incoming)) {
         if (incoming.signal.aborted) return;
         if (!call.write(message) && !(await drained(call, incoming.signal))) return;
       }
       incoming.finish();
-      call.end();
+      if (end()) call.end();
     };
-    pump().catch((error: unknown) => {
-      incoming.finish();
-      call.emit('error', toStatus(error));
-    });
+    pump()
+      .catch((error: unknown) => {
+        incoming.finish();
+        if (end()) call.emit('error', toStatus(error));
+      })
+      .finally(end);
   };
 }
 

@@ -6,6 +6,7 @@ import { serviceName, type Handlers, type ServiceDefinition } from '../definitio
 import { CallPipeline, type Dispatcher, type RegisteredMethod } from './call-pipeline.js';
 import { streamingHandler, unaryHandler } from './grpc-handlers.js';
 import { healthService } from './health-service.js';
+import { RunningCalls } from './running-calls.js';
 import { reflectionServices } from './reflection-service.js';
 
 export interface RpcServerOptions {
@@ -42,6 +43,7 @@ const defaultMaxMessageBytes = 4 * 1024 * 1024;
 export class RpcServer {
   private readonly server: Server;
   private readonly pipeline: CallPipeline;
+  private readonly running = new RunningCalls();
   private readonly methods = new Map<string, RegisteredMethod>();
   private readonly names: string[] = [];
   private bound: number | undefined;
@@ -87,8 +89,8 @@ export class RpcServer {
       };
       this.methods.set(method.path, registered);
       implementation[key] = method.responseStream
-        ? streamingHandler(this.pipeline, registered)
-        : unaryHandler(this.pipeline, registered);
+        ? streamingHandler(this.pipeline, registered, this.running)
+        : unaryHandler(this.pipeline, registered, this.running);
     }
     this.names.push(name);
     this.server.addService(wire as never, implementation);
@@ -158,14 +160,26 @@ export class RpcServer {
   }
 
   private async drain(graceMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
-        this.server.forceShutdown();
-        resolve();
-      }, graceMs);
-      this.server.tryShutdown(() => resolve());
-    });
+    const drained = new Promise<true>((resolve) => this.server.tryShutdown(() => resolve(true)));
+    if (await within(drained, graceMs)) return;
+    const cut = this.running.cutAll();
+    if (cut > 0) this.options.logger.warn({ calls: cut, graceMs }, 'calls that did not end in time were cut');
+    await within(drained, cutMs);
+    this.server.forceShutdown();
+  }
+}
+
+/** For the answers of calls that were cut to leave. */
+const cutMs = 250;
+
+async function within(work: Promise<true>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
     clearTimeout(timer);
   }
 }
