@@ -1,13 +1,14 @@
+import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import {
   deriveTrace,
   isRecorded,
   readTrace,
   recordSpan,
+  runFields,
   withSpan,
   withTrace,
   type TraceContext,
 } from '@aloft/telemetry';
-import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { AttemptEntry } from './attempt-entry.js';
 
 const scope = 'aloft.backend-kit';
