@@ -15,6 +15,12 @@ import {
 import { TaskSystemError } from '../errors.js';
 import type { Storage } from './storage.js';
 
+/**
+ * Tries of one request, with pauses that double up to 20 s: about 20 s together. A task that has computed for an hour must not be
+ * lost because the storage was away for a moment when it wanted to say what came out.
+ */
+const maxAttempts = 10;
+
 /** Above this, files go up in parts. */
 const multipartFrom = 64 * 1024 * 1024;
 
@@ -30,6 +36,8 @@ export class S3Storage implements Storage {
     const accessKeyId = env['FLYTE_AWS_ACCESS_KEY_ID'];
     const secretAccessKey = env['FLYTE_AWS_SECRET_ACCESS_KEY'];
     const config: S3ClientConfig = {
+      maxAttempts,
+      retryMode: 'standard',
       region: env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? 'us-east-1',
       // Other endpoints know neither the newer checksums nor hosts named after buckets.
       requestChecksumCalculation: 'WHEN_REQUIRED',
