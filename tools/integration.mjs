@@ -58,6 +58,8 @@ const suites = {
       await platform.stop();
     }
   },
+  /** 100 seeded faults under load over both shapes; ALOFT_SEED repeats them (e2e/faults/README.md). */
+  faults: integration('e2e/faults'),
   /** Image folders, the Helm chart on a real kube-apiserver, the compose file, the IAM policies; the first time builds these tools. */
   deploy: (args) => {
     const python = pythonEnvironment(join(root, 'deploy', 'tests', 'requirements.txt'));

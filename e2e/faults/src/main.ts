@@ -7,6 +7,8 @@ import { clean, runRound } from './round.js';
 
 async function main(options: Options): Promise<boolean> {
   const began = Date.now();
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
   console.log(`seed ${options.seed} (${options.shape}; repeat with --shape ${options.shape} --seed ${options.seed})`);
   const folder = options.dir ?? mkdtempSync(join(tmpdir(), `aloft-faults-${options.shape}-`));
   const { report, timeline } = await runRound({
@@ -22,6 +24,7 @@ async function main(options: Options): Promise<boolean> {
     limitMs: options.minutes * 60_000,
     only: options.only,
     folder,
+    signal: interrupted.signal,
     tell: (text) => console.log(`${((Date.now() - began) / 1000).toFixed(1).padStart(7)} ${text}`),
   });
   console.log(render(report));

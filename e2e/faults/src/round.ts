@@ -35,6 +35,8 @@ export interface RoundSettings {
   limitMs: number;
   only?: RegExp;
   folder: string;
+  /** Ends the round early: no more faults, no waiting; the platform is stopped all the same. */
+  signal?: AbortSignal;
   tell: (text: string) => void;
 }
 
@@ -129,9 +131,9 @@ async function underFaults(
   const limit = AbortSignal.timeout(settings.limitMs);
   const without = settings.bus === 'postgres' ? /kafka/ : undefined;
   const faults = planFaults({ seed, faults: settings.faults, shape, only: settings.only, without });
-  await injector.run(faults, limit);
+  await injector.run(faults, settings.signal ? AbortSignal.any([limit, settings.signal]) : limit);
   settings.tell(`faults are over; ${driver.runs.length - driver.ended} runs are to end`);
-  await driver.finish(settings.settleMs);
+  await driver.finish(settings.signal?.aborted ? 0 : settings.settleMs);
   await sampler.stop();
   if (injector.records.length < faults.length)
     incidents.push(`only ${injector.records.length} of ${faults.length} faults were done in time`);

@@ -109,7 +109,10 @@ export class ManagedProcess {
     this.held = true;
     if (this.pid === undefined) return 'in good order';
     signal(this.pid, 'SIGTERM');
-    const inTime = await Promise.race([this.exited.then(() => true), delay(patienceMs, false)]);
+    const enough = new AbortController();
+    const late = delay(patienceMs, false, { signal: enough.signal }).catch(() => false);
+    const inTime = await Promise.race([this.exited.then(() => true), late]);
+    enough.abort();
     if (!inTime) await this.kill();
     return inTime ? 'in good order' : 'had to be killed';
   }
