@@ -101,4 +101,9 @@ export const propellerMigrations: readonly Migration[] = [
       ALTER TABLE snapshots ADD COLUMN times jsonb;
     `,
   },
+  {
+    name: 'members are those of the bus',
+    // Counted with their sessions in bus_members: a process that was killed takes no share of the shards any more.
+    sql: 'DROP TABLE members',
+  },
 ];

@@ -2,6 +2,7 @@ import {
   createParkingStore,
   createPositionStore,
   createStreamLeases,
+  Members,
   observeLag,
   type Bus,
   type HeldLease,
@@ -24,7 +25,7 @@ import { LaunchBuilder } from './launch/launch-builder.js';
 import { CommitFailed, type Caution, type IncarnationDeps } from './loop/incarnation-deps.js';
 import { Incarnation } from './loop/incarnation.js';
 import { propellerMetrics } from './metrics.js';
-import { fairShare, pairs, surplus } from './ownership/share.js';
+import { pairs, surplus } from './ownership/share.js';
 import { Archiver } from './runs/archiver.js';
 import { LogClock } from './runs/clock.js';
 import { pureEngine, type Engine } from './runs/engine.js';
@@ -80,6 +81,7 @@ const calmMs = 5_000;
  */
 export class Propeller {
   private readonly leases: OwnedStreamLeases;
+  private readonly members: Members;
   private readonly parking: LoadedParkingStore;
   private readonly repository = new RunsRepository();
   private readonly graphs: GraphCache;
@@ -93,6 +95,7 @@ export class Propeller {
   private halted: AloftError | undefined;
   private restarts = 0;
   private stopped = true;
+  private waking = false;
   /** Changes of what is owned happen one after the other. */
   private changing: Promise<unknown> = Promise.resolve();
   private readonly waiters = new Set<() => void>();
@@ -100,7 +103,13 @@ export class Propeller {
   constructor(private readonly deps: PropellerDeps) {
     const { database, bus, blob, config, logger } = deps;
     const engine = deps.engine ?? pureEngine;
-    this.leases = createStreamLeases(database, { group: propellerGroup, leaseMs: config.leaseMs, logger });
+    this.leases = createStreamLeases(database, {
+      group: propellerGroup,
+      leaseMs: config.leaseMs,
+      onChanged: () => this.wake(),
+      logger,
+    });
+    this.members = new Members(database, propellerGroup, topics.commands, this.leases.owner, config.leaseMs);
     this.parking = createParkingStore(database, propellerGroup);
     this.graphs = new GraphCache({
       blob,
@@ -215,6 +224,8 @@ export class Propeller {
     this.stopped = false;
     this.begin();
     await this.balance();
+    // Those that hold more than their share now that we are here make room at once.
+    await this.leases.announce();
     this.renewal = setInterval(
       () => void this.balance().catch((error: unknown) => this.trouble(error)),
       this.deps.config.leaseMs / 3,
@@ -231,8 +242,9 @@ export class Propeller {
     await this.changing.catch(() => undefined);
     const held = this.incarnation?.held ?? [];
     await this.incarnation?.stop();
+    // First the member, then its shards: who hears of them counts itself as one of the others only.
+    await this.members.leave();
     await this.leases.release(this.streams(held));
-    await this.repository.leave(this.deps.database, this.leases.owner, this.deps.config.leaseMs);
     await this.leases.close();
     await this.compiler.stop();
     this.notify();
@@ -295,8 +307,16 @@ export class Propeller {
     incarnation.begin();
   }
 
+  /** Another process gave shards up, came or went: however often that is heard meanwhile, one look is enough. */
+  private wake(): void {
+    if (this.waking || this.stopped) return;
+    this.waking = true;
+    void this.changing.then(() => this.balance()).catch((error: unknown) => this.trouble(error));
+  }
+
   /** Renews leases, drops what was lost, takes or gives shards until this process holds its share. */
   private balance(): Promise<void> {
+    this.waking = false;
     const next = this.changing.then(() => this.balanceNow());
     this.changing = next.catch(() => undefined);
     return next;
@@ -305,7 +325,7 @@ export class Propeller {
   private async balanceNow(): Promise<void> {
     const { incarnation } = this;
     if (this.stopped || this.halted || !incarnation) return;
-    const { database, bus, config } = this.deps;
+    const { bus } = this.deps;
     const all = Array.from({ length: bus.partitions(topics.commands) }, (_, partition) => partition);
     const renewed = pairs(await this.leases.renew());
     const lost = incarnation.held.filter((partition) => !renewed.has(partition));
@@ -314,8 +334,7 @@ export class Propeller {
       await incarnation.give(lost);
     }
     await incarnation.keep();
-    const members = await this.repository.seen(database, this.leases.owner, config.leaseMs * 2);
-    const share = fairShare(all.length, members);
+    const { most: share } = await this.members.share(all.length, await this.leases.session());
     const given = surplus(incarnation.held, share);
     if (given.length > 0) {
       await incarnation.give(given);

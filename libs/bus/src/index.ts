@@ -3,6 +3,7 @@ export * from './envelope.js';
 export { busMigrations } from './consumer/migrations.js';
 export { createPositionStore, LeaseLostError } from './consumer/positions.js';
 export { createStreamLeases, type OwnedStreamLeases, type StreamLeasesOptions } from './consumer/leases.js';
+export { Members, type SessionId, type Share } from './consumer/members.js';
 export { createParkingStore, type LoadedParkingStore } from './consumer/parking.js';
 export { observeLag } from './consumer/observe.js';
 export { Backoff } from './backoff.js';

@@ -10,7 +10,7 @@ import { MessageGroup } from '../inputs/pending-input.js';
 import { StreamSource } from '../inputs/stream-source.js';
 import type { Archiver } from '../runs/archiver.js';
 import type { RunEntry } from '../runs/run-entry.js';
-import { countEnds, traceEnds } from '../trace/tell-ends.js';
+import { countEnds, logEnds, traceEnds } from '../trace/tell-ends.js';
 import { TimerService } from '../timers/timer-service.js';
 import { Dispatcher } from './dispatcher.js';
 import { Gate } from './gate.js';
@@ -345,6 +345,7 @@ export class Incarnation {
     if (launches > 0) metrics.launches.inc({ project: metrics.project(run.id.project) }, launches);
     if (ended.length === 0) return;
     countEnds(metrics, run, ended, now);
+    logEnds(this.deps.logger, run, ended);
     traceEnds(run, ended, now);
   }
 

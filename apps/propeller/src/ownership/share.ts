@@ -1,11 +1,6 @@
 import type { HeldLease } from '@aloft/bus';
 import { topics } from '../events/outgoing.js';
 
-/** Partitions that one of `members` processes should hold: all of them hold this many or fewer. */
-export function fairShare(partitions: number, members: number): number {
-  return Math.ceil(partitions / Math.max(members, 1));
-}
-
 /** What is held beyond the share: the highest ones, so that processes agree on nothing and still come to rest. */
 export function surplus(held: readonly number[], share: number): number[] {
   return [...held].sort((a, b) => a - b).slice(share);

@@ -377,21 +377,4 @@ export class RunsRepository {
     ]);
     return rows[0] && { historyUri: rows[0].history_uri };
   }
-
-  async seen(db: Queryable, owner: string, aliveMs: number): Promise<number> {
-    const { rows } = await db.query<{ alive: bigint }>(
-      `WITH me AS (INSERT INTO members (owner, seen_at) VALUES ($1, now())
-         ON CONFLICT (owner) DO UPDATE SET seen_at = now())
-       SELECT count(*) AS alive FROM members WHERE owner <> $1 AND seen_at > now() - $2 * interval '1 millisecond'`,
-      [owner, aliveMs],
-    );
-    return Number(rows[0]!.alive) + 1;
-  }
-
-  async leave(db: Queryable, owner: string, aliveMs: number): Promise<void> {
-    await db.query(`DELETE FROM members WHERE owner = $1 OR seen_at < now() - $2 * interval '100 milliseconds'`, [
-      owner,
-      aliveMs,
-    ]);
-  }
 }

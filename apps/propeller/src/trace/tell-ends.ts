@@ -1,4 +1,4 @@
-import { isRecorded, recordSpan, type EndedSpan } from '@aloft/telemetry';
+import { isRecorded, recordSpan, runFields, spanIdOf, traceIdOf, type EndedSpan, type Logger } from '@aloft/telemetry';
 import type { RunIdentity } from '../events/run-identity.js';
 import type { PropellerMetrics } from '../metrics.js';
 import { toMs } from '../runs/clock.js';
@@ -22,6 +22,19 @@ export function countEnds(
       metrics.runs.inc({ project, outcome });
       metrics.runTime.observe({ project, outcome }, seconds(startOf(run, end), committedAt));
     } else if (end.task) metrics.stepTime.observe({ project, outcome }, seconds(end.since, committedAt));
+  }
+}
+
+/** A line each at `debug`; of a run, at `info`. */
+export function logEnds(logger: Logger, run: RunIdentity, ended: readonly Ended[]): void {
+  if (!logger.isLevelEnabled('info')) return;
+  const trace = { trace_id: traceIdOf(run.trace), span_id: spanIdOf(run.trace) };
+  for (const end of ended) {
+    const { phase, code } = end;
+    const fields = { ...trace, ...runFields(run.id, run.uid), phase, ...(code ? { code } : {}) };
+    if (end.kind === 'run') logger.info(fields, 'run ended');
+    else if (end.kind === 'node') logger.debug({ ...fields, node: end.node }, 'node ended');
+    else logger.debug({ ...fields, node: end.node, attempt: end.attempt }, 'attempt ended');
   }
 }
 

@@ -12,6 +12,11 @@ export interface StreamLeasesOptions {
   leaseMs?: number;
   /** Unique to this process' life; default: random. */
   owner?: string;
+  /**
+   * Another owner of the group (which has this set, too) gave leases up, came or went: heard over the session, without a
+   * connection of its own.
+   */
+  onChanged?: () => void;
   logger?: Logger;
 }
 
@@ -24,6 +29,8 @@ export interface OwnedStreamLeases extends StreamLeases {
   acquire(streams: readonly Stream[], most?: number): Promise<HeldLease[]>;
   /** The session that stands for this owner. */
   session(): Promise<SessionId>;
+  /** Tells the others' `onChanged`. {@link StreamLeases.release} does so itself. */
+  announce(): Promise<void>;
   /** Ends the session that stands for this owner; what it still holds is free from then on. */
   close(): Promise<void>;
 }
@@ -54,6 +61,8 @@ class Leases implements OwnedStreamLeases {
   readonly #group: string;
   readonly #leaseMs: number;
   readonly #log: Logger;
+  readonly #onChanged: (() => void) | undefined;
+  readonly #channel: string;
   readonly #held = new Map<string, HeldLease>();
   #session: Promise<Session> | undefined;
   #closed = false;
@@ -65,6 +74,8 @@ class Leases implements OwnedStreamLeases {
     this.owner = options.owner ?? randomUUID();
     this.#group = options.group;
     this.#leaseMs = options.leaseMs ?? 10_000;
+    this.#onChanged = options.onChanged;
+    this.#channel = `aloft_leases_${database.schema}_${options.group}`;
     this.#log = options.logger ?? createLogger('bus', { level: 'warn' });
   }
 
@@ -150,6 +161,11 @@ class Leases implements OwnedStreamLeases {
         this.owner,
       ],
     );
+    if (this.#onChanged) await this.announce();
+  }
+
+  async announce(): Promise<void> {
+    await this.database.query('SELECT pg_notify($1, $2)', [this.#channel, this.owner]);
   }
 
   async close(): Promise<void> {
@@ -185,7 +201,11 @@ class Leases implements OwnedStreamLeases {
     });
     // The next renewal opens another session and writes it into the leases.
     client.on('error', (error) => this.#log.warn({ err: toAloftError(error) }, 'the session of the leases was lost'));
+    client.on('notification', ({ payload }) => {
+      if (payload !== this.owner) this.#onChanged?.();
+    });
     await client.connect();
+    if (this.#onChanged) await client.query(`LISTEN ${client.escapeIdentifier(this.#channel)}`);
     const { rows } = await client.query<{ pid: number; start: string }>(
       'SELECT pid, backend_start::text AS start FROM pg_stat_activity WHERE pid = pg_backend_pid()',
     );
