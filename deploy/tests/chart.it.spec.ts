@@ -276,6 +276,17 @@ describe('S-32: what the chart makes of its values', () => {
     });
   });
 
+  test('services and migrations alike trust the authorities that are named', () => {
+    for (const { pod } of podsOf(objects('examples/eks'))) {
+      const [container] = pod['spec'].containers;
+      expect(container.env).toContainEqual({ name: 'NODE_EXTRA_CA_CERTS', value: '/etc/aloft/authorities/ca.pem' });
+      expect(container.volumeMounts).toContainEqual(expect.objectContaining({ mountPath: '/etc/aloft/authorities' }));
+      expect(pod['spec'].volumes).toContainEqual({ name: 'authorities', configMap: { name: 'rds-ca' } });
+    }
+    for (const { pod } of podsOf(objects('minimal')))
+      expect(JSON.stringify(pod['spec'])).not.toMatch(/NODE_EXTRA_CA_CERTS|authorities/);
+  });
+
   test('KEDA authenticates as the services do: MSK by role, SCRAM and certificates by Secret', () => {
     const [eks] = objects('examples/eks').filter(({ kind }) => kind === 'TriggerAuthentication');
     expect(eks!['spec']).toEqual({ podIdentity: { provider: 'aws' } });

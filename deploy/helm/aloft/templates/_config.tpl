@@ -71,6 +71,12 @@ kafka:
   value: {{ .file }}
 - name: HOME
   value: /tmp
+{{- with $values.trustedAuthorities }}
+{{- if .configMap }}
+- name: NODE_EXTRA_CA_CERTS
+  value: /etc/aloft/authorities/{{ .key }}
+{{- end }}
+{{- end }}
 - name: ALOFT_DATABASE_URL
   valueFrom: { secretKeyRef: { name: {{ $own.database.existingSecret }}, key: {{ $own.database.key }} } }
 {{- if .parts.bus }}
