@@ -45,6 +45,8 @@ const suites = {
   },
   /** Stock flytekit (pip, its own environment) against a platform of its own: shapes, kills, bad input. */
   flytekit: (args) => pytest(['test_shapes.py', 'test_kill.py', 'test_bad_input.py'], args),
+  /** Traces, metrics and logs of a run, `kill -9` in between, with a collector of its own. */
+  trace: integration('e2e/trace'),
   /**
    * The same platform as separate services, two of each, over real Kafka, Postgres and S3: SDK, CLI, demo, flytekit, and
    * what only several processes can show.
