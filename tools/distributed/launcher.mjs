@@ -69,7 +69,7 @@ export class Launcher {
     for (const wave of waves.toReversed())
       await Promise.all(this.#services.filter(({ spec }) => wave.includes(spec.name)).map((service) => service.stop()));
     await this.#front.close();
-    for (const server of [this.#infra.s3, this.#infra.kafka, this.#infra.postgres]) await server?.stop();
+    await Promise.all(Object.values(this.#infra).map((server) => server.stop()));
     if (existsSync(this.#topologyFile)) writeAtomically(this.#topologyFile, JSON.stringify({ stopped: true }));
   }
 
@@ -193,7 +193,7 @@ export class Launcher {
       ...(broker ? { kafka: { pid: broker.pid, brokers: broker.brokers, dir: broker.dir } } : {}),
       postgres: { pid: database.pid, url: database.url, dir: database.dir },
       s3: { pid, endpoint, bucket, region, accessKeyId, secretAccessKey, dir },
-      services: this.#services.map((service) => ({ ...service.spec, pid: service.pid })),
+      services: this.#services.map((service) => ({ ...service.spec, env: told(service.spec.env), pid: service.pid })),
     };
     writeAtomically(this.#topologyFile, JSON.stringify(topology, null, 2));
     return topology;
@@ -224,6 +224,13 @@ function loadSecrets(file) {
   const secrets = Object.fromEntries([...names, 'bus', 's3'].map((name) => [name, randomBytes(18).toString('hex')]));
   writeFileSync(file, JSON.stringify(secrets, null, 2), { mode: 0o600 });
   return secrets;
+}
+
+/** What a harness needs to start the same process again; the rest of our environment is nobody's business in a file. */
+function told(env) {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => /^(ALOFT_.*|PATH|HOME|LANG|VIRTUAL_ENV)$/.test(name)),
+  );
 }
 
 function writeAtomically(file, text) {

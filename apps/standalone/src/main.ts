@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { existsSync } from 'node:fs';
 import { loadConfig } from '@aloft/config';
 import { toAloftError } from '@aloft/errors';
+import { endOnSignals, Shutdown } from '@aloft/service';
 import { createLogger } from '@aloft/telemetry';
 import { standaloneConfigSchema } from './config.js';
 import { Standalone } from './standalone.js';
@@ -11,23 +12,11 @@ async function main(): Promise<void> {
   const file = process.env.ALOFT_CONFIG ?? (existsSync('aloft.yaml') ? 'aloft.yaml' : undefined);
   const config = loadConfig({ schema: standaloneConfigSchema, file });
   const logger = createLogger('aloft', { level: config.logLevel });
-  let stop: () => Promise<void> = async () => undefined;
-  let stopping: Promise<void> | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) return;
-    logger.info({ signal }, 'stopping');
-    stopping = starting
-      .then(
-        () => stop(),
-        () => undefined,
-      )
-      .then(() => process.exit(0));
-  };
-  const starting = Standalone.start(config, logger);
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal);
+  const shutdown = new Shutdown({ logger });
+  const starting = Standalone.start(config, logger, shutdown);
+  endOnSignals({ logger, shutdown, starting });
   const platform = await starting;
-  stop = () => platform.stop();
-  if (stopping) return;
+  if (shutdown.signal.aborted) return;
   console.log(
     `Aloft is ready: gRPC ${platform.grpcAddress}, HTTP ${platform.httpUrl}, console ${platform.httpUrl}/console`,
   );

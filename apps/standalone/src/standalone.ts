@@ -8,15 +8,14 @@ import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { Notifier, notifierMigrations, NotifierModule } from '@aloft/notifier';
 import { propellerMigrations, PropellerModule, PropellerService, propellerTopics } from '@aloft/propeller';
-import { connectGrpc, createClient, mountGateway, RestGateway, RpcServer, serviceName } from '@aloft/rpc';
+import { createClient, RestGateway, serviceName, type RpcServer } from '@aloft/rpc';
+import { Shutdown } from '@aloft/service';
+import { createRpcServer, serveNest } from '@aloft/service/nest';
 import { HealthRegistry, Metrics, startTracing, type Logger } from '@aloft/telemetry';
-import { Module, type DynamicModule } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { DynamicModule, INestApplication } from '@nestjs/common';
 import { writeClientConfig } from './client-config.js';
 import type { StandaloneConfig } from './config.js';
 import { startInfrastructure, type Infrastructure, type ServiceSchema } from './infrastructure.js';
-import { addOperationsRoutes } from './operations-routes.js';
 
 /** The schemas of all services, each with a role of its own that may publish to its own topics only. */
 const schemas: readonly ServiceSchema[] = [
@@ -32,34 +31,6 @@ const schemas: readonly ServiceSchema[] = [
   { schema: 'notifier', migrations: notifierMigrations, publishes: [], poolSize: 3 },
 ];
 
-@Module({})
-class StandaloneModule {
-  static compose(imports: DynamicModule[]): DynamicModule {
-    return { module: StandaloneModule, imports };
-  }
-}
-
-/** What is stopped in the reverse order of its start. */
-class Shutdown {
-  private readonly steps: (() => unknown)[] = [];
-
-  constructor(private readonly logger: Logger) {}
-
-  add(step: () => unknown): void {
-    this.steps.push(step);
-  }
-
-  async run(): Promise<void> {
-    for (const step of this.steps.splice(0).reverse()) {
-      try {
-        await step();
-      } catch (error) {
-        this.logger.error({ err: error }, 'a step of the shutdown failed; the others go on');
-      }
-    }
-  }
-}
-
 /** The whole platform in one process: every service as it would run alone, talking over the bus and gRPC. */
 export class Standalone {
   private constructor(
@@ -69,8 +40,11 @@ export class Standalone {
   ) {}
 
   /** Resolves when everything is ready; leaves nothing running if it rejects. */
-  static async start(config: StandaloneConfig, logger: Logger): Promise<Standalone> {
-    const shutdown = new Shutdown(logger);
+  static async start(
+    config: StandaloneConfig,
+    logger: Logger,
+    shutdown = new Shutdown({ logger }),
+  ): Promise<Standalone> {
     try {
       return await compose({ ...config, dataDir: resolve(config.dataDir) }, logger, shutdown, (grpc, http) => {
         return new Standalone(grpc, http, shutdown);
@@ -82,8 +56,8 @@ export class Standalone {
   }
 
   /** Not ready, stop consuming and drain, close the servers, flush, close the pools, end Postgres. */
-  stop(): Promise<void> {
-    return this.shutdown.run();
+  async stop(): Promise<void> {
+    await this.shutdown.run();
   }
 }
 
@@ -95,55 +69,54 @@ async function compose<T>(
 ): Promise<T> {
   const health = new HealthRegistry();
   const metrics = new Metrics({ process: true });
+  const host = { logger, metrics, health, shutdown };
+  shutdown.add('unready', 'health', () => health.setServing(false));
   const tracing = startTracing({ serviceName: 'aloft', ...config.telemetry, logger });
-  shutdown.add(() => tracing.shutdown());
+  shutdown.add('pools', 'traces', () => tracing.shutdown());
   const infrastructure = await startInfrastructure(config, schemas, logger);
-  shutdown.add(() => infrastructure.close());
+  shutdown.add('pools', 'bus, databases and blob storage', () => infrastructure.close());
   watchPostgres(infrastructure, health, logger);
 
   const descriptorSet = readFileSync(descriptorSetPath);
-  const rpc = new RpcServer({
-    logger: logger.child({ part: 'rpc' }),
+  const rpc = createRpcServer(host, {
     host: config.host,
-    port: config.grpc.port,
-    maxMessageBytes: config.grpc.maxMessageBytes,
+    ...config.grpc,
     policy: allowAll,
-    metrics,
-    health,
     descriptorSet,
   });
   // Known once the servers listen, before anything that needs them starts.
   let grpcAddress = '';
   let publicUrl = '';
   const admin = lazyAdminClient(() => grpcAddress);
-  shutdown.add(() => admin.close());
+  shutdown.add('flush', 'admin client', () => admin.close());
   const modules = await serviceModules(config, infrastructure, logger, metrics, health, {
     rpc,
     admin: admin.get,
     grpcAddress: () => grpcAddress,
     publicUrl: () => publicUrl,
   });
-  const app = await NestFactory.create<NestFastifyApplication>(
-    StandaloneModule.compose(modules),
-    new FastifyAdapter({ forceCloseConnections: true }),
-    { logger: ['error', 'warn'], abortOnError: false },
-  );
-  shutdown.add(async () => {
-    const lifecycle = app.get(AdminLifecycle);
-    await app.close();
-    await lifecycle.close();
+  const services = [...adminGrpcServices, ...catalogServices];
+  const { app, httpUrl } = await serveNest(host, {
+    modules,
+    rpc,
+    services,
+    http: { host: config.host, port: config.http.port },
+    gateway: new RestGateway({
+      descriptorSet,
+      services: services.map(serviceName),
+      dispatcher: rpc.dispatcher,
+      logger: logger.child({ part: 'rest' }),
+      extraRoutes: adminExtraRoutes,
+    }),
   });
-  serveHttp(app, rpc, descriptorSet, health, metrics, logger);
-  await app.startAllMicroservices();
-  await app.listen(config.http.port, config.host);
+  const lifecycle = app.get(AdminLifecycle);
+  shutdown.add('pools', 'registry', () => lifecycle.close());
   grpcAddress = `${config.host}:${rpc.port}`;
-  const httpUrl = `http://${config.host}:${new URL(await app.getUrl()).port}`;
   publicUrl = config.publicUrl ?? httpUrl;
 
   await startConsumers(app, shutdown);
   await writeClientConfig(config.dataDir, { grpcAddress, publicUrl, storage: infrastructure.blobAccess });
   health.setServing(true);
-  shutdown.add(() => health.setServing(false));
   return done(grpcAddress, httpUrl);
 }
 
@@ -203,33 +176,17 @@ async function serviceModules(
 }
 
 /** Consumers start once the servers answer, hosts last: what they report finds its reader. */
-async function startConsumers(app: NestFastifyApplication, shutdown: Shutdown): Promise<void> {
-  for (const service of [app.get(AdminLifecycle), app.get(Notifier), app.get(PropellerService), app.get(Backends)]) {
+async function startConsumers(app: INestApplication, shutdown: Shutdown): Promise<void> {
+  const services = {
+    'projection and live streams': app.get(AdminLifecycle),
+    notifier: app.get(Notifier),
+    propeller: app.get(PropellerService),
+    'backend hosts': app.get(Backends),
+  };
+  for (const [name, service] of Object.entries(services)) {
     await service.start();
-    shutdown.add(() => service.stop());
+    shutdown.add('consumers', name, () => service.stop());
   }
-}
-
-function serveHttp(
-  app: NestFastifyApplication,
-  rpc: RpcServer,
-  descriptorSet: Uint8Array,
-  health: HealthRegistry,
-  metrics: Metrics,
-  logger: Logger,
-): void {
-  const services = [...adminGrpcServices, ...catalogServices];
-  connectGrpc(app, rpc, services);
-  const http = app.getHttpAdapter().getInstance();
-  const gateway = new RestGateway({
-    descriptorSet,
-    services: services.map(serviceName),
-    dispatcher: rpc.dispatcher,
-    logger: logger.child({ part: 'rest' }),
-    extraRoutes: adminExtraRoutes,
-  });
-  mountGateway(http, gateway);
-  addOperationsRoutes(http, health, metrics);
 }
 
 const createAdminClient = (address: string) => createClient(AdminServiceClient, address);

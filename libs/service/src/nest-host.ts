@@ -25,7 +25,8 @@ export interface Host {
   shutdown: Shutdown;
 }
 
-export interface RpcHostOptions extends GrpcConfig {
+export interface RpcHostOptions extends Omit<GrpcConfig, 'maxConnectionAgeMs'> {
+  maxConnectionAgeMs?: number;
   policy: Policy;
   /** Encoded FileDescriptorSet, for reflection. */
   descriptorSet?: Uint8Array;

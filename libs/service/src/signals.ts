@@ -8,15 +8,19 @@ export interface SignalOptions {
   starting: Promise<unknown>;
 }
 
-/** SIGTERM, SIGINT or SIGHUP: the shutdown, then exit 0. The second one ends the process at once, with exit code 1. */
+/** One Ctrl+C may come twice: from the terminal, and passed on by npm. */
+const sameMs = 1_000;
+
+/** SIGTERM, SIGINT or SIGHUP: the shutdown, then exit 0. Another one later ends the process at once, with exit code 1. */
 export function endOnSignals({ logger, shutdown, starting }: SignalOptions): void {
-  let stopping = false;
+  let since: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) {
+    if (since !== undefined) {
+      if (Date.now() - since < sameMs) return;
       logger.warn({ signal }, 'stopping at once');
       process.exit(1);
     }
-    stopping = true;
+    since = Date.now();
     logger.info({ signal, graceMs: shutdown.graceMs }, 'stopping');
     void stop(shutdown, starting).then((troubled) => {
       if (troubled.length > 0) logger.warn({ troubled }, 'stopped, but not cleanly');
