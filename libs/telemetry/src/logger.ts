@@ -1,14 +1,21 @@
-import { pino, type Logger as PinoLogger } from 'pino';
+import { pino, type DestinationStream, type Logger as PinoLogger, type LoggerOptions as PinoOptions } from 'pino';
 import { currentTrace, spanIdOf, traceIdOf } from './trace-context.js';
 
 export type Logger = PinoLogger;
+
+export interface LoggerOptions {
+  level?: string;
+  pretty?: boolean;
+  /** Where lines go (default: standard output). */
+  destination?: DestinationStream;
+}
 
 /**
  * One structured log per process. Lines carry the trace that they were written in (`trace_id`, `span_id`); those about a run also
  * {@link RunFields}. Secrets and values never reach it.
  */
-export function createLogger(name: string, options: { level?: string; pretty?: boolean } = {}): Logger {
-  return pino({
+export function createLogger(name: string, options: LoggerOptions = {}): Logger {
+  const settings: PinoOptions = {
     name,
     level: options.level ?? 'info',
     mixin: traceFields,
@@ -22,7 +29,8 @@ export function createLogger(name: string, options: { level?: string; pretty?: b
       'secret',
       'token',
     ],
-  });
+  };
+  return options.destination ? pino(settings, options.destination) : pino(settings);
 }
 
 /** What a line about a run says, so that one search finds them all, whoever wrote them. */

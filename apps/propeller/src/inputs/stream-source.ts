@@ -35,8 +35,8 @@ export class StreamSource {
 
   /** For the lag: what is durably done of what is known to be there. */
   get status() {
-    const { stream, durable, reader } = this;
-    return { stream, position: durable, head: reader.head };
+    const { stream, reached, reader } = this;
+    return { stream, position: reached, head: reached > reader.head ? reached : reader.head };
   }
 
   /** What is there now, at most `limit`; `undefined` when there is nothing. */

@@ -147,10 +147,16 @@ export function recordSpan(ended: EndedSpan): void {
   const span = recorder.start(ended.scope ?? defaultScope, ended.name, ended.parent, {
     kind: kinds[ended.kind ?? 'internal'],
     attributes: ended.attributes,
-    startTime: ended.start,
+    startTime: timeOf(ended.start),
   });
   if (ended.failure !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: ended.failure });
-  span.end(Math.max(ended.start, ended.end));
+  span.end(timeOf(Math.max(ended.start, ended.end)));
+}
+
+/** As seconds and nanoseconds: a bare number may be taken for one of this process's own clock. */
+function timeOf(ms: number): [number, number] {
+  const seconds = Math.floor(ms / 1000);
+  return [seconds, Math.round((ms - seconds * 1000) * 1e6)];
 }
 
 class RecordedSpan implements OpenSpan {
