@@ -177,12 +177,12 @@ function flags(dir, data, ports) {
   return ['-logtostderr=true', 'server', ...own, ...on.map(([name, value]) => `-${name}=${value}`)];
 }
 
-/** The same at every start: other processes hold on to the endpoint. */
+/** The same at every start where nobody has taken them meanwhile: other processes hold on to the endpoint. */
 async function portsOf(dir, port) {
   const file = join(dir, 'ports.json');
   const known = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
   const ports = {};
-  for (const name of portNames) ports[name] = known[name] ?? (await freePort());
+  for (const name of portNames) ports[name] = await freePort(known[name]);
   if (port !== undefined) ports.s3 = port;
   writeFileSync(file, JSON.stringify(ports));
   return ports;
@@ -236,11 +236,12 @@ function isAlive(pid) {
 
 const tail = (file) => readFileSync(file, 'utf8').split('\n').slice(-30).join('\n');
 
-function freePort() {
+/** `wanted` if it is free, else any. */
+function freePort(wanted = 0) {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.once('error', (error) => (wanted === 0 ? reject(error) : resolve(freePort())));
+    server.listen(wanted, '127.0.0.1', () => {
       const { port } = server.address();
       server.close(() => resolve(port));
     });
