@@ -25,10 +25,13 @@ export async function start({ dir, port, security, properties = {}, heapMb = 384
   const libraries = await install();
   mkdirSync(dir, { recursive: true });
   const remembered = join(dir, 'ports.json');
-  const ports = existsSync(remembered)
-    ? JSON.parse(readFileSync(remembered, 'utf8'))
-    : { client: port ?? (await freePort()), controller: await freePort() };
-  if (port !== undefined) ports.client = port;
+  // The same as before where nobody has taken them meanwhile.
+  const before = existsSync(remembered) ? JSON.parse(readFileSync(remembered, 'utf8')) : {};
+  const ports = {
+    client: port ?? (await freePort(before.client)),
+    controller: await freePort(before.controller),
+    internal: await freePort(before.internal),
+  };
   writeFileSync(remembered, JSON.stringify(ports));
   const config = join(dir, 'server.properties');
   writeFileSync(config, toProperties({ ...settings(dir, ports, security), ...properties }));
@@ -38,8 +41,6 @@ export async function start({ dir, port, security, properties = {}, heapMb = 384
     `-Xmx${heapMb}m`,
     '-XX:+UseSerialGC',
     `-Dlog4j2.configurationFile=${join(dir, 'log4j2.yaml')}`,
-    // For the unsecured OAUTHBEARER listener of the tests, and nothing else.
-    ...(security?.oauth ? ['-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls='] : []),
     '-cp',
     join(libraries, '*'),
   ];
@@ -190,11 +191,11 @@ function settings(dir, ports, security) {
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
     // What the broker says to itself goes over a listener of its own, so that clients' security is theirs alone.
-    listeners: `CLIENT://127.0.0.1:${ports.client},CONTROLLER://127.0.0.1:${ports.controller}`,
-    'advertised.listeners': `CLIENT://127.0.0.1:${ports.client}`,
+    listeners: `CLIENT://127.0.0.1:${ports.client},INTERNAL://127.0.0.1:${ports.internal},CONTROLLER://127.0.0.1:${ports.controller}`,
+    'advertised.listeners': `CLIENT://127.0.0.1:${ports.client},INTERNAL://127.0.0.1:${ports.internal}`,
     'controller.listener.names': 'CONTROLLER',
-    'inter.broker.listener.name': 'CLIENT',
-    'listener.security.protocol.map': `CLIENT:${protocol},CONTROLLER:PLAINTEXT`,
+    'inter.broker.listener.name': 'INTERNAL',
+    'listener.security.protocol.map': `CLIENT:${protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     'log.dirs': join(dir, 'logs'),
     'offsets.topic.replication.factor': 1,
     'offsets.topic.num.partitions': 4,
@@ -228,15 +229,8 @@ function secured(security) {
       'ssl.keystore.type': 'PKCS12',
       'ssl.keystore.location': keystore.path,
       'ssl.keystore.password': keystore.password,
-      'ssl.truststore.type': 'PKCS12',
-      'ssl.truststore.location': keystore.path,
-      'ssl.truststore.password': keystore.password,
-      'ssl.endpoint.identification.algorithm': '',
     });
-  if (mechanisms.length > 0) {
-    result['sasl.enabled.mechanisms'] = mechanisms.join(',');
-    result['sasl.mechanism.inter.broker.protocol'] = mechanisms[0];
-  }
+  if (mechanisms.length > 0) result[`${login}.sasl.enabled.mechanisms`] = mechanisms.join(',');
   for (const user of scram) result[`${login}.${user.mechanism.toLowerCase()}.sasl.jaas.config`] = scramLogin(user);
   if (plain) {
     const [[name, password]] = Object.entries(plain);
@@ -248,8 +242,6 @@ function secured(security) {
     result[`${login}.oauthbearer.sasl.jaas.config`] =
       'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker" ' +
       'unsecuredLoginListClaim_scope="";';
-    result[`${login}.oauthbearer.sasl.server.callback.handler.class`] =
-      'org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler';
   }
   return result;
 }
@@ -271,11 +263,12 @@ const logging = `Configuration:
 
 const tail = (file) => readFileSync(file, 'utf8').split('\n').slice(-30).join('\n');
 
-export function freePort() {
+/** `wanted` if it is free, else any. */
+export function freePort(wanted = 0) {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.once('error', (error) => (wanted === 0 ? reject(error) : resolve(freePort())));
+    server.listen(wanted, '127.0.0.1', () => {
       const { port } = server.address();
       server.close(() => resolve(port));
     });

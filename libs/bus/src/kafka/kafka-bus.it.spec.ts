@@ -1,12 +1,12 @@
 import { busContract } from '../testing/contract.js';
 import { contractTables } from '../testing/fixture.js';
-import { startTestKafka, testKafkaBus, type KafkaBroker } from '../testing/kafka.js';
+import { startTestKafka, testKafkaBus, type TestKafka } from '../testing/kafka.js';
 
-let broker: KafkaBroker;
+let broker: TestKafka;
 beforeAll(async () => {
   broker = await startTestKafka();
 });
-afterAll(() => broker?.stop());
+afterAll(() => broker?.dispose());
 
 busContract({
   name: 'kafka',

@@ -279,31 +279,8 @@ export class KafkaBus implements Bus {
 
   // ---- measuring ----
 
-  /** How far groups are behind in the streams that this process consumes: messages, by group and topic. */
-  lag(): { group: string; stream: Stream; lag: bigint }[] {
-    const heads = new Map<string, bigint>();
-    for (const reader of this.#readers) {
-      const name = streamName(reader.stream);
-      const known = heads.get(name) ?? 0n;
-      if (reader.head > known) heads.set(name, reader.head);
-    }
-    return this.#mirror.positions().flatMap(({ group, stream, position }) => {
-      const head = heads.get(streamName(stream));
-      return head === undefined ? [] : [{ group, stream, lag: head > position ? head - position : 0n }];
-    });
-  }
-
   #measure(): void {
     const { metrics } = this.options;
-    metrics?.gauge({
-      name: 'aloft_bus_lag_messages',
-      help: 'Messages on the bus that a consumer group has not applied yet, in the streams this process holds.',
-      labels: ['group', 'topic'],
-      collect: (gauge) => {
-        gauge.reset();
-        for (const { group, stream, lag } of this.lag()) gauge.inc({ group, topic: stream.topic }, Number(lag));
-      },
-    });
     metrics?.gauge({
       name: 'aloft_bus_outbox_messages',
       help: 'Published messages that Kafka does not have yet, in the streams this process relays.',

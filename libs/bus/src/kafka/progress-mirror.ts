@@ -43,16 +43,6 @@ export class ProgressMirror {
     this.#timer ??= setInterval(() => this.#tell(), everyMs).unref();
   }
 
-  /** Stored positions that were kept here within the last two minutes. */
-  positions(): { group: string; stream: Stream; position: bigint }[] {
-    const since = Date.now() - 2 * againMs;
-    return [...this.#groups].flatMap(([group, kept]) =>
-      [...kept.values()]
-        .filter(({ keptAt }) => keptAt > since)
-        .map(({ stream, position }) => ({ group, stream, position })),
-    );
-  }
-
   /** Tells what is new now instead of at the next round. */
   async flush(): Promise<void> {
     await this.#telling;
@@ -71,7 +61,7 @@ export class ProgressMirror {
     this.#telling ??= (async () => {
       for (const [group, kept] of this.#groups) {
         const now = Date.now();
-        // Another process may have a stream by now: what was not said of late is not repeated.
+        // Another process may have a stream by now: only what was said again is repeated.
         const news = [...kept.values()].filter(
           ({ position, told, toldAt, keptAt }) => position !== told || (now - toldAt > againMs && keptAt > toldAt),
         );
@@ -87,7 +77,7 @@ export class ProgressMirror {
     const any = await this.cluster.any();
     const { errorCode, coordinator } = await any.send('GroupCoordinator', { groupId, coordinatorType: 0 });
     if (errorCode !== 0) throw new Error(`no coordinator of group ${groupId}: ${errorName(errorCode)}`);
-    await this.cluster.refresh();
+    if (!this.cluster.hasBroker(coordinator.nodeId)) await this.cluster.refresh();
     const link = await this.cluster.link(coordinator.nodeId, 'control');
     const told = news.map(({ position }) => position);
     const { responses } = await link.send('OffsetCommit', {

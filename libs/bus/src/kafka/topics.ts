@@ -76,16 +76,20 @@ async function create(cluster: Cluster, topics: readonly string[], settings: Top
     'cleanup.policy': 'delete',
   }).map(([name, value]) => ({ name, value: String(value) }));
   const controller = await cluster.controller();
-  const { topicErrors } = await controller.send('CreateTopics', {
-    topics: topics.map((topic) => ({
-      topic: cluster.external(topic),
-      numPartitions: settings.partitions,
-      replicationFactor: settings.replicationFactor,
-      configEntries,
-    })),
-    validateOnly: false,
-    timeout: 10_000,
-  });
+  const { topicErrors } = await controller.send(
+    'CreateTopics',
+    {
+      topics: topics.map((topic) => ({
+        topic: cluster.external(topic),
+        numPartitions: settings.partitions,
+        replicationFactor: settings.replicationFactor,
+        configEntries,
+      })),
+      validateOnly: false,
+      timeout: 10_000,
+    },
+    15_000,
+  );
   for (const { topic, errorCode, errorMessage } of topicErrors) {
     if (errorCode === 0 || errorCode === alreadyExists) continue; // Another process was faster; it is checked below.
     if (errorCode === 38) throw failedPrecondition(tooFewBrokers(cluster.brokerCount, settings));

@@ -21,8 +21,12 @@ export interface KafkaBroker {
   restart(options?: { hard?: boolean }): Promise<void>;
 }
 
+export interface TestKafka extends KafkaBroker {
+  /** Ends it and removes its folder. */
+  dispose(): Promise<void>;
+}
+
 export interface KafkaBrokerOptions {
-  dir?: string;
   port?: number;
   security?: {
     protocol: 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL';
@@ -34,18 +38,17 @@ export interface KafkaBrokerOptions {
   properties?: Record<string, string | number | boolean>;
 }
 
-/** A real broker in a folder of its own; `stop` removes that. */
-export async function startTestKafka(options: KafkaBrokerOptions = {}): Promise<KafkaBroker> {
-  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'aloft-kafka-'));
+/** A real broker in a folder of its own. */
+export async function startTestKafka(options: KafkaBrokerOptions = {}): Promise<TestKafka> {
+  const dir = mkdtempSync(join(tmpdir(), 'aloft-kafka-'));
   const script = new URL('../../../../tools/infra/kafka.mjs', import.meta.url);
   const { start } = (await import(script.href)) as { start(all: object): Promise<KafkaBroker> };
   const broker = await start({ ...options, dir });
-  const stop = broker.stop.bind(broker);
-  // Without the words of a peaceful end: nothing of it is read again.
   return Object.assign(broker, {
-    stop: async () => {
-      await (options.dir ? stop() : broker.kill());
-      if (!options.dir) rmSync(dir, { recursive: true, force: true });
+    // Without the ceremony of a peaceful end: nothing of it is read again.
+    dispose: async () => {
+      await broker.kill();
+      rmSync(dir, { recursive: true, force: true });
     },
   });
 }

@@ -34,6 +34,8 @@ export class Cluster {
   readonly log: Logger;
   #brokers = new Map<number, Address>();
   #controller = -1;
+  /** Which broker `any` asks first: another one after each failure. */
+  #first = 0;
   readonly #topics = new Map<string, TopicState>();
   readonly #wanted = new Set<string>();
   readonly #links = new Map<string, Promise<Link>>();
@@ -62,6 +64,10 @@ export class Cluster {
 
   topic(topic: string): TopicState | undefined {
     return this.#topics.get(topic);
+  }
+
+  hasBroker(node: number): boolean {
+    return this.#brokers.has(node);
   }
 
   /** The broker that leads a stream, as far as is known. */
@@ -106,10 +112,15 @@ export class Cluster {
 
   async #refresh(): Promise<void> {
     const link = await this.any();
-    const answer = await link.send('Metadata', {
-      topics: [...this.#wanted].map((topic) => this.external(topic)),
-      allowAutoTopicCreation: false,
-    });
+    const answer = await link
+      .send('Metadata', {
+        topics: [...this.#wanted].map((topic) => this.external(topic)),
+        allowAutoTopicCreation: false,
+      })
+      .catch((error: unknown) => {
+        this.#first++; // Another broker may know.
+        throw error;
+      });
     this.#brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
     this.#controller = answer.controllerId;
     for (const { topic, topicErrorCode, partitionMetadata } of answer.topicMetadata)
@@ -160,11 +171,14 @@ export class Cluster {
     for (const link of this.#open) if (!link.isOpen) this.#open.delete(link);
     const known = [...this.#brokers].map(([node, address]) => ({ name: `${node}/control`, address }));
     const seeds = this.options.brokers.map((broker) => ({ name: `seed ${broker}`, address: parseAddress(broker) }));
+    const all = [...known, ...seeds];
     let last: AloftError | undefined;
-    for (const { name, address } of [...known, ...seeds]) {
+    for (let i = 0; i < all.length; i++) {
+      const { name, address } = all[this.#first % all.length]!;
       try {
         return await this.#link(name, address);
       } catch (error) {
+        this.#first++;
         last = toAloftError(error);
         if (last.name === 'RefusedError') throw last;
       }

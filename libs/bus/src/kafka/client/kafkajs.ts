@@ -22,7 +22,7 @@ export interface LinkOptions extends Security {
   clientId: string;
   /** To connect, TLS included (default 5,000 ms). */
   connectTimeoutMs?: number;
-  /** For an answer (default 15,000 ms). */
+  /** For an answer (default 8,000 ms). */
   requestTimeoutMs?: number;
   log: Logger;
 }
@@ -212,7 +212,7 @@ export class Link {
   ) {
     this.#lost = new Promise((_resolve, reject) => (this.#lose = reject));
     this.#lost.catch(() => undefined);
-    this.#requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
+    this.#requestTimeoutMs = options.requestTimeoutMs ?? 8_000;
     this.#connection = new Connection({
       ...address,
       clientId: options.clientId,
