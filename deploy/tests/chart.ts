@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +28,13 @@ export interface Kube {
 export async function startKube(): Promise<Kube> {
   const script = new URL('../../tools/infra/kube.mjs', import.meta.url).href;
   const { start } = (await import(script)) as { start(options: { dir: string }): Promise<Kube> };
-  return start({ dir: await mkdtemp(join(tmpdir(), 'aloft-kube-')) });
+  const dir = await mkdtemp(join(tmpdir(), 'aloft-kube-'));
+  const kube = await start({ dir });
+  const stop = async () => {
+    await kube.stop();
+    await rm(dir, { recursive: true, force: true });
+  };
+  return { ...kube, stop };
 }
 
 /** A module of Go's proxy, unpacked. */
