@@ -38,6 +38,11 @@ function pytest(files, args, env) {
 const suites = {
   /** The bus's contract over a real Kafka broker, and what only Kafka can do to it. */
   kafka: integration('libs/bus'),
+  /** The local backend over a real S3 server: the conformance suite, Python tasks, output followed while it runs. */
+  hosts: (args) => {
+    const python = pythonEnvironment(join(root, 'e2e', 'flytekit', 'requirements.txt'));
+    integration('libs/backends')(args, { ALOFT_TEST_PYTHON: python });
+  },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(flytekitRequirements);

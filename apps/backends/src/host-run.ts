@@ -44,6 +44,7 @@ export class HostRun {
   async start(): Promise<void> {
     const plugin = this.plugin ?? this.makePlugin();
     this.plugin = undefined;
+    this.earlier = this.counts;
     const host = this.makeHost(plugin, (state) => this.lost(host, state));
     this.host = host;
     await host.start();
@@ -69,11 +70,8 @@ export class HostRun {
   private async rejoin(): Promise<void> {
     for (let pause = rejoinMs.first; !this.stopped; pause = Math.min(rejoinMs.longest, pause * 2)) {
       try {
-        this.earlier = this.counts;
-        const { host } = this;
-        this.host = undefined;
         // Its children are dead when this resolves.
-        await host?.stop();
+        await this.host?.stop();
         if (this.stopped) return;
         await this.start();
         this.trouble = undefined;

@@ -1,4 +1,4 @@
-import type { BlobStore } from '@aloft/blob';
+import { type BlobStore, followObject } from '@aloft/blob';
 import type { Database } from '@aloft/database';
 import { attemptPrefix, nodeDataPrefix } from '@aloft/engine';
 import { AloftError, invalidArgument, notFound, toAloftError } from '@aloft/errors';
@@ -18,7 +18,11 @@ import { followFile } from './log-file.js';
 
 const logFile = 'output.log';
 
-/** Output of attempts (aloft.v1.LogService): `<output prefix>/output.log`. */
+/**
+ * Output of attempts (aloft.v1.LogService): `<output prefix>/output.log`. In a folder of this machine a file that is followed as
+ * it is written; in object storage its host adds parts while the attempt runs, wherever that is, and they are looked for once
+ * a second while somebody follows. That the attempt has ended is an event either way.
+ */
 export class LogsService {
   constructor(
     private readonly database: Database,
@@ -49,7 +53,7 @@ export class LogsService {
       const until = request.follow ? ended.signal : undefined;
       const chunks = path
         ? followFile(path, { tailLines: request.tailLines, until, signal })
-        : this.object(uri, until, signal);
+        : followObject(this.blob, uri, { signal, tailLines: request.tailLines, ...(until ? { until } : {}) });
       for await (const data of chunks) {
         found = true;
         yield { data: Buffer.from(data), time: timestampOf(new Date()) };
@@ -65,17 +69,6 @@ export class LogsService {
     }
   }
 
-  /** Objects appear whole when the attempt has ended. */
-  private async *object(uri: string, until: AbortSignal | undefined, signal: AbortSignal): AsyncGenerator<Buffer> {
-    if (until && !until.aborted)
-      await new Promise<void>((resolve) => {
-        until.addEventListener('abort', () => resolve(), { once: true });
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-    if (signal.aborted || !(await this.blob.head(uri))) return;
-    for await (const chunk of await this.blob.stream(uri)) yield chunk as Buffer;
-  }
-
   private async locate({ key }: KnownExecution, nodeId: string, request: StreamLogsRequest): Promise<string> {
     const attempt = attemptPrefix(nodeDataPrefix(key, nodeId), request.retryAttempt);
     if (request.index === undefined) return `${attempt}/${logFile}`;
@@ -83,8 +76,8 @@ export class LogsService {
     let latest = 0;
     const folder = `${attempt}/${request.index}/`;
     for await (const { uri } of this.blob.list(folder)) {
-      const [itemAttempt, file] = uri.slice(folder.length).split('/');
-      if (file === logFile && Number(itemAttempt) > latest) latest = Number(itemAttempt);
+      const [itemAttempt, file = ''] = uri.slice(folder.length).split('/');
+      if (file.startsWith(logFile) && Number(itemAttempt) > latest) latest = Number(itemAttempt);
     }
     return `${folder}${latest}/${logFile}`;
   }

@@ -3,6 +3,7 @@ import type { BlobStore } from '@aloft/blob';
 import type { Bus, Consumer, IncomingMessage, OutgoingMessage } from '@aloft/bus';
 import type { Database, Transaction } from '@aloft/database';
 import { type AbortTask, type Envelope, type LaunchTask, type TaskAttempt, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { unavailable } from '@aloft/errors';
 import type { Logger } from '@aloft/telemetry';
 import { requestOf } from '../capacity/quantity.js';
 import type { BackendPlugin, PhaseReport } from '../contract.js';
@@ -159,16 +160,18 @@ export class BackendHost {
   async start(): Promise<void> {
     const { plugin, store, options, lease } = this;
     await lease.acquire();
+    // From now on, however long it takes to load what there is.
+    lease.start();
     const { work, finished, fences } = await store.load(options.name);
     const now = Date.now();
     for (const fence of fences) this.fences.set(fence.key, { generation: fence.generation, at: now });
     await plugin.start?.();
+    this.checkStillHeld();
     this.state = 'running';
-    lease.start();
     this.takeFinished(finished);
     await this.takeIn(work, 'exclusive');
     await this.shared?.start();
-    if (this.mode !== 'running') return;
+    this.checkStillHeld();
     this.consumer = options.bus.consume({
       topic: `tasks.commands.${plugin.name}`,
       group: plugin.name,
@@ -437,6 +440,7 @@ export class BackendHost {
 
   /** Every third of the lease: looks at whatever an event may have failed to tell, drops old fences. */
   private async renewed(renewal: Renewal): Promise<void> {
+    if (this.mode === 'silent') return;
     try {
       if (this.shared) await this.shared.review(renewal);
       else {
@@ -466,7 +470,14 @@ export class BackendHost {
   }
 
   private lose(state: 'fenced' | 'taken' | 'expired'): void {
+    if (this.state === 'new') {
+      // `start` rejects.
+      this.state = 'lost';
+      this.leaseLosses++;
+      return;
+    }
     if (this.mode === 'silent') return;
+    const starting = this.consumer === undefined;
     this.state = 'lost';
     this.leaseLosses++;
     this.logger.error({ state }, 'this host lost its lease: it takes no more work');
@@ -479,7 +490,14 @@ export class BackendHost {
         this.plugin.abort(entry.attempt, 'its host lost its lease').catch((error: unknown) => {
           this.logger.error({ err: error, key: entry.key }, 'an attempt of a lost lease could not be ended');
         });
-    this.options.onLost?.(state);
+    if (!starting) this.options.onLost?.(state);
+  }
+
+  private checkStillHeld(): void {
+    if (this.state === 'lost')
+      throw unavailable(
+        `the host ${this.options.name} of the backend "${this.plugin.name}" lost its lease while it started: start it again`,
+      );
   }
 }
 

@@ -22,6 +22,8 @@ export type HostNote =
   | { kind: 'superseded-ended' }
   /** There is work that nobody holds. */
   | { kind: 'released' }
+  /** Came just now: whoever has something to say, says it again. */
+  | { kind: 'hello' }
   /** Work waits here for capacity, the oldest for so many milliseconds; room for `to`'s; there is nothing (more) for it. */
   | { kind: 'waiting'; oldestMs: number }
   | { kind: 'room'; to: string; room: Room }

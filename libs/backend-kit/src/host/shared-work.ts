@@ -64,6 +64,7 @@ export class SharedWork {
 
   async start(): Promise<void> {
     await this.options.channel.open((note) => this.hear(note));
+    void this.options.channel.tell({ kind: 'hello' });
     await this.take();
     void this.endSuperseded();
     // Learns soon when the others' leases end.
@@ -171,6 +172,9 @@ export class SharedWork {
         return;
       case 'superseded-ended':
         void this.lookForEnded();
+        return;
+      case 'hello':
+        this.exchange.repeat();
         return;
       case 'released':
         this.exchange.forget(note.from);

@@ -255,16 +255,23 @@ export class Member {
     await host.start();
   }
 
-  private async rejoin(): Promise<void> {
-    while (this.state === 'up') {
+  /** As often as it takes: on a busy machine a short lease may be over before there is a host. */
+  async begin(): Promise<void> {
+    for (;;) {
       try {
+        return await this.start();
+      } catch (error) {
         await this.host.stop();
-        if (this.state === 'up') await this.start();
-        return;
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 20)); // Still cut off.
+        if (this.state !== 'up') return;
+        this.fleet.logger.info({ err: error }, 'started again');
+        await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
+  }
+
+  private async rejoin(): Promise<void> {
+    await this.host.stop();
+    if (this.state === 'up') await this.begin();
   }
 
   /** As SIGKILL of the host's process; its work goes on. */
@@ -325,7 +332,7 @@ export class Fleet {
     if (!machine) this.machines.set(name, (machine = new Machine(name, this, slots)));
     const member = new Member(machine, this, this.test.openBus(), this.test.open('backends', 6));
     this.members.push(member);
-    await member.start();
+    await member.begin();
     return member;
   }
 
@@ -420,6 +427,10 @@ export class Fleet {
     return this.until(() => this.starts(attempt)[count - 1]);
   }
 
+  isLive(attempt: TaskAttempt): boolean {
+    return [...this.machines.values()].some(({ live }) => live.some(({ key }) => key === attemptKey(attempt)));
+  }
+
   /** Ends the attempt's job wherever it runs, as its own doing. */
   finish(attempt: TaskAttempt): void {
     for (const machine of this.machines.values())
@@ -428,6 +439,24 @@ export class Fleet {
 
   async rows(table: 'work' | 'finished' | 'superseded' | 'host'): Promise<{ key: string; host: string }[]> {
     return (await this.test.database.query<{ key: string; host: string }>(`SELECT * FROM ${table}`)).rows;
+  }
+
+  /** What is left, for the message of a run that does not end. */
+  async describe() {
+    return {
+      violations: this.violations,
+      work: (
+        await this.test.database.query(
+          'SELECT key, generation, host, abort_reason, losses, report IS NOT NULL AS ended FROM work',
+        )
+      ).rows,
+      hosts: (await this.test.database.query('SELECT name, epoch, expires_at - now() AS left FROM host')).rows,
+      streams: (await this.test.database.query('SELECT partition, owner, position, expires_at FROM bus_streams')).rows,
+      members: this.members
+        .filter(({ state }) => state === 'up')
+        .map(({ machine, gate, host }) => ({ name: machine.host, gate: gate.state, ...host.status })),
+      live: [...this.machines.values()].flatMap(({ host, live }) => live.map(({ key }) => `${key} on ${host}`)),
+    };
   }
 
   async close(): Promise<void> {

@@ -9,16 +9,15 @@ import {
   failure,
   failureOf,
   limitsOf,
-  outcomeUris,
   type PhaseReport,
   requestOf,
   timestampOf,
 } from '@aloft/backend-kit';
 import { AloftError, resourceExhausted, toAloftError, unavailable } from '@aloft/errors';
-import type { BlobStore } from '@aloft/blob';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { type TaskLog, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Logger } from '@aloft/telemetry';
+import { AttemptFiles } from './attempt-files.js';
 import { locateBundle } from './code-bundle.js';
 import { commandLine, registeredCommand } from './command-line.js';
 import { baseEnvironment, neededBeforeStart, taskEnvironment } from './environment.js';
@@ -30,13 +29,14 @@ import { type AttemptListener, interrupted, LauncherClient } from './launcher-cl
 import { logLink } from './log-link.js';
 import type { LocalProcessOptions } from './options.js';
 import { judge } from './outcome.js';
+import { withPatience } from './patience.js';
 
 /** One attempt that this process looks after. */
 interface Live {
   readonly id: string;
   readonly launch: LaunchTask;
   readonly context: AttemptContext;
-  readonly log: string;
+  readonly files: AttemptFiles;
   spec?: LaunchSpec;
   aborted: boolean;
   over: boolean;
@@ -205,16 +205,16 @@ export class LocalProcessBackend implements BackendPlugin {
 
   /** Everything that must be there before the process is, in parallel. */
   private async prepare(live: Live, attempt: TaskAttempt): Promise<LaunchSpec> {
-    const { id, launch, context } = live;
+    const { id, launch, context, files } = live;
     const { blob } = context;
-    const { start, argv, bundleUri } = commandLine(launch, blob);
+    const { start, argv, bundleUri } = commandLine(launch, files.store);
     const folder = join(this.options.workDir, 'attempts', id);
     const gpus = this.gpus.take(id, requestOf(launch).gpu);
-    const { env, files } = taskEnvironment(launch, this.options, { id, folder, gpus });
+    const { env, files: secrets } = taskEnvironment(launch, this.options, { id, folder, gpus });
     const [bundle] = await Promise.all([
       bundleUri === undefined ? undefined : locateBundle(bundleUri, blob, this.options.workDir),
-      placeInputs(launch, blob, id),
-      ...files.map(async ({ path, text }) => {
+      files.store === blob ? placeInputs(launch, blob, id) : files.place(argv),
+      ...secrets.map(async ({ path, text }) => {
         await mkdir(dirname(join(folder, path)), { recursive: true });
         await writeFile(join(folder, path), text, { mode: 0o600 });
       }),
@@ -237,7 +237,7 @@ export class LocalProcessBackend implements BackendPlugin {
       argv,
       env: cold ? { ...this.base, ...env } : env,
       ...(start === 'python' ? { python: this.options.python } : {}),
-      log: live.log,
+      log: files.log,
       ...(bundle && bundleUri ? { bundle: { ...bundle, uri: bundleUri } } : {}),
       ...(memoryBytes === undefined ? {} : { memoryBytes }),
       ...(timeoutMs ? { timeoutMs } : {}),
@@ -250,10 +250,14 @@ export class LocalProcessBackend implements BackendPlugin {
     let settle = { resolve: () => {}, reject: (_: unknown) => {} };
     const promise = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
     promise.catch(() => undefined); // Whoever waits is told; nobody may.
-    const log =
-      context.blob.localPath(outcomeUris(launch.outputPrefix).log) ??
-      join(this.options.workDir, 'attempts', id, 'output.log');
-    const live: Live = { id, launch, context, log, aborted: false, over: false, started: { promise, ...settle } };
+    const files = new AttemptFiles(launch, context.blob, {
+      folder: join(this.options.workDir, 'attempts', id),
+      run: context.restarts,
+      mayWrite: context.holds,
+      onError: (error) =>
+        context.logger.warn({ err: error }, 'the output of a running task cannot be followed just now'),
+    });
+    const live: Live = { id, launch, context, files, aborted: false, over: false, started: { promise, ...settle } };
     this.live.set(id, live);
     return live;
   }
@@ -262,6 +266,7 @@ export class LocalProcessBackend implements BackendPlugin {
     live.over = true;
     if (this.live.get(live.id) === live) this.live.delete(live.id);
     this.gpus.release(live.id);
+    void live.files.stop();
   }
 
   private listen(live: Live): AttemptListener {
@@ -269,6 +274,7 @@ export class LocalProcessBackend implements BackendPlugin {
       started: (_pid, at) => {
         if (live.over) return;
         live.started.resolve();
+        live.files.started();
         live.context.report({
           phase: TaskExecution_Phase.RUNNING,
           logs: this.logs(live),
@@ -305,22 +311,25 @@ export class LocalProcessBackend implements BackendPlugin {
     const { launch, context } = live;
     let report: PhaseReport;
     try {
-      await this.keepLog(live, context.blob);
-      report = await withPatience(() => judge(launch, context.blob, exit, live.log));
+      // Ended because it is another host's soon: its files are nobody's.
+      if (exit.killed?.by !== 'lease') await live.files.upload(exit.killed?.by === 'abort');
+      report = await withPatience(() => judge(launch, live.files.store, exit, live.files.log));
     } catch (error) {
-      report = {
-        ...failureOf(error, 'OutputsUnreadable', 'The outcome of the task could not be read'),
-        phase: TaskExecution_Phase.RETRYABLE_FAILED,
-      };
+      const lost = error instanceof AloftError && error.code === 'UNAVAILABLE' && live.files.store !== context.blob;
+      report = lost
+        ? failure({
+            code: 'OutputsNotUploaded',
+            message: `The task ended, but its results could not be brought to blob storage: ${error.message}.`,
+            kind: 'SYSTEM',
+            retryable: true,
+          })
+        : {
+            ...failureOf(error, 'OutputsUnreadable', 'The outcome of the task could not be read'),
+            phase: TaskExecution_Phase.RETRYABLE_FAILED,
+          };
     }
     this.drop(live);
     context.report({ ...report, logs: this.logs(live) });
-  }
-
-  /** Where blob storage isn't a folder of this machine, the output is put there at the end. */
-  private async keepLog(live: Live, blob: BlobStore): Promise<void> {
-    const uri = outcomeUris(live.launch.outputPrefix).log;
-    if (blob.localPath(uri) === undefined) await blob.put(uri, await readFile(live.log));
   }
 
   private logs(live: Live): TaskLog[] {
@@ -352,18 +361,6 @@ export function folderName(attempt: TaskAttempt, restarts = 0): string {
 }
 
 const generationKey = (attempt: TaskAttempt): string => `${attemptKey(attempt)}#${attempt.generation}`;
-
-/** Reading what a task wrote is tried again: an attempt must not be lost for a moment's trouble of the storage. */
-async function withPatience<T>(work: () => Promise<T>): Promise<T> {
-  for (let pause = 50; ; pause *= 4) {
-    try {
-      return await work();
-    } catch (error) {
-      if (pause > 5_000) throw error;
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
-  }
-}
 
 /** A full disk is told as such: tried again when there may be room. */
 function storageError(error: unknown): unknown {

@@ -205,10 +205,15 @@ export class Attempts {
     }
   }
 
-  /** Ends and removes every attempt but these. */
-  async clear(keep: ReadonlySet<string>): Promise<void> {
-    for (const id of readdirSync(this.root)) {
-      if (keep.has(id) || this.tracked.get(id)?.state === 'starting') continue;
+  /** Everything there is but these. */
+  others(keep: ReadonlySet<string>): string[] {
+    return readdirSync(this.root).filter((id) => !keep.has(id));
+  }
+
+  /** Ends and removes these. */
+  async clear(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      if (this.tracked.get(id)?.state === 'starting') continue;
       if (this.folder(id).readClaim()?.alive) await this.kill(id, 'nobody knows of it');
       await this.forget([id]);
     }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { integer, integerType, launchOf, type LaunchOptions } from '@aloft/backend-kit/testing';
@@ -23,12 +23,31 @@ function madeForSuites(): string[] {
 const tasks = `
 import os, subprocess, sys, tempfile, time
 from flytekit import task, dynamic, map_task
+from flytekit.types.file import FlyteFile
 from flytekit.exceptions.user import FlyteRecoverableException
 
 @task
 def double(n: int) -> int:
     print("doubling", n)
     return n * 2
+
+@task
+def save(n: int) -> FlyteFile:
+    with open("saved.txt", "w") as file:
+        file.write("x" * n)
+    return FlyteFile("saved.txt")
+
+@task(enable_deck=True)
+def show(n: int) -> int:
+    return n
+
+@task
+def talk(n: int) -> int:
+    print("first words", flush=True)
+    with open(os.environ["FIFO"]) as fifo:
+        fifo.readline()
+    print("last words", flush=True)
+    return n
 
 @task
 def where(n: int) -> str:
@@ -86,9 +105,9 @@ export class PythonWorld extends ShellWorld {
     const folder = join(this.dir, 'source');
     mkdirSync(folder);
     writeFileSync(join(folder, 'tasks.py'), tasks);
-    const path = this.blob.localPath('s3://aloft/code/fast1.tar.gz');
-    mkdirSync(join(path, '..'), { recursive: true });
+    const path = join(this.dir, 'fast1.tar.gz');
     await create({ gzip: true, file: path, cwd: folder }, ['tasks.py']);
+    await this.blob.put('s3://aloft/code/fast1.tar.gz', readFileSync(path));
   }
 
   python(task: string, name: string, more: Partial<LaunchOptions> & { fast?: boolean; raw?: string } = {}) {
@@ -101,12 +120,13 @@ export class PythonWorld extends ShellWorld {
       env: { FLYTE_INTERNAL_EXECUTION_ID: more.execution ?? 'run1', MARK: `${name}.1`, ...more.env },
     };
     const { inputsUri, outputPrefix } = launchOf(options);
+    const raw = more.raw ?? join(this.dir, 'raw');
     const map = task.startsWith('map:');
     const execute = [
       map ? 'pyflyte-map-execute' : 'pyflyte-execute',
       ...['--inputs', inputsUri, '--output-prefix', outputPrefix],
-      ...['--raw-output-data-prefix', join(this.dir, 'raw')],
-      ...['--checkpoint-path', join(this.dir, 'raw', 'checkpoints'), '--prev-checkpoint', '""'],
+      ...['--raw-output-data-prefix', raw],
+      ...['--checkpoint-path', `${raw}/checkpoints`, '--prev-checkpoint', '""'],
       ...(map
         ? ['--resolver', 'flytekit.core.array_node_map_task.ArrayNodeMapTaskResolver', '--', 'vars', '', 'resolver']
         : ['--resolver']),
