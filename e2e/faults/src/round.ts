@@ -128,6 +128,9 @@ async function underFaults(
   });
   sampler.start();
   driver.start();
+  const began = Date.now();
+  const { recoveredAt: probed = began } = await prober.recovered();
+  const baselineMs = probed - began;
   const limit = AbortSignal.timeout(settings.limitMs);
   const without = settings.bus === 'postgres' ? /kafka/ : undefined;
   const faults = planFaults({ seed, faults: settings.faults, shape, only: settings.only, without });
@@ -147,6 +150,7 @@ async function underFaults(
     sightings: sampler.sightings(),
     incidents,
     settleMs: settings.settleMs,
+    baselineMs,
     fencingMs: platform.fencingMs,
     endedAt: Date.now(),
   };

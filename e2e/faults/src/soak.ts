@@ -104,6 +104,7 @@ function summary(): string {
     starts: sum(({ starts }) => starts),
     extraStarts: sum(({ extraStarts }) => extraStarts),
     seconds: sum(({ seconds }) => seconds),
+    baselineMs: sum(({ baselineMs }) => baselineMs) / Math.max(1, rounds.length),
     violations: rounds.flatMap(({ violations, seed, shape }) =>
       violations.map((violation) => ({ ...violation, text: `${violation.text} (--shape ${shape} --seed ${seed})` })),
     ),

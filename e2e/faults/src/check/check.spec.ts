@@ -12,6 +12,7 @@ const evidenceOf = (more: Partial<Evidence>): Evidence => ({
   sightings: [],
   incidents: [],
   settleMs: 60_000,
+  baselineMs: 0,
   fencingMs: 0,
   endedAt: 100_000,
   ...more,

@@ -130,6 +130,8 @@ export interface Evidence {
   incidents: readonly string[];
   /** How long a run may take after the last fault, ms. */
   settleMs: number;
+  /** What a probe takes under load when nothing is wrong, ms. */
+  baselineMs: number;
   fencingMs: number;
   endedAt: number;
 }

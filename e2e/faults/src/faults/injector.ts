@@ -77,7 +77,7 @@ export class Injector {
       mayProbe();
       this.settings.tell(`  fault ${fault.n} over after ${record.to - record.from} ms: ${record.kind}, ${target.name}`);
     });
-    const recovered = probing.then(() => this.measure(record));
+    const recovered = probing.then(() => this.measure(record, done));
     return { done, recovered };
   }
 
@@ -126,8 +126,8 @@ export class Injector {
   }
 
   /** From the kill, or from the moment when what was taken away is back. */
-  private async measure(record: FaultRecord): Promise<void> {
-    const { recoveredAt, wrong } = await this.settings.prober.recovered();
+  private async measure(record: FaultRecord, over: Promise<void>): Promise<void> {
+    const { recoveredAt, wrong } = await this.settings.prober.recovered(over.catch(() => undefined));
     record.recoveredAt = recoveredAt;
     this.unrecovered.delete(record);
     if (wrong) {

@@ -15,9 +15,15 @@ export class Prober {
 
   constructor(private readonly settings: { address: string; marks: string; partitions: number; limitMs: number }) {}
 
-  /** Resolves when one run of each partition, all launched now, has succeeded; what failed is told, and tried again. */
-  async recovered(): Promise<Recovery> {
-    const signal = AbortSignal.timeout(this.settings.limitMs);
+  /**
+   * Resolves when one run of each partition, all launched now, has succeeded; what failed is told, and tried again.
+   * The limit counts from `over`, when what a fault took away is back.
+   */
+  async recovered(over: Promise<unknown> = Promise.resolve()): Promise<Recovery> {
+    const late = new AbortController();
+    const { signal } = late;
+    let timer: NodeJS.Timeout | undefined;
+    void over.then(() => (timer = setTimeout(() => late.abort(), this.settings.limitMs)));
     const client = new Client(this.settings.address, { maxBackoffMs: 150, callDeadlineMs: 5_000 });
     let wrong: string | undefined;
     try {
@@ -33,6 +39,7 @@ export class Prober {
         wrong ??= `a probe failed in a way that a stock client would not try again: ${String((failed as PromiseRejectedResult).reason)}`;
       }
     } finally {
+      clearTimeout(timer);
       client.close();
     }
   }

@@ -227,6 +227,17 @@ function serverTarget(name: string, server: Server): ProcessTarget {
       return true;
     },
     resume: () => server.resume(),
-    start: () => server.launch(),
+    start: () => launched(server),
   };
+}
+
+/** On a busy machine a server may take longer than its starter waits; whoever looks after it starts it again. */
+async function launched(server: Server): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await server.launch();
+    } catch (error) {
+      if (tries === 5) throw error;
+    }
+  }
 }

@@ -50,7 +50,7 @@ export class ManagedProcess {
       const ended = new AbortController();
       const out = openSync(this.settings.log, 'a');
       const { command, args, env, cwd } = this.settings;
-      const child = spawn(command, [...args], { env, cwd, stdio: ['ignore', out, out] });
+      const child = spawn(command, [...args], { env, cwd, detached: true, stdio: ['ignore', out, out] });
       closeSync(out);
       this.child = child;
       this.starts++;

@@ -14,6 +14,8 @@ export interface RoundReport {
   /** Beyond the plan, each explained by a fault that hit the attempt in flight. */
   extraStarts: number;
   seconds: number;
+  /** What the measure of recovery takes when nothing is wrong. */
+  baselineMs: number;
   violations: Verdict['violations'];
   recovery: RecoveryRow[];
   /** Of each fault, in order. */
@@ -31,6 +33,7 @@ export function reportOf(evidence: Evidence, verdict: Verdict, seconds: number):
     starts: verdict.starts,
     extraStarts: verdict.extraStarts,
     seconds: Math.round(seconds),
+    baselineMs: evidence.baselineMs,
     violations: verdict.violations,
     recovery: recoveryRows(times),
     times,
@@ -56,7 +59,8 @@ export function render(report: RoundReport): string {
       seconds(row.worstDisturbedMs),
     ]);
   const lines = [
-    'Time until new work was done on every partition, from a kill or stop, or from the end of any other fault:',
+    'Time until new work was done on every partition, from a kill or stop, or from the end of any other fault ' +
+      `(without a fault: ${seconds(report.baselineMs)}):`,
     table.toString(),
     `${report.shape}, seed ${report.seed}: ${report.faults} faults in ${report.seconds} s, ${report.runs} runs, ${report.steps} steps, ` +
       `${report.starts} starts, ${report.extraStarts} of them once more for an attempt that a fault hit in flight`,
