@@ -52,6 +52,8 @@ const suites = {
   flytekit: (args) => pytest(['test_shapes.py', 'test_kill.py', 'test_bad_input.py'], args),
   /** Traces, metrics and logs of a run, `kill -9` in between, with a collector of its own. */
   trace: integration('e2e/trace'),
+  /** What keeps a service from starting is named; what goes away later is reported, waited for, and nothing is lost. */
+  services: integration('e2e/services'),
   /**
    * The same platform as separate services, two of each, over real Kafka, Postgres and S3: SDK, CLI, demo, flytekit, and
    * what only several processes can show.

@@ -36,6 +36,11 @@ export class Launcher {
     this.#topologyFile = join(options.dataDir, 'topology.json');
   }
 
+  /** The outside servers by name, for suites that stop and pause them. */
+  get infra() {
+    return this.#infra;
+  }
+
   /** Resolves with what topology.json says when everything is ready; tells its progress line by line. */
   async start(tell) {
     const { dataDir, bus, ports } = this.#options;

@@ -7,7 +7,7 @@ const postgresUrl = z.url({
 });
 /** `a:1,b:2` in a variable, a list in YAML. */
 const addresses = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',').map((each) => each.trim()) : value),
+  (value) => (typeof value === 'string' ? value.split(',').map((each) => each.trim()) : (value ?? [])),
   z.array(z.string().regex(/^.+:\d+$/, 'should be host:port')),
 );
 
