@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export const kafkaVersion = '4.1.1';
 
 const root = join(import.meta.dirname, '..', '..');
-const readyMs = 60_000;
+const readyMs = 120_000;
 const clusterId = 'MkU3OEVBNTcwNTJENDM2Qk';
 
 /**

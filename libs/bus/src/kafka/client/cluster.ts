@@ -119,7 +119,8 @@ export class Cluster {
       })
       .catch((error: unknown) => {
         this.#first++; // Another broker may know.
-        throw error;
+        this.problem = explain(error, link.address, this.options);
+        throw this.problem;
       });
     this.#brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
     this.#controller = answer.controllerId;

@@ -15,8 +15,8 @@ const certificateCodes =
 /** What a failed attempt to connect means, and how to mend it. */
 export function explain(error: unknown, address: Address, options: LinkOptions): AloftError {
   const thrown = error instanceof Error ? error : new Error(String(error));
-  const code = (thrown as { code?: string }).code ?? '';
-  const text = `${code} ${thrown.message}`;
+  const { code = '', type = '' } = thrown as { code?: string; type?: string };
+  const text = `${code} ${type} ${thrown.message}`;
   const where = `Kafka at ${nameOf(address)}`;
   const user = options.sasl && 'username' in options.sasl ? ` of user "${options.sasl.username}"` : '';
   const mechanism = options.sasl?.mechanism.toUpperCase();
