@@ -131,7 +131,12 @@ describeWithFlytekit('Python tasks over S3, with stock flytekit', () => {
   }, 60_000);
 
   it('a dynamic task’s futures', async () => {
-    const { end, blob, uris } = await run('fan');
+    const settings = execFileSync(testPython ?? '', [
+      '-c',
+      'from flytekit.configuration import SerializationSettings, ImageConfig\n' +
+        'print(SerializationSettings(ImageConfig.auto(img_name="test:1"), project="p", domain="d", version="v").serialized_context)',
+    ]);
+    const { end, blob, uris } = await run('fan', { env: { _F_SS_C: settings.toString().trim() } });
     expect(end.outcome?.result).toMatchObject({ $case: 'futures', value: { uri: uris.futures } });
     expect((await blob.get(uris.futures)).length).toBeGreaterThan(100);
   }, 60_000);
@@ -143,17 +148,18 @@ describeWithFlytekit('Python tasks over S3, with stock flytekit', () => {
     const uris = outcomeUris(launch.outputPrefix);
     await bus.command({ launch });
     const ended = new AbortController();
+    const over = bus.end(launch.attempt).then((end) => {
+      ended.abort();
+      return end;
+    });
     let text = '';
-    const follower = (async () => {
-      const options = { until: ended.signal, signal: new AbortController().signal, everyMs: 50 };
-      for await (const piece of followObject(store(), uris.log, options)) {
-        text += Buffer.from(piece).toString();
-        if (text.includes('first words')) await writeFile(fifo, 'go\n').catch(() => undefined);
-        if (!text.includes('last words') && text.includes('first words'))
-          void bus.end(launch.attempt).then(() => ended.abort());
-      }
-    })();
-    await follower;
+    const options = { until: ended.signal, signal: new AbortController().signal, everyMs: 50 };
+    for await (const piece of followObject(store(), uris.log, options)) {
+      const before = text;
+      text += Buffer.from(piece).toString();
+      if (!before.includes('first words') && text.includes('first words')) await writeFile(fifo, 'go\n');
+    }
+    expect(Phase[(await over).phase]).toBe('SUCCEEDED');
     expect(text.match(/first words/g)).toHaveLength(1);
     expect(text.match(/last words/g)).toHaveLength(1);
     const left: string[] = [];

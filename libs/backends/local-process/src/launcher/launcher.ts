@@ -86,8 +86,8 @@ export class Launcher {
     for (const id of ids) if (this.attempts.folder(id).readVerdict()?.by === 'lease') await this.attempts.discard(id);
     const found = ids.filter((id) => this.attempts.adopt(id));
     const known = new Set(found);
-    // Listed before the answer: what is prepared after it is not of the past.
-    const others = exclusive ? this.attempts.others(known) : [];
+    // Listed before the answer, and without those that were asked for: what is prepared after it is not of the past.
+    const others = exclusive ? this.attempts.others(new Set(ids)) : [];
     // Where hosts share a backend, an attempt that went elsewhere may come back any moment: nothing of it is left by then.
     if (this.lease.isKept) for (const id of others) await this.attempts.discard(id);
     this.emit({ event: 'adopted', found, absent: ids.filter((id) => !known.has(id)) });
