@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ManagedProcess } from '../processes/managed-process.js';
 import { observedProcess } from '../processes/observed-process.js';
@@ -124,10 +124,7 @@ export class DistributedPlatform implements PlatformUnderTest {
   }
 
   private async startKafka(addresses: Map<string, Address>): Promise<void> {
-    const dir = join(this.folder, 'kafka');
-    mkdirSync(dir, { recursive: true });
     const [client, controller] = [await freePort(), await freePort()];
-    writeFileSync(join(dir, 'ports.json'), JSON.stringify({ client, controller }));
     const listeners = [`CLIENT://127.0.0.1:${client}`, `CONTROLLER://127.0.0.1:${controller}`];
     const advertised = [`CLIENT://127.0.0.1:${client}`];
     const protocols = ['CLIENT:PLAINTEXT', 'CONTROLLER:PLAINTEXT'];
@@ -139,10 +136,13 @@ export class DistributedPlatform implements PlatformUnderTest {
       advertised.push(`${name}://${line.host}:${line.port}`);
       protocols.push(`${name}:PLAINTEXT`);
     }
-    this.kafka = await startKafka(dir, client, {
+    this.kafka = await startKafka(join(this.folder, 'kafka'), client, {
       listeners: listeners.join(','),
       'advertised.listeners': advertised.join(','),
       'listener.security.protocol.map': protocols.join(','),
+      'inter.broker.listener.name': 'CLIENT',
+      'controller.listener.names': 'CONTROLLER',
+      'controller.quorum.voters': `1@127.0.0.1:${controller}`,
       'num.network.threads': 1,
     });
   }
