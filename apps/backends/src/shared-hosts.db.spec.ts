@@ -130,7 +130,7 @@ describe('hosts in processes of their own', () => {
     expect(Phase[(await firstEnd()).phase]).toBe('SUCCEEDED');
     expectNoOverlap();
     expect(starts()).toHaveLength(2);
-  }, 30_000);
+  }, 120_000);
 
   it('SIGSTOP of a host: the same; woken, it finds itself without a lease, tells nothing and comes back', async () => {
     const a = await start('a');
@@ -144,7 +144,7 @@ describe('hosts in processes of their own', () => {
     expect(Phase[(await firstEnd()).phase]).toBe('SUCCEEDED');
     expectNoOverlap();
     expect(starts()).toHaveLength(2);
-  }, 30_000);
+  }, 120_000);
 
   it('SIGSTOP of host and launcher: what ran on meanwhile is ended at once when they wake, and counts for nothing', async () => {
     const a = await start('a');
@@ -160,7 +160,7 @@ describe('hosts in processes of their own', () => {
     writeFileSync(join(dir, 'go'), '');
     expect(Phase[(await firstEnd()).phase]).toBe('SUCCEEDED');
     expect(starts()).toHaveLength(2);
-  }, 30_000);
+  }, 120_000);
 
   it('SIGTERM: what does not end within its time is ended, and goes on elsewhere at once', async () => {
     const a = await start('a', { drainMs: 300 });
@@ -173,7 +173,7 @@ describe('hosts in processes of their own', () => {
     writeFileSync(join(dir, 'go'), '');
     expect(Phase[(await firstEnd()).phase]).toBe('SUCCEEDED');
     expectNoOverlap();
-  }, 30_000);
+  }, 120_000);
 
   it('kill -9 and a new process on the same folder within the lease: the work goes on', async () => {
     const a = await start('a', { lease: 20_000 });
@@ -184,7 +184,7 @@ describe('hosts in processes of their own', () => {
     writeFileSync(join(dir, 'go'), '');
     expect(Phase[(await firstEnd()).phase]).toBe('SUCCEEDED');
     expect(starts()).toHaveLength(1);
-  }, 30_000);
+  }, 120_000);
 });
 
 function signal(pid: number, name: NodeJS.Signals): void {

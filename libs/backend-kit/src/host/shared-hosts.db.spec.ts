@@ -268,5 +268,5 @@ it.each(['host', 'anywhere'] as const)(
     expect({ seed, did, violations }).toEqual({ seed, did, violations: [] });
     expect(most).toBeLessThanOrEqual(1 + faults);
   },
-  60_000,
+  120_000,
 );
