@@ -2,6 +2,7 @@
 // specs of e2e/distributed and stock flytekit's against its front, and stops it.
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './prepare.mjs';
@@ -14,8 +15,17 @@ export async function startDistributed(python) {
   const dataDir = join(folder, 'data');
   const logFile = join(folder, 'launcher.log');
   const log = openSync(logFile, 'a');
+  const otlpPort = await freePort();
   const child = spawn(process.execPath, [join(root, 'tools', 'distributed.mjs')], {
-    env: { ...process.env, ALOFT_DATA_DIR: dataDir, ALOFT_GRPC_PORT: '0', ALOFT_HTTP_PORT: '0', ALOFT_PYTHON: python },
+    env: {
+      ...process.env,
+      ALOFT_DATA_DIR: dataDir,
+      ALOFT_GRPC_PORT: '0',
+      ALOFT_HTTP_PORT: '0',
+      ALOFT_PYTHON: python,
+      // The collector listens only while the trace spec runs: an exporter without one must do no harm.
+      ALOFT_TELEMETRY_OTLP_ENDPOINT: `http://127.0.0.1:${otlpPort}`,
+    },
     stdio: ['ignore', log, log],
   });
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
@@ -35,6 +45,7 @@ export async function startDistributed(python) {
         ALOFT_E2E_HTTP: found[2],
         ALOFT_E2E_CONFIG: join(dataDir, 'flytekit.yaml'),
         ALOFT_E2E_SCRATCH: join(folder, 'scratch'),
+        ALOFT_E2E_OTLP_PORT: String(otlpPort),
       };
       return { environment, folder, stop };
     }
@@ -42,4 +53,14 @@ export async function startDistributed(python) {
       throw new Error(`the distributed platform did not start:\n${text}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 }

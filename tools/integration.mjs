@@ -35,6 +35,19 @@ function pytest(files, args, env) {
   run(python, ['-m', 'pytest', ...options, ...tests, ...args], 'the flytekit suite failed', env);
 }
 
+/** Runs every one of them, then throws what failed. */
+function all(...parts) {
+  const failures = parts.flatMap((part) => {
+    try {
+      part();
+      return [];
+    } catch (error) {
+      return [error.message];
+    }
+  });
+  if (failures.length > 0) throw new Error(failures.join('; '));
+}
+
 const suites = {
   /** The bus's contract over a real Kafka broker, and what only Kafka can do to it. */
   kafka: integration('libs/bus'),
@@ -61,8 +74,10 @@ const suites = {
   distributed: async (args) => {
     const platform = await startDistributed(pythonEnvironment(flytekitRequirements));
     try {
-      integration('e2e/distributed')(args, platform.environment);
-      pytest(['test_shapes.py', 'test_bad_input.py', 'test_rolling_restart.py'], args, platform.environment);
+      all(
+        () => integration('e2e/distributed')(args, platform.environment),
+        () => pytest(['test_shapes.py', 'test_bad_input.py', 'test_rolling_restart.py'], args, platform.environment),
+      );
     } finally {
       await platform.stop();
     }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AloftError } from '@aloft/errors';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { ExecutionCreateRequest, ExecutionTerminateRequest } from '@aloft/idl/flyteidl/admin/execution';
+import { WatchExecutionRequest } from '@aloft/idl/aloft/v1/watch';
 import { ResourceListRequest } from '@aloft/idl/flyteidl/admin/common';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
@@ -102,7 +103,9 @@ describe('two replicas of admin', () => {
   });
 
   async function terminal(id: { project: string; domain: string; name: string; org: string }): Promise<void> {
-    for await (const { update } of watching.watch.watchExecution({ id, executionOnly: true })) {
+    for await (const { update } of watching.watch.watchExecution(
+      WatchExecutionRequest.fromPartial({ id, executionOnly: true }),
+    )) {
       const phase =
         update?.$case === 'snapshot'
           ? update.value.execution?.closure?.phase

@@ -6,7 +6,7 @@ import { topology } from './topology.js';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** The command line as people use it, against the front of all admins. */
-function aloft(...args: string[]): Promise<{ code: number | null; output: string }> {
+function aloft(...args: string[]): Promise<{ code: number | null; results: string; output: string }> {
   const [host, port] = topology().front.grpc.split(':');
   const [, httpPort] = new URL(topology().front.http).host.split(':');
   const { NODE_OPTIONS: _, ...env } = process.env;
@@ -21,9 +21,11 @@ function aloft(...args: string[]): Promise<{ code: number | null; output: string
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let results = '';
   let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (results += chunk.toString()));
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, results, output })));
 }
 
 describe('the SDK and the command line on the distributed shape', () => {
@@ -34,11 +36,9 @@ describe('the SDK and the command line on the distributed shape', () => {
   }, 300_000);
 
   it('reads back what it ran: executions, their tasks and the output of a task', async () => {
-    const { output: listed } = await aloft('get', 'executions', '--output', 'json');
-    const { executions } = JSON.parse(listed) as {
-      executions: { id: { name: string }; spec: { launchPlan: { name: string } } }[];
-    };
-    const run = executions.find(({ spec }) => spec.launchPlan.name === 'flight-delays.pipeline');
+    const { results } = await aloft('get', 'executions', '--output', 'json');
+    const executions = JSON.parse(results) as { id: { name: string }; spec: { launch_plan: { name: string } } }[];
+    const run = executions.find(({ spec }) => spec.launch_plan.name === 'flight-delays.pipeline');
     expect(run).toBeDefined();
     const watched = await aloft('watch', run!.id.name);
     expect(watched).toMatchObject({ code: 0, output: expect.stringContaining('SUCCEEDED') });
