@@ -22,7 +22,7 @@ interface Step {
   run: (remainingMs: number) => unknown;
 }
 
-/** What flushing and closing get at least, however long the drain took. */
+/** What the later stages get at least, each, however long the drain took. */
 const leastMs = 2_000;
 
 /**
@@ -74,8 +74,8 @@ export class Shutdown {
     await this.stage('unready', Date.now() + leastMs, troubled);
     if (drainDelayMs > 0) await delay(drainDelayMs);
     const until = Date.now() + this.graceMs;
-    for (const stage of ['consumers', 'servers'] as const) await this.stage(stage, until, troubled);
-    for (const stage of ['flush', 'pools'] as const)
+    await this.stage('consumers', until, troubled);
+    for (const stage of ['servers', 'flush', 'pools'] as const)
       await this.stage(stage, Math.max(until, Date.now() + leastMs), troubled);
     return troubled;
   }
