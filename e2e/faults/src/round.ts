@@ -70,6 +70,7 @@ export async function runRound(settings: RoundSettings): Promise<RoundResult> {
     shape: settings.shape,
     bus: settings.bus,
     folder: join(settings.folder, 'platform'),
+    signal: settings.signal,
     onUnexpectedEnd: (process, how) => {
       ends.push({ at: Date.now(), text: `${process} ended by itself: it ${how}` });
       settings.tell(`  ${process} ended by itself: it ${how}`);

@@ -54,15 +54,19 @@ export class DistributedPlatform implements PlatformUnderTest {
   private kafka: KafkaServer | undefined;
   private s3: S3Server | undefined;
 
-  private constructor(readonly folder: string) {}
+  private constructor(
+    readonly folder: string,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
 
   static async start(
     folder: string,
     bus: 'kafka' | 'postgres',
     onUnexpectedEnd: (process: string, how: string) => void,
+    signal?: AbortSignal,
   ): Promise<DistributedPlatform> {
     mkdirSync(folder, { recursive: true, mode: 0o755 });
-    const platform = new DistributedPlatform(folder);
+    const platform = new DistributedPlatform(folder, signal);
     try {
       await platform.compose(bus, onUnexpectedEnd);
       return platform;
@@ -83,6 +87,7 @@ export class DistributedPlatform implements PlatformUnderTest {
     ];
     const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected');
     if (failed) throw (failed as PromiseRejectedResult).reason;
+    this.signal?.throwIfAborted();
     const postgres = this.postgres as PostgresServer;
     const s3 = this.s3 as S3Server;
     const admins = this.replicas.filter(({ name }) => name === 'admin');
@@ -120,7 +125,13 @@ export class DistributedPlatform implements PlatformUnderTest {
         replica.id,
         serviceProcess(replica, environments.get(replica.id) as NodeJS.ProcessEnv, this.folder, onUnexpectedEnd),
       );
+    const giveUp = () => {
+      for (const service of this.services.values()) void service.end();
+    };
+    this.signal?.addEventListener('abort', giveUp);
     await Promise.all([...this.services.values()].map((service) => service.start()));
+    this.signal?.removeEventListener('abort', giveUp);
+    this.signal?.throwIfAborted();
   }
 
   private async startKafka(addresses: Map<string, Address>): Promise<void> {

@@ -9,10 +9,18 @@ export interface PlatformSettings {
   folder: string;
   /** A process ended that nobody had told to; it is started again. */
   onUnexpectedEnd: (process: string, how: string) => void;
+  /** Gives up starting; what has started is stopped. */
+  signal?: AbortSignal;
 }
 
-export function startPlatform({ shape, bus, folder, onUnexpectedEnd }: PlatformSettings): Promise<PlatformUnderTest> {
+export function startPlatform({
+  shape,
+  bus,
+  folder,
+  onUnexpectedEnd,
+  signal,
+}: PlatformSettings): Promise<PlatformUnderTest> {
   return shape === 'embedded'
     ? EmbeddedPlatform.start(folder, onUnexpectedEnd)
-    : DistributedPlatform.start(folder, bus, onUnexpectedEnd);
+    : DistributedPlatform.start(folder, bus, onUnexpectedEnd, signal);
 }

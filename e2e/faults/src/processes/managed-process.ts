@@ -18,6 +18,9 @@ export interface ProcessSettings {
   onUnexpectedEnd?: (how: string) => void;
 }
 
+/** What it stands on may be down for a while, too. */
+const startLimitMs = 240_000;
+
 /**
  * A process of the platform under a supervisor, as systemd or a kubelet would be: ended by itself or by a fault, it is
  * started again. Only processes that were started here are signalled.
@@ -46,6 +49,7 @@ export class ManagedProcess {
   async start(): Promise<void> {
     this.wanted = true;
     this.held = false;
+    const until = Date.now() + startLimitMs;
     for (let tries = 0; ; tries++) {
       const ended = new AbortController();
       const out = openSync(this.settings.log, 'a');
@@ -75,7 +79,7 @@ export class ManagedProcess {
           await this.exited;
         }
         // What it stands on may be down, too: a supervisor keeps trying.
-        if (tries > 120) throw error;
+        if (Date.now() > until) throw error;
         await delay(Math.min(2000, 100 * 2 ** tries));
       }
     }
