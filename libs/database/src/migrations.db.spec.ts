@@ -1,4 +1,4 @@
-import { migrate, type Migration } from './migrations.js';
+import { inspectMigrations, migrate, type Migration } from './migrations.js';
 import { testDatabase, type TestDatabase } from './testing/index.js';
 
 const first: Migration = { name: '0001 runs', sql: 'CREATE TABLE runs (id int8 PRIMARY KEY)' };
@@ -57,5 +57,17 @@ describe('migrate', () => {
     expect(await migrate(test.database, 'other', [{ name: '0001', sql: 'CREATE TABLE other (id int)' }])).toEqual([
       '0001',
     ]);
+  });
+
+  it('is inspected without being changed: what is pending, what is unknown, what is no longer the same', async () => {
+    const look = (...steps: Migration[]) => inspectMigrations(test.database, 'runs', steps);
+    expect(await look(first)).toEqual({ pending: ['0001 runs'], unknown: [] });
+    await migrate(test.database, 'runs', [first, second]);
+    expect(await look(first, second)).toEqual({ pending: [], unknown: [] });
+    expect(await look(first, second, { name: '0003', sql: '' })).toEqual({ pending: ['0003'], unknown: [] });
+    expect(await look(first)).toEqual({ pending: [], unknown: ['0002 fill'] });
+    await expect(look({ ...first, sql: 'CREATE TABLE other (id int)' })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+    });
   });
 });
