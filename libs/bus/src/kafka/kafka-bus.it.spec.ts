@@ -5,7 +5,7 @@ import { startTestKafka, testKafkaBus, type TestKafka } from '../testing/kafka.j
 let broker: TestKafka;
 beforeAll(async () => {
   broker = await startTestKafka();
-});
+}, 300_000);
 afterAll(() => broker?.dispose());
 
 busContract({

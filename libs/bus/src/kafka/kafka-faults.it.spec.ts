@@ -19,7 +19,7 @@ const children: ChildProcess[] = [];
 
 beforeAll(async () => {
   broker = await startTestKafka();
-});
+}, 300_000);
 afterAll(() => broker?.dispose());
 beforeEach(async () => {
   test_ = await testKafkaBus({ broker, schema: 'consumer', migrations: [contractTables] });

@@ -9,7 +9,7 @@ let prefix = 0;
 const buses: KafkaBus[] = [];
 beforeAll(async () => {
   broker = await startTestKafka();
-});
+}, 300_000);
 afterAll(() => broker?.dispose());
 afterEach(async () => {
   await Promise.all(buses.splice(0).map((bus) => bus.close()));

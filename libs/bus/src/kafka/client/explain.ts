@@ -65,6 +65,10 @@ export function explain(error: unknown, address: Address, options: LinkOptions):
     const ways = [
       ...(options.tls ? [] : ['it wants TLS (bus.kafka.tls.enabled)']),
       ...(options.sasl ? [] : ['it wants a login (bus.kafka.sasl)']),
+      // It says so only to clients that ask once more, and kafkajs does not.
+      ...(options.sasl?.mechanism === 'oauthbearer'
+        ? ['it refused the token (expired, or without the right to connect: for MSK kafka-cluster:Connect)']
+        : []),
       'it is starting or stopping',
     ];
     return unavailable(`${where} closed the connection before it answered: ${ways.join(', or ')}`, { cause: error });
