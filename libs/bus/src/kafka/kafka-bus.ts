@@ -1,5 +1,5 @@
 import type { Database, Transaction } from '@aloft/database';
-import { AloftError, failedPrecondition, toAloftError, unavailable } from '@aloft/errors';
+import { failedPrecondition, unavailable, type AloftError } from '@aloft/errors';
 import { createLogger, type Logger } from '@aloft/telemetry';
 import { Backoff } from '../backoff.js';
 import { append, encodeAll, streamName, type Encoded } from '../batch.js';
@@ -8,6 +8,7 @@ import { maxMessageBytes, type Bus, type Consumer, type ConsumerOptions, type Ou
 import type { ReadOptions, Stream, StreamReader } from '../port.js';
 import { Wake } from '../wake.js';
 import { Cluster, parseAddress } from './client/cluster.js';
+import { explain } from './client/explain.js';
 import { endOffsets } from './client/offsets.js';
 import { securityOf } from './client/security.js';
 import { Fetcher } from './fetcher.js';
@@ -103,7 +104,8 @@ export class KafkaBus implements Bus {
         if (options.topics.length === 0) await this.#cluster.refresh();
         break;
       } catch (thrown) {
-        const error = asUnavailable(thrown);
+        // What kafkajs throws when a connection is lost in the middle is no AloftError.
+        const error = explain(thrown, parseAddress(options.brokers[0]!), this.#cluster.options);
         if (error.code !== 'UNAVAILABLE' || Date.now() >= until) throw this.#atStart(error, timeoutMs);
         this.#log.info({ reason: error.message, brokers: options.brokers }, 'waiting for Kafka');
         await backoff.wait();
@@ -314,7 +316,3 @@ export class KafkaBus implements Bus {
     this.#cluster.close();
   }
 }
-
-/** What kafkajs throws when it lost a connection or waited too long is no AloftError. */
-const asUnavailable = (thrown: unknown): AloftError =>
-  thrown instanceof AloftError ? thrown : unavailable(toAloftError(thrown).message, { cause: thrown });
