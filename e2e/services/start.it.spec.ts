@@ -89,12 +89,7 @@ describe('a service that cannot start', () => {
       'ALOFT_GRPC_PORT',
       '"postgres"',
     );
-    await refused(
-      'admin',
-      { ...of('admin'), ALOFT_BUS_KAFKA_BROKERS: '' },
-      'BUS_KAFKA_BROKERS',
-      'host:port',
-    );
+    await refused('admin', { ...of('admin'), ALOFT_BUS_KAFKA_BROKERS: '' }, 'BUS_KAFKA_BROKERS', 'host:port');
     await refused(
       'propeller',
       { ...of('propeller'), ALOFT_ADMIN_ADDRESS: 'admin' },
