@@ -6,6 +6,7 @@ import { streamName, type Published } from '../../batch.js';
 import { createStreamLeases, type OwnedStreamLeases } from '../../consumer/leases.js';
 import type { HeldLease, Stream } from '../../port.js';
 import type { Head, Wake } from '../../wake.js';
+import { patiently } from '../client/offsets.js';
 import type { Producer } from '../producer.js';
 import { Outbox, relayGroup, type OutboxPart } from './outbox.js';
 import { RelayStream } from './relay-stream.js';
@@ -243,16 +244,13 @@ export class Relay {
 
   /** Resolves when all that was committed to these streams before the call is with Kafka. */
   async flushed(streams: readonly Stream[], ms = 15_000): Promise<void> {
-    let unsent = await this.outbox.unsent(streams);
+    const until = Date.now() + ms;
+    let unsent = await patiently(() => this.outbox.unsent(streams), ms);
     if (unsent.length > 0) this.start();
-    for (const until = Date.now() + ms; unsent.length > 0;) {
-      const still: typeof unsent = [];
-      for (const each of unsent) {
-        const held = this.#held.get(streamName(each.stream));
-        if (!held?.hasSent(each.head) && (held || !(await this.outbox.hasLeft(each.stream, each.head))))
-          still.push(each);
-      }
-      unsent = still;
+    for (let turn = 1; unsent.length > 0; turn++) {
+      unsent = unsent.filter(({ stream, head }) => !this.#held.get(streamName(stream))?.hasSent(head));
+      // Another process may have sent it; also one that does not know yet that it lost the stream to us.
+      if (turn % 8 === 0) unsent = await patiently(() => this.#stillThere(unsent), ms);
       if (unsent.length === 0) return;
       if (this.#closed || Date.now() > until)
         throw unavailable(
@@ -261,6 +259,11 @@ export class Relay {
         );
       await delay(5);
     }
+  }
+
+  async #stillThere(unsent: readonly { stream: Stream; head: bigint }[]): Promise<{ stream: Stream; head: bigint }[]> {
+    const left = await Promise.all(unsent.map(({ stream, head }) => this.outbox.hasLeft(stream, head)));
+    return unsent.filter((_, i) => !left[i]);
   }
 
   close(): Promise<void> {
