@@ -12,6 +12,6 @@ run(process.execPath, [join(root, 'tools', 'types.mjs')], 'types failed');
 if (!process.argv.includes('--no-tests'))
   run(
     process.execPath,
-    [join(root, 'tools', 'test.mjs'), '--testPathIgnorePatterns', '\\.db\\.spec\\.ts$'],
+    [join(root, 'tools', 'test.mjs'), '--testPathIgnorePatterns', '/node_modules/', '/dist/', '\\.(db|it)\\.spec\\.ts$'],
     'unit tests failed',
   );

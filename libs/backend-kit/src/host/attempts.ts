@@ -287,6 +287,7 @@ export class Attempts {
     if (entry.stored) return;
     entry.stored = true;
     this.recordEnd(entry);
+    if (entry.state === 'ended' && !this.options.shared) this.sendLast(entry);
     this.close(entry);
   }
 
@@ -298,7 +299,8 @@ export class Attempts {
   sendLast(entry: AttemptEntry): void {
     if (!entry.last) return;
     const last = isTerminal(entry.last.phase);
-    if (last && this.options.shared && !entry.recorded) return;
+    // An end is told only when a later process can know of the attempt: else its command comes once more, and starts it again.
+    if (last && !(this.options.shared ? entry.recorded : entry.stored)) return;
     this.sender.send(reportKey(entry), reportMessage(entry.command, entry.last), last, () => {
       if (!last) return;
       entry.acknowledged = true;

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { createLocalBlobStore } from '@aloft/blob';
 import type { OutgoingMessage } from '@aloft/bus';
 import { testBus, type TestBus } from '@aloft/bus/testing';
-import type { Transaction } from '@aloft/database';
+import type { Database, Transaction } from '@aloft/database';
 import { type LaunchTask, TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
@@ -60,7 +60,11 @@ describe('BackendHost over Postgres', () => {
     await test.drop();
   });
 
-  const start = async (plugin = testPlugin(), name = 'host-1', more: { leaseMs?: number } = {}) => {
+  const start = async (
+    plugin = testPlugin(),
+    name = 'host-1',
+    more: { leaseMs?: number; database?: Database } = {},
+  ) => {
     const host = new BackendHost({
       plugin,
       bus: test.bus,
@@ -132,6 +136,49 @@ describe('BackendHost over Postgres', () => {
     await publish([launchOf({ name: 'run1-n0-0' })]);
     await host.caughtUp();
     expect(plugin.launched).toEqual(['run1-n0-0']);
+    await reports.close();
+  });
+
+  it('an end is told only once its command is committed, so that a repeated command cannot start it again', async () => {
+    let refusing = true;
+    let refused = () => {};
+    const twice = new Promise<void>((resolve) => {
+      let left = 2;
+      refused = () => void (--left === 0 && resolve());
+    });
+    const database: Database = {
+      schema: test.database.schema,
+      url: test.database.url,
+      query: (sql, values) => test.database.query(sql, values),
+      close: () => test.database.close(),
+      transaction: (work) =>
+        test.database.transaction(async (tx) => {
+          const result = await work(tx);
+          // The batch of the host: its sessions are being reset.
+          if (refusing && plugin.launched.length > 0) {
+            refused();
+            throw Object.assign(new Error('terminating connection'), { code: '57P02' });
+          }
+          return result;
+        }),
+    };
+    const plugin = testPlugin();
+    const { launch } = plugin;
+    plugin.launch = async (command, context) => {
+      await launch(command, context);
+      plugin.finish.get(command.attempt?.name ?? '')?.();
+    };
+    const { host } = await start(plugin, 'host-1', { database });
+    const reports = takeReports();
+    await publish([launchOf({ name: 'run1-n0-0' })]);
+    await twice;
+    expect(reports.taken.map(({ phase }) => phase)).not.toContain(Phase.SUCCEEDED);
+    refusing = false;
+    await reports.until(() => reports.taken.some(({ phase }) => phase === Phase.SUCCEEDED));
+    await host.caughtUp();
+    await empty('work');
+    expect(plugin.launched).toEqual(['run1-n0-0']);
+    expect(reports.taken.filter(({ phase }) => phase === Phase.SUCCEEDED)).toHaveLength(1);
     await reports.close();
   });
 

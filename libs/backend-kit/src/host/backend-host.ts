@@ -65,7 +65,6 @@ interface Batch {
   added: AttemptEntry[];
   rows: WorkRow[];
   aborts: AbortRequest[];
-  fences: Fence[];
   inline: OutgoingMessage[];
 }
 
@@ -299,7 +298,7 @@ export class BackendHost {
   }
 
   private async handle(messages: readonly IncomingMessage[], tx: Transaction): Promise<void> {
-    const batch: Batch = { added: [], rows: [], aborts: [], fences: [], inline: [] };
+    const batch: Batch = { added: [], rows: [], aborts: [], inline: [] };
     // Decoded before anything is done: a command that cannot be read changes nothing.
     const commands = messages.map((message) => decodeCommand(message));
     for (const [i, command] of commands.entries()) {
@@ -321,7 +320,6 @@ export class BackendHost {
         batch.rows.length > 0 ? await this.store.add(tx, holder, batch.rows, this.shared !== undefined) : nothingAdded;
       const elsewhere = await this.store.requestAbort(tx, holder.name, batch.aborts);
       await this.store.addFinished(tx, holder, finished);
-      await this.store.fence(tx, batch.fences);
       tx.afterCommit(() => this.committed(batch, added, elsewhere));
     } catch (error) {
       // Perhaps because the lease is gone.
@@ -340,7 +338,7 @@ export class BackendHost {
       }
     }
     const at = Date.now();
-    for (const { key, generation } of [...batch.fences, ...batch.aborts]) this.fenceInMemory(key, generation, at);
+    for (const { key, generation } of batch.aborts) this.fenceInMemory(key, generation, at);
     this.shared?.tellOfAborts(elsewhere);
     if (this.shared) this.attempts.startWhatFits();
   }
@@ -388,10 +386,7 @@ export class BackendHost {
 
   /** The same launch once more: after a rolled-back transaction, or issued again by a propeller that recovered. */
   private takeAgain(known: AttemptEntry, envelope: Envelope, batch: Batch): void {
-    if (!known.stored && known.acknowledged) {
-      batch.fences.push({ key: known.key, generation: known.generation });
-      batch.added.push(known);
-    } else if (!known.stored) this.addRow(known, envelope, batch);
+    if (!known.stored) this.addRow(known, envelope, batch);
     if (known.last && !known.acknowledged) this.attempts.sendLast(known);
   }
 

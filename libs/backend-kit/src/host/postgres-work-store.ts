@@ -282,7 +282,7 @@ export class PostgresWorkStore implements WorkStore {
     if (rowCount !== batches.length) throw notHeld(this.backend, holder.name);
   }
 
-  async fence(queryable: Queryable, fences: readonly Fence[]): Promise<void> {
+  private async fence(queryable: Queryable, fences: readonly Fence[]): Promise<void> {
     if (fences.length === 0) return;
     // One row a key: ON CONFLICT must not meet the same key twice in a statement.
     const highest = new Map<string, number>();

@@ -97,8 +97,6 @@ export interface WorkStore {
   /** In the consumer's transaction: notes requests on rows, fences the attempts. Resolves to the other hosts concerned. */
   requestAbort(tx: Transaction, host: string, aborts: readonly AbortRequest[]): Promise<string[]>;
   addFinished(tx: Transaction, holder: Holder, batches: readonly FinishedBatch[]): Promise<void>;
-  /** In the consumer's transaction: for attempts that ended before their row was written. */
-  fence(tx: Transaction, fences: readonly Fence[]): Promise<void>;
   /** Writes ends down before they are told. Resolves to the keys whose rows are (still) this holder's. */
   recordEnds(
     holder: Holder,

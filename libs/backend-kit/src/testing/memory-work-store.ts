@@ -110,12 +110,6 @@ export class MemoryWorkStore implements WorkStore {
     });
   }
 
-  async fence(tx: Transaction, fences: readonly Fence[]): Promise<void> {
-    this.inTransaction(tx, fences.length, () => {
-      for (const { key, generation } of fences) this.fences.set(key, Math.max(generation, this.fences.get(key) ?? 0));
-    });
-  }
-
   async recordEnds(holder: Holder, ends: readonly { key: string; generation: number; report: Uint8Array }[]) {
     this.statements++;
     const mine = ends.filter(({ key, generation }) => {
