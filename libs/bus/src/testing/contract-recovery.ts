@@ -52,7 +52,7 @@ export function recoveryCases(context: ContractContext): void {
       killed++;
     }
     expect(killed).toBeGreaterThan(20);
-  });
+  }, 120_000);
 
   it('has each effect once, wherever all connections of its schema are dropped', async () => {
     const { bus, database } = context.fixture;
@@ -81,7 +81,7 @@ export function recoveryCases(context: ContractContext): void {
       expect({ step, sent }).toEqual({ step, sent: step * 6 });
       if (!faulty.wasStruck) break;
     }
-  });
+  }, 120_000);
 
   it('has each effect once when its process is killed, and goes on at once in the next', async () => {
     const { bus, database, environment } = context.fixture;
