@@ -12,6 +12,12 @@ run(process.execPath, [join(root, 'tools', 'types.mjs')], 'types failed');
 if (!process.argv.includes('--no-tests'))
   run(
     process.execPath,
-    [join(root, 'tools', 'test.mjs'), '--testPathIgnorePatterns', '/node_modules/', '/dist/', '\\.(db|it)\\.spec\\.ts$'],
+    [
+      join(root, 'tools', 'test.mjs'),
+      '--testPathIgnorePatterns',
+      '/node_modules/',
+      '/dist/',
+      '\\.(db|it)\\.spec\\.ts$',
+    ],
     'unit tests failed',
   );

@@ -18,7 +18,7 @@ import { LeaseKeeper } from './lease-keeper.js';
 import { packMessages, reportMessage, unpackMessages } from './report-envelope.js';
 import type { ReportSenderOptions } from './report-sender.js';
 import { SharedWork } from './shared-work.js';
-import type { AbortRequest, Added, Fence, FinishedBatch, Renewal, WorkRow, WorkStore } from './work-store.js';
+import type { AbortRequest, Added, FinishedBatch, Renewal, WorkRow, WorkStore } from './work-store.js';
 
 export interface BackendHostOptions {
   plugin: BackendPlugin;
