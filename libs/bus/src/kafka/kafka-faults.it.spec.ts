@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import kafkajs from 'kafkajs';
 import { applied, apply, contractTables, message, numbered, publish, random } from '../testing/fixture.js';
 import { take } from '../testing/contract-order.js';
+import { append, encodeAll } from '../batch.js';
+import { outboxStatement } from './outbox/outbox.js';
 import { startTestKafka, testKafkaBus, type TestKafka, type TestKafkaBus } from '../testing/kafka.js';
 import { mirrorGroup, type KafkaBus } from './index.js';
 
@@ -186,6 +188,18 @@ test('a publisher killed before its relay sent or removed anything: its outbox i
   const seen = await applied(test_.database);
   expect(new Set(seen).size).toBe(seen.length);
   expect(seen).toEqual(expect.arrayContaining(ids));
+});
+
+test('a publisher killed between its commit and its NOTIFY: who holds the stream finds what nothing announced', async () => {
+  const consumer = consume(test_.bus);
+  await publish(test_.bus, test_.database, [message(topic, 'k', '1')]);
+  await consumer.caughtUp();
+  // The commit of a process that is gone before it can say so.
+  const part = encodeAll([message(topic, 'k', '2'), message(topic, 'k', '3')], () => 1);
+  await test_.database.transaction(async (tx) => {
+    tx.withCommit(() => append(outboxStatement, part, () => undefined));
+  });
+  await expectExactly(['1', '2', '3']);
 });
 
 test('a publisher paused for longer than its lease, and resumed: what it sends late changes nothing', async () => {

@@ -11,7 +11,7 @@ import type { Producer } from '../producer.js';
 import { Outbox, relayGroup, type OutboxPart } from './outbox.js';
 import { RelayStream } from './relay-stream.js';
 
-/** How often orphans are looked for, and leases renewed at every third. */
+/** How often orphans are looked for; at every third, leases are renewed and the outbox of held streams is looked at. */
 const roundMs = 1_000;
 const leaseMs = 10_000;
 /** A holder that has published nothing for so long, while others did so often, makes way for them. */
@@ -150,6 +150,7 @@ export class Relay {
       const renewed = new Map((await this.#leases.renew()).map((lease) => [streamName(lease.stream), lease.epoch]));
       for (const [name, held] of this.#held)
         if (renewed.get(name) !== held.lease.epoch && !this.#giving.has(name)) this.#drop(held);
+      await this.#lookAtHeld();
     }
     const now = performance.now();
     const streams = new Map<string, Stream>();
@@ -164,6 +165,12 @@ export class Relay {
       const name = streamName(lease.stream);
       if (!this.#held.has(name) && !this.#giving.has(name)) this.#hold(name, lease);
     }
+  }
+
+  /** A process that was killed between its commit and its NOTIFY left messages that nothing has announced. */
+  async #lookAtHeld(): Promise<void> {
+    const streams = [...this.#held.values()].map(({ lease }) => lease.stream);
+    for (const { stream, head } of await this.outbox.unsent(streams)) this.#held.get(streamName(stream))?.announce(head);
   }
 
   #hold(name: string, lease: HeldLease): void {
