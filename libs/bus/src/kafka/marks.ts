@@ -3,6 +3,7 @@ import type { Origin } from './headers.js';
 
 interface Seen {
   sequence: bigint;
+  /** The latest time of a message up to that one: the publisher's clock may go back (another database after a failover). */
   at: number;
 }
 
@@ -37,11 +38,12 @@ export class Marks {
    * Takes a message in; false when it is a repeat. DATA_LOSS when messages before it are missing; OUT_OF_RANGE when its
    * source has gone back in time.
    */
-  take(position: bigint, { source, sequence, at }: Origin, where: string): boolean {
+  take(position: bigint, { source, sequence, at: published }: Origin, where: string): boolean {
     const last = this.#seen.get(source);
+    const at = Math.max(published, last?.at ?? 0);
     if (last) {
       if (sequence <= last.sequence) {
-        if (at > last.at)
+        if (published > last.at)
           throw new AloftError(
             'OUT_OF_RANGE',
             `${where}: source "${source}" publishes number ${sequence} after ${last.sequence}, and later than it: its outbox ` +
