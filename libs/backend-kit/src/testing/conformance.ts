@@ -392,6 +392,26 @@ export function describeBackendConformance(title: string, options: ConformanceOp
         expect(await world.starts(launch.attempt)).toBe(1);
       });
 
+      it('before its commit, with the work running: the next one finds it when the command comes again', async () => {
+        const launch = stage.launch('until-finished', 'run1-n0-0');
+        let killed!: () => void;
+        const dead = new Promise<void>((resolve) => (killed = resolve));
+        stage.bus.beforeCommit = async () => {
+          await world.started(launch.attempt);
+          await stage.kill();
+          killed();
+        };
+        await stage.start();
+        const taken = stage.bus.command({ launch });
+        await dead;
+        stage.bus.beforeCommit = () => undefined;
+        await stage.start();
+        await taken;
+        await world.finish(launch.attempt);
+        expect(Phase[(await stage.bus.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+        expect(await world.starts(launch.attempt)).toBe(1);
+      });
+
       it('right after its commit: the work is found or started, once', async () => {
         const launch = stage.launch('until-finished', 'run1-n0-0');
         await stage.start();

@@ -210,10 +210,10 @@ export class Attempts {
     return readdirSync(this.root).filter((id) => !keep.has(id));
   }
 
-  /** Ends and removes these. */
+  /** Ends and removes these, but what was asked for meanwhile. */
   async clear(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
-      if (this.tracked.get(id)?.state === 'starting') continue;
+      if (this.tracked.has(id)) continue;
       if (this.folder(id).readClaim()?.alive) await this.kill(id, 'nobody knows of it');
       await this.forget([id]);
     }

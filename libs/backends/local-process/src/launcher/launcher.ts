@@ -19,12 +19,16 @@ export class Launcher {
   private readonly pythons: PythonWorkers;
   private readonly nodes: NodeWorkers;
   private readonly lease = new Lease(() => void this.endAll());
+  private readonly graceMs: number;
+  /** Attempts that run here and that nobody has asked for yet. */
+  private readonly strays = new Set<string>();
 
   private constructor(
     settings: LauncherSettings,
     private readonly emit: (event: LauncherEvent) => void,
   ) {
     const { workDir, pythonEnv, node } = settings;
+    this.graceMs = settings.graceMs;
     this.attempts = new Attempts(join(workDir, 'attempts'), emit, settings.graceMs);
     this.bundles = new Bundles(join(workDir, 'bundles'));
     this.nodeBundles = new Bundles(node.bundles);
@@ -67,7 +71,10 @@ export class Launcher {
    * long as anything runs, and ends that when the lease does.
    */
   async leave(): Promise<void> {
-    if (!this.lease.isKept) return;
+    if (!this.lease.isKept) {
+      for (const id of this.strays) if (!this.attempts.get(id)) await this.attempts.discard(id);
+      return;
+    }
     this.pythons.stop();
     this.nodes.stop();
     this.lease.check();
@@ -86,12 +93,25 @@ export class Launcher {
     for (const id of ids) if (this.attempts.folder(id).readVerdict()?.by === 'lease') await this.attempts.discard(id);
     const found = ids.filter((id) => this.attempts.adopt(id));
     const known = new Set(found);
-    // Listed before the answer, and without those that were asked for: what is prepared after it is not of the past.
+    // Nothing of the past is left when the answer comes: from then on attempts are prepared, perhaps under the same names.
     const others = exclusive ? this.attempts.others(new Set(ids)) : [];
-    // Where hosts share a backend, an attempt that went elsewhere may come back any moment: nothing of it is left by then.
-    if (this.lease.isKept) for (const id of others) await this.attempts.discard(id);
+    // Where hosts share a backend, what runs here unasked may run elsewhere by now.
+    const strays = this.lease.isKept ? [] : others.filter((id) => this.attempts.folder(id).readClaim()?.alive);
+    for (const id of others)
+      if (this.lease.isKept) await this.attempts.discard(id);
+      else if (!strays.includes(id)) await this.attempts.forget([id]);
     this.emit({ event: 'adopted', found, absent: ids.filter((id) => !known.has(id)) });
-    if (!this.lease.isKept) await this.attempts.clear(others);
+    this.giveTime(strays);
+  }
+
+  /** Of an attempt that began before its host died without a commit, the command comes again and finds it running. */
+  private giveTime(strays: readonly string[]): void {
+    if (strays.length === 0) return;
+    for (const id of strays) this.strays.add(id);
+    setTimeout(() => {
+      for (const id of strays) this.strays.delete(id);
+      void this.attempts.clear(strays);
+    }, this.graceMs);
   }
 
   private async launch(spec: LaunchSpec): Promise<void> {

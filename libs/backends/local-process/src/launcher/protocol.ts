@@ -4,6 +4,7 @@
 /** The first line. */
 export interface LauncherSettings {
   workDir: string;
+  /** Milliseconds between the polite signal and the one that nobody survives; also that an attempt runs on unasked. */
   graceMs: number;
   /** Set where other hosts take over: see `Lease`. */
   leaseUntil?: number;
