@@ -273,6 +273,39 @@ describe('answers', () => {
     expect(headers.get('x-amz-request-id')).toMatch(/^[0-9A-F]{16}$/);
   });
 
+  test('a refusal is heard by a client that is still sending: the rest of the body is taken first', async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    let heard = '';
+    socket.setEncoding('latin1').on('data', (text: string) => (heard += text));
+    const size = 4_000_000;
+    socket.write(`PUT /aloft/large HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`);
+    while (!heard.includes('</Error>')) await once(socket, 'data');
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject).once('close', () => reject(new Error('the connection was closed')));
+      socket.write(Buffer.alloc(size), (error) => (error ? reject(error) : resolve()));
+    });
+    expect(heard).toMatch(/^HTTP\/1\.1 403 /);
+    // It was all read: the connection serves the next request.
+    heard = '';
+    socket.write('GET /aloft/large HTTP/1.1\r\nHost: x\r\n\r\n');
+    while (!heard.includes('</Error>')) await once(socket, 'data');
+    expect(heard).toMatch(/^HTTP\/1\.1 403 /);
+    socket.destroy();
+  });
+
+  test('a refused body that is larger than anybody should wait for is cut off', async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => undefined).resume();
+    socket.write(`PUT /aloft/huge HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000000\r\n\r\n`);
+    const chunk = Buffer.alloc(2 ** 20);
+    while (!socket.destroyed) await new Promise<void>((resolve) => socket.write(chunk, () => resolve()));
+    await closed;
+    expect(socket.bytesWritten).toBeLessThan(200 * 2 ** 20);
+  });
+
   test.each([
     ['bytes=0-0', 206, 'a', 'bytes 0-0/26'],
     ['bytes=24-100', 206, 'yz', 'bytes 24-25/26'],

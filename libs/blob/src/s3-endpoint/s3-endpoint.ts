@@ -56,6 +56,10 @@ const unsupported = [
   'website',
 ];
 
+/** Of a refused body, read at most so much and for so long before the connection is cut. */
+const restBytes = 64 * 2 ** 20;
+const restMs = 30_000;
+
 /**
  * The part of S3 that clients of a workflow platform use, over a folder: objects (ranges, conditions, copy, multipart), lists,
  * path-style only, every request signed with SigV4 (header or presigned URL). Bodies are streamed; an object is visible only
@@ -247,11 +251,24 @@ function answerError(error: S3Error, message: IncomingMessage, response: ServerR
   const bodyless = message.method === 'HEAD' || error.status === 304;
   response.writeHead(error.status, {
     'Content-Type': 'application/xml',
-    // Whatever is left of the request's body is not worth waiting for.
-    ...(message.complete ? {} : { Connection: 'close' }),
     ...(bodyless ? {} : { 'Content-Length': Buffer.byteLength(xml) }),
   });
   response.end(bodyless ? undefined : xml);
+  if (!message.complete) takeRest(message);
+}
+
+/**
+ * Reads what a client still sends of a body that was refused: one that writes all of it before it reads would otherwise find
+ * its connection reset, and never hear why.
+ */
+function takeRest(message: IncomingMessage): void {
+  let left = restBytes;
+  const tooLate = setTimeout(() => message.destroy(), restMs);
+  message.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) message.destroy();
+  });
+  message.once('close', () => clearTimeout(tooLate));
   message.resume();
 }
 
