@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,8 +39,14 @@ describe('services whose parts go away', () => {
   }, 90_000);
 
   async function readiness(app: App): Promise<Readiness> {
-    const { http } = services.find(({ name }) => name === app)!;
-    return (await (await fetch(`${http}/readyz`)).json()) as Readiness;
+    const { http, pid, log } = services.find(({ name }) => name === app)!;
+    const answer = await fetch(`${http}/readyz`).catch((error: unknown) => {
+      if (alive(pid)) throw error;
+      throw new Error(
+        `${app} has ended; its last words:\n${readFileSync(log, 'utf8').split('\n').slice(-30).join('\n')}`,
+      );
+    });
+    return (await answer.json()) as Readiness;
   }
 
   /** Resolves with the reason once /readyz of `app` says that `part` fails. */

@@ -32,7 +32,7 @@ export interface Launcher {
   readonly infra: Infra;
   start(tell: (line: string) => void): Promise<{
     front: { grpc: string; http: string };
-    services: { name: App; http: string; pid: number }[];
+    services: { name: App; http: string; pid: number; log: string }[];
   }>;
   stop(): Promise<void>;
 }

@@ -297,6 +297,23 @@ describe('other commands', () => {
     expect(lines.map(({ event }) => event.sequence)).toEqual(['1', '2', '3', '4', '5', '6']);
   });
 
+  test('watch of a run that is over shows what it was: its name and all its nodes', async () => {
+    platform.script = [
+      WatchExecutionResponse.fromPartial({
+        update: {
+          $case: 'snapshot',
+          value: {
+            execution: { id: { name: 'run1' }, closure: { phase: 4 } },
+            nodes: ['n0', 'n1'].map((nodeId) => ({ id: { nodeId }, closure: { phase: 3 } })),
+          },
+        },
+      }),
+    ];
+    const { code, stderr } = await aloft('watch', 'run1');
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^run1 SUCCEEDED.*\n.*n0.*\n.*n1/);
+  });
+
   test('logs prints a node’s lines, or every node’s with its name', async () => {
     platform.logs = { n0: 'one\ntwo\n', 'n1-0-n0': 'three' };
     const ids = ['n0', 'n1', 'n1-0-n0'].map((nodeId) => ({ nodeId, executionId: undefined }));

@@ -66,7 +66,7 @@ export async function showRun(
         output.item(messageJson('aloft.v1.WatchExecutionResponse', WatchExecutionResponse, message), ''),
     });
   }
-  const shown = process.stderr.isTTY === true ? liveTree(id.name) : linePerChange(output);
+  const shown = process.stderr.isTTY === true ? liveTree(id.name) : linePerChange(id.name, output);
   try {
     const run = await followRun(connection, id, { signal, onChange: shown.change });
     shown.end(run);
@@ -104,7 +104,8 @@ function liveTree(name: string): Shown {
   };
 }
 
-function linePerChange(output: Output): Shown {
+/** Of a run that was over before anything could be seen of it: its whole tree at the end. */
+function linePerChange(name: string, output: Output): Shown {
   const last = new Map<string, string>();
   return {
     change: (_run, node) => {
@@ -115,7 +116,10 @@ function linePerChange(output: Output): Shown {
       last.set(node.id, key);
       output.say(nodeLine(node, Date.now()));
     },
-    end: (run) => output.say(renderTree(run, 'run', Date.now()).split('\n')[0]!),
+    end: (run) => {
+      const tree = renderTree(run, name, Date.now());
+      output.say(last.size > 0 ? tree.split('\n')[0]! : tree);
+    },
     stop: () => undefined,
   };
 }
