@@ -23,6 +23,9 @@ const readStatement: Statement = {
          WHERE s.topic = $1 AND s.partition = $2 ORDER BY o.last`,
 };
 
+const removeStatement = `DELETE FROM bus_outbox o USING unnest($1::text[], $2::int[], $3::int8[], $4::int8[]) AS u(topic, partition, low, high)
+         WHERE o.topic = u.topic AND o.partition = u.partition AND o.last > u.low AND o.last <= u.high`;
+
 /** Messages of one commit in one stream's outbox. */
 export interface OutboxPart {
   first: bigint;
@@ -57,18 +60,16 @@ export class Outbox {
   /** Removes what Kafka has. Lost in a crash it comes again and is sent again, which consumers see; so nobody waits for it. */
   async remove(sent: readonly { stream: Stream; after: bigint; to: bigint }[]): Promise<void> {
     await this.database.transaction(async (tx) => {
-      const off = tx.query('SET LOCAL synchronous_commit TO off');
-      await tx.query(
-        `DELETE FROM bus_outbox o USING unnest($1::text[], $2::int[], $3::int8[], $4::int8[]) AS u(topic, partition, low, high)
-         WHERE o.topic = u.topic AND o.partition = u.partition AND o.last > u.low AND o.last <= u.high`,
-        [
+      // Both in one write. Where the connection is lost both fail, and both are heard.
+      await Promise.all([
+        tx.query('SET LOCAL synchronous_commit TO off'),
+        tx.query(removeStatement, [
           sent.map(({ stream }) => stream.topic),
           sent.map(({ stream }) => stream.partition),
           sent.map(({ after }) => after),
           sent.map(({ to }) => to),
-        ],
-      );
-      await off;
+        ]),
+      ]);
     });
   }
 

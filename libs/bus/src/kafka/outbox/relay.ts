@@ -170,7 +170,8 @@ export class Relay {
   /** A process that was killed between its commit and its NOTIFY left messages that nothing has announced. */
   async #lookAtHeld(): Promise<void> {
     const streams = [...this.#held.values()].map(({ lease }) => lease.stream);
-    for (const { stream, head } of await this.outbox.unsent(streams)) this.#held.get(streamName(stream))?.announce(head);
+    for (const { stream, head } of await this.outbox.unsent(streams))
+      this.#held.get(streamName(stream))?.announce(head);
   }
 
   #hold(name: string, lease: HeldLease): void {
