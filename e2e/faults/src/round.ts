@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { check } from './check/check.js';
 import type { Evidence } from './evidence/evidence.js';
 import { readMarks } from './evidence/marks.js';
@@ -86,6 +86,7 @@ export async function runRound(settings: RoundSettings): Promise<RoundResult> {
     incidents.push(...(await platform.stop()));
   }
   for (const { at, text } of ends) if (!explained(at, evidence)) incidents.push(text);
+  for (const log of platform.logs) incidents.push(...deathsIn(log));
   evidence = { ...evidence, incidents };
   const verdict = check(evidence);
   const report = reportOf(evidence, verdict, (Date.now() - started) / 1000);
@@ -168,6 +169,15 @@ function tasksIn(sampler: Sampler): ProcessTarget[] {
 /** Ends of processes that follow from a fault elsewhere: the database of the embedded platform, say. */
 function explained(at: number, { faults }: Evidence): boolean {
   return faults.some(({ from, to, kind }) => kind.includes('postgres') && at >= from && at <= (to ?? from) + 15_000);
+}
+
+/** No fault explains an error that nobody caught. */
+function deathsIn(log: string): string[] {
+  if (!existsSync(log)) return [];
+  const lines = readFileSync(log, 'utf8').split('\n');
+  return lines
+    .filter((line) => /(uncaughtException|unhandledRejection): the process ends/.test(line))
+    .map((line) => `${basename(log)}: ${line.slice(0, 1_000)}`);
 }
 
 export function clean(folder: string): void {
