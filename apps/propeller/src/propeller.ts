@@ -1,8 +1,4 @@
 import {
-  createParkingStore,
-  createPositionStore,
-  createStreamLeases,
-  Members,
   observeLag,
   type Bus,
   type HeldLease,
@@ -31,7 +27,7 @@ import { LogClock } from './runs/clock.js';
 import { pureEngine, type Engine } from './runs/engine.js';
 import { GraphCache } from './runs/graph-cache.js';
 import { HistoryReader } from './runs/history-reader.js';
-import { RunsRepository } from './runs/runs.repository.js';
+import { systemTiming, type Alarm, type Timing } from './runs/timing.js';
 import { CatalogRequests, type CatalogClient } from './requests/catalog-requests.js';
 import { ChildRequests, type AdminClient } from './requests/child-requests.js';
 import { DynamicRequests } from './requests/dynamic-requests.js';
@@ -39,6 +35,7 @@ import { HeldReservations } from './requests/held-reservations.js';
 import { LiteralRequests } from './requests/literal-requests.js';
 import { RecoveryRequests } from './requests/recovery-requests.js';
 import { RequestPerformer } from './requests/request-performer.js';
+import { postgresStorage, type PropellerStorage } from './storage.js';
 
 /** Consumer group of the propeller on `executions.commands` and `tasks.reports`. */
 export const propellerGroup = 'propeller';
@@ -55,8 +52,12 @@ export interface PropellerDeps {
   logger: Logger;
   metrics?: Metrics;
   engine?: Engine;
-  /** Wall clock in milliseconds since the epoch. */
+  /** Wall clock in milliseconds since the epoch; default: that of `timing`. */
   now?: () => number;
+  /** Clock, timers, turns and chance; default: the system's. */
+  timing?: Timing;
+  /** Default: in `database`. */
+  storage?: PropellerStorage;
   /** Called at each await, for tests that stop the process there. */
   probe?: Probe;
 }
@@ -81,17 +82,17 @@ const calmMs = 5_000;
  */
 export class Propeller {
   private readonly leases: OwnedStreamLeases;
-  private readonly members: Members;
+  private readonly members: ReturnType<PropellerStorage['members']>;
   private readonly parking: LoadedParkingStore;
-  private readonly repository = new RunsRepository();
   private readonly graphs: GraphCache;
   private readonly compiler = new CompilerThread();
   private readonly histories: HistoryReader;
   private readonly incarnationDeps: IncarnationDeps;
   private incarnation: Incarnation | undefined;
   private caution: Caution = careless;
-  private calm: NodeJS.Timeout | undefined;
-  private renewal: NodeJS.Timeout | undefined;
+  private readonly timing: Timing;
+  private calm: Alarm | undefined;
+  private renewal: Alarm | undefined;
   private halted: AloftError | undefined;
   private restarts = 0;
   private stopped = true;
@@ -103,21 +104,21 @@ export class Propeller {
   constructor(private readonly deps: PropellerDeps) {
     const { database, bus, blob, config, logger } = deps;
     const engine = deps.engine ?? pureEngine;
-    this.leases = createStreamLeases(database, {
-      group: propellerGroup,
-      leaseMs: config.leaseMs,
-      onChanged: () => this.wake(),
-      logger,
-    });
-    this.members = new Members(database, propellerGroup, topics.commands, this.leases.owner, config.leaseMs);
-    this.parking = createParkingStore(database, propellerGroup);
+    const timing = deps.timing ?? systemTiming;
+    this.timing = timing;
+    const { leaseMs } = config;
+    const storage = deps.storage ?? postgresStorage(database, { group: propellerGroup, leaseMs, logger });
+    this.leases = storage.leases(() => this.wake());
+    this.members = storage.members(this.leases.owner);
+    this.parking = storage.parking;
+    const { repository } = storage;
     this.graphs = new GraphCache({
       blob,
       compile: (digest, closure) => engine.compileGraph(digest, closure),
       maxBytes: config.memory.graphBytes,
       maxClosureBytes: config.limits.closureBytes,
     });
-    const { repository, graphs, compiler } = this;
+    const { graphs, compiler } = this;
     this.histories = new HistoryReader({
       database,
       blob,
@@ -126,7 +127,7 @@ export class Propeller {
       graphs,
       maxHistoryBytes: config.limits.historyBytes,
     });
-    const clock = new LogClock(deps.now);
+    const clock = new LogClock(deps.now ?? (() => timing.now()));
     const now = () => clock.now();
     const literals = new LiteralStore(blob, config.limits.literalsBytes);
     const metrics = propellerMetrics(deps.metrics ?? new Metrics());
@@ -148,7 +149,7 @@ export class Propeller {
     this.incarnationDeps = {
       database,
       bus,
-      positions: createPositionStore(propellerGroup),
+      positions: storage.positions,
       parking: this.parking,
       repository,
       engine,
@@ -161,6 +162,7 @@ export class Propeller {
       }),
       literals,
       clock,
+      timing,
       logger,
       metrics,
       limits: {
@@ -176,7 +178,7 @@ export class Propeller {
       probe: deps.probe,
       requests: (answered, changed) => {
         const reservations = new HeldReservations(
-          { client: deps.catalog, logger, heartbeatMs: config.cache.heartbeatMs },
+          { client: deps.catalog, logger, heartbeatMs: config.cache.heartbeatMs, timing },
           changed,
         );
         const catalog = new CatalogRequests({
@@ -185,13 +187,14 @@ export class Propeller {
           reservations,
           logger,
           now,
+          timing,
           maxAgeMs: config.cache.maxAgeMs,
           reservedRetryMs: config.cache.reservedRetryMs,
         });
         return new RequestPerformer(
           {
             catalog,
-            children: new ChildRequests({ admin: deps.admin, literals }),
+            children: new ChildRequests({ admin: deps.admin, literals, timing }),
             dynamics,
             literals: new LiteralRequests(literals),
             recovery,
@@ -201,13 +204,14 @@ export class Propeller {
             metrics,
             logger,
             now,
+            timing,
             probe: deps.probe,
             concurrency: config.concurrency,
           },
           answered,
         );
       },
-      archiver: (trimmed) => new Archiver({ database, blob, repository, logger }, trimmed),
+      archiver: (trimmed) => new Archiver({ database, blob, repository, logger, timing }, trimmed),
     };
   }
 
@@ -226,19 +230,18 @@ export class Propeller {
     await this.balance();
     // Those that hold more than their share now that we are here make room at once.
     await this.leases.announce();
-    this.renewal = setInterval(
-      () => void this.balance().catch((error: unknown) => this.trouble(error)),
+    this.renewal = this.timing.every(
       this.deps.config.leaseMs / 3,
+      () => void this.balance().catch((error: unknown) => this.trouble(error)),
     );
-    this.renewal.unref();
   }
 
   /** Commits what was taken, gives the shards to others, and lets go. */
   async stop(): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
-    clearInterval(this.renewal);
-    clearTimeout(this.calm);
+    this.renewal?.cancel();
+    this.calm?.cancel();
     await this.changing.catch(() => undefined);
     const held = this.incarnation?.held ?? [];
     await this.incarnation?.stop();
@@ -253,8 +256,8 @@ export class Propeller {
   /** Ends as a crash would: nothing is committed, given back or said. For tests. */
   async kill(): Promise<void> {
     this.stopped = true;
-    clearInterval(this.renewal);
-    clearTimeout(this.calm);
+    this.renewal?.cancel();
+    this.calm?.cancel();
     this.incarnation?.kill(new Error('killed'));
     await this.leases.close();
     await this.compiler.stop();
@@ -383,23 +386,22 @@ export class Propeller {
       { err: error, partitions: held, pauseMs: pause },
       'commit failed: memory dropped, starting from the log',
     );
-    clearTimeout(this.calm);
+    this.calm?.cancel();
     this.changing = this.changing.then(() => this.again(pause)).catch((failure: unknown) => this.trouble(failure));
   }
 
   private async again(pauseMs: number): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await this.timing.pause(pauseMs);
     if (this.stopped) return;
     this.begin();
     const incarnation = this.incarnation!;
     const held = pairs(await this.leases.renew());
     await this.parking.load([...held.values()].flatMap(({ commands, reports }) => [commands.stream, reports.stream]));
     await incarnation.adopt([...held.values()]);
-    this.calm = setTimeout(() => {
+    this.calm = this.timing.after(calmMs, () => {
       this.restarts = 0;
       if (this.caution.oneByOne) this.relax(incarnation);
-    }, calmMs);
-    this.calm.unref();
+    });
     this.notify();
   }
 

@@ -15,6 +15,7 @@ import type { Engine } from '../runs/engine.js';
 import type { GraphCache } from '../runs/graph-cache.js';
 import type { RunEntry } from '../runs/run-entry.js';
 import type { ChildAbort, RunsRepository } from '../runs/runs.repository.js';
+import type { Timing } from '../runs/timing.js';
 
 export interface IncarnationLimits {
   /** Inputs in one commit at most. */
@@ -59,6 +60,7 @@ export interface IncarnationDeps {
   launches: LaunchBuilder;
   literals: LiteralStore;
   clock: LogClock;
+  timing: Timing;
   logger: Logger;
   metrics: PropellerMetrics;
   limits: IncarnationLimits;

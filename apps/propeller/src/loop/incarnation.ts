@@ -10,6 +10,7 @@ import { MessageGroup } from '../inputs/pending-input.js';
 import { StreamSource } from '../inputs/stream-source.js';
 import type { Archiver } from '../runs/archiver.js';
 import type { RunEntry } from '../runs/run-entry.js';
+import type { Alarm } from '../runs/timing.js';
 import { countEnds, logEnds, traceEnds } from '../trace/tell-ends.js';
 import { TimerService } from '../timers/timer-service.js';
 import { Dispatcher } from './dispatcher.js';
@@ -22,7 +23,6 @@ interface Partition {
 }
 
 const sliceInputs = 256;
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /**
  * Everything that this process holds in memory about the shards it owns, and the loop that moves it: take inputs, apply them,
@@ -39,7 +39,7 @@ export class Incarnation {
   private readonly archiver: Archiver;
   private readonly writer: CommitWriter;
   private readonly work = new Gate();
-  private readonly sweeper: NodeJS.Timeout;
+  private readonly sweeper: Alarm;
   private open = new CommitBatch();
   private committing: Promise<void> | undefined;
   /** Reservations changed: their rows go with the next commit. */
@@ -84,8 +84,7 @@ export class Incarnation {
       fail: (error) => this.fail(error),
       stopped: () => this.stopped,
     });
-    this.sweeper = setInterval(() => this.sweep(), Math.max(deps.limits.idleMs / 4, 1000));
-    this.sweeper.unref();
+    this.sweeper = deps.timing.every(Math.max(deps.limits.idleMs / 4, 1000), () => this.sweep());
   }
 
   begin(): void {
@@ -170,7 +169,7 @@ export class Incarnation {
   async settled(): Promise<void> {
     while (!this.stopped && (this.committing || !this.open.empty)) {
       this.work.open();
-      await (this.committing ?? nextTurn());
+      await (this.committing ?? this.deps.timing.nextTurn());
     }
   }
 
@@ -210,7 +209,7 @@ export class Incarnation {
         await this.work.passed();
       }
       // What arrives in the same turn belongs to the same commit.
-      await nextTurn();
+      await this.deps.timing.nextTurn();
       if (this.stopped) return;
       if (!this.full) this.collect();
       if (this.dirty) {
@@ -403,7 +402,7 @@ export class Incarnation {
   private shut(error: unknown): void {
     if (this.stopped) return;
     this.stopped = true;
-    clearInterval(this.sweeper);
+    this.sweeper.cancel();
     this.timers.stop();
     this.dispatcher.stop();
     this.requests.stop();

@@ -16,6 +16,7 @@ import type { Logger } from '@aloft/telemetry';
 import { attemptKey } from '../events/outgoing.js';
 import { toMs, toTimestamp } from '../runs/clock.js';
 import type { LiteralStore } from '../commit/literal-store.js';
+import type { Timing } from '../runs/timing.js';
 import { literalsValue, type Answer } from './answers.js';
 import { artifactMetadata, catalogMetadata, datasetMetadata, datasetOf, sourceOf, tagOf } from './catalog-key.js';
 import type { HeldReservations } from './held-reservations.js';
@@ -29,6 +30,7 @@ export interface CatalogRequestsOptions {
   reservations: HeldReservations;
   logger: Logger;
   now(): number;
+  timing: Timing;
   /** Older entries are misses (C-93); 0 = no limit. */
   maxAgeMs: number;
   /** A run that waits for somebody's reservation looks again after this time, or when it expires. */
@@ -56,10 +58,10 @@ export class CatalogRequests {
       const inputs = await this.options.literals.load(ask.inputs);
       const dataset = datasetOf(ask);
       const tag = tagOf(ask, inputs);
-      const hit = await withRetries(() => this.find(ask, dataset, tag), policy, signal);
+      const hit = await withRetries(() => this.find(ask, dataset, tag), policy, signal, this.options.timing);
       if (hit) return hit;
       if (!ask.reserve) return looked(Result.MISS);
-      return await withRetries(() => this.reserve(ask, run, dataset, tag), policy, signal);
+      return await withRetries(() => this.reserve(ask, run, dataset, tag), policy, signal, this.options.timing);
     } catch (thrown) {
       const error = toAloftError(thrown);
       if (signal.aborted) throw error;
@@ -76,7 +78,12 @@ export class CatalogRequests {
       ]);
       const dataset = datasetOf(ask);
       const tag = tagOf(ask, inputs);
-      const artifactId = await withRetries(() => this.put(ask, dataset, tag, outputs), policy, signal);
+      const artifactId = await withRetries(
+        () => this.put(ask, dataset, tag, outputs),
+        policy,
+        signal,
+        this.options.timing,
+      );
       const metadata = catalogMetadata(dataset, { name: tag, artifactId }, undefined);
       return { $case: 'cacheStored', value: { failed: false, metadata, reason: '' } };
     } catch (thrown) {
@@ -102,6 +109,7 @@ export class CatalogRequests {
         () => this.options.client().releaseReservation({ reservationId, ownerId }, { signal }),
         policy,
         signal,
+        this.options.timing,
       );
     } catch (error) {
       // It expires by itself within three heartbeats.

@@ -12,6 +12,7 @@ import type { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import type { RpcClient } from '@aloft/rpc';
 import type { LiteralStore } from '../commit/literal-store.js';
+import type { Timing } from '../runs/timing.js';
 import { RequestFailed, systemFault, userFault, type Answer } from './answers.js';
 import { systemFaults, unreachable, withRetries, type RetryPolicy } from './retry.js';
 
@@ -32,16 +33,18 @@ export const parentAttemptHeader = 'aloft-parent-attempt';
 
 /** Child executions (C-13, C-163): started and stopped through admin, under a derived name. */
 export class ChildRequests {
-  constructor(private readonly options: { admin: () => AdminClient; literals: LiteralStore }) {}
+  constructor(private readonly options: { admin: () => AdminClient; literals: LiteralStore; timing: Timing }) {}
 
   async start(ask: StartChild, parent: WorkflowExecutionIdentifier, signal: AbortSignal): Promise<Answer> {
     const child = { project: parent.project, domain: parent.domain, org: parent.org, name: ask.name };
+    const { timing } = this.options;
     const inputs = await this.options.literals.load(ask.inputs);
     try {
       await withRetries(
-        () => withRetries(() => this.create(ask, parent, inputs, signal), trying, signal),
+        () => withRetries(() => this.create(ask, parent, inputs, signal), trying, signal, timing),
         waiting,
         signal,
+        timing,
       );
       return { $case: 'child', value: { child, childUid: '' } };
     } catch (thrown) {
@@ -62,6 +65,7 @@ export class ChildRequests {
         () => this.options.admin().terminateExecution({ id: child, cause }, { signal }),
         everything,
         signal,
+        this.options.timing,
       );
     } catch (thrown) {
       const error = toAloftError(thrown);

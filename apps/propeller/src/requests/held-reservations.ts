@@ -2,13 +2,14 @@ import { GetOrExtendReservationRequest, type ReservationID } from '@aloft/idl/fl
 import type { Logger } from '@aloft/telemetry';
 import type { CommitBatch } from '../commit/batch.js';
 import { toTimestamp } from '../runs/clock.js';
+import type { Alarm, Timing } from '../runs/timing.js';
 import type { CatalogClient } from './catalog-requests.js';
 
 interface Held {
   uid: string;
   shard: number;
   request: GetOrExtendReservationRequest;
-  beat: NodeJS.Timeout;
+  beat: Alarm;
 }
 
 /**
@@ -22,7 +23,7 @@ export class HeldReservations {
   private stopped = false;
 
   constructor(
-    private readonly options: { client: () => CatalogClient; logger: Logger; heartbeatMs: number },
+    private readonly options: { client: () => CatalogClient; logger: Logger; heartbeatMs: number; timing: Timing },
     private readonly changed: () => void,
   ) {}
 
@@ -43,7 +44,7 @@ export class HeldReservations {
   giveUp(attempt: string): GetOrExtendReservationRequest | undefined {
     const held = this.held.get(attempt);
     if (!held) return undefined;
-    clearInterval(held.beat);
+    held.beat.cancel();
     this.held.delete(attempt);
     this.taken.delete(attempt);
     this.given.set(attempt, held);
@@ -71,7 +72,7 @@ export class HeldReservations {
   private forgetWhere(gone: (held: Held) => boolean): void {
     for (const [attempt, held] of this.held) {
       if (!gone(held)) continue;
-      clearInterval(held.beat);
+      held.beat.cancel();
       this.held.delete(attempt);
       this.taken.delete(attempt);
     }
@@ -97,20 +98,19 @@ export class HeldReservations {
 
   stop(): void {
     this.stopped = true;
-    for (const { beat } of this.held.values()) clearInterval(beat);
+    for (const { beat } of this.held.values()) beat.cancel();
     this.held.clear();
   }
 
   private beat(attempt: string, held: Omit<Held, 'beat'>): Held {
-    const beat = setInterval(() => {
+    const beat = this.options.timing.every(this.options.heartbeatMs, () => {
       this.options
         .client()
         .getOrExtendReservation(held.request)
         .catch((error: unknown) => {
           this.options.logger.warn({ err: error, attempt }, 'heartbeat of a reservation failed');
         });
-    }, this.options.heartbeatMs);
-    beat.unref();
+    });
     const whole = { ...held, beat };
     this.held.set(attempt, whole);
     return whole;

@@ -6,6 +6,7 @@ import type { CommitBatch } from '../commit/batch.js';
 import type { PropellerMetrics } from '../metrics.js';
 import type { RunEntry } from '../runs/run-entry.js';
 import type { ChildAbort } from '../runs/runs.repository.js';
+import type { Timing } from '../runs/timing.js';
 import { nodeTrace } from '../trace/run-trace.js';
 import { failedAnswer, RequestFailed, systemFault, type Answer } from './answers.js';
 import type { CatalogRequests } from './catalog-requests.js';
@@ -30,6 +31,7 @@ export interface RequestPerformerOptions {
   metrics: PropellerMetrics;
   logger: Logger;
   now(): number;
+  timing: Timing;
   probe?: (point: string) => Promise<void> | void;
   /** Requests performed at once: to the catalog, to admin, to blob storage. */
   concurrency: { catalog: number; admin: number; blob: number };
@@ -147,7 +149,8 @@ export class RequestPerformer {
     const { signal } = this.stopping;
     const identity = entry.identity!;
     const run = { uid: entry.uid, shard: identity.shard };
-    const stored = <T>(work: () => Promise<T>) => this.blobCalls.run(() => withRetries(work, storagePolicy, signal));
+    const stored = <T>(work: () => Promise<T>) =>
+      this.blobCalls.run(() => withRetries(work, storagePolicy, signal, this.options.timing));
     switch (ask.kind) {
       case 'cache-lookup':
         return this.catalogCalls.run(() => catalog.lookUp(ask, run, signal));

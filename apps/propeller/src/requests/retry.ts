@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { toAloftError, type AloftError, type ErrorCode } from '@aloft/errors';
+import { systemTiming, type Timing } from '../runs/timing.js';
 
 export interface RetryPolicy {
   /** Tries in all; `Infinity` goes on until the signal. */
@@ -29,14 +29,19 @@ export const storagePolicy: RetryPolicy = {
 };
 
 /** Repeats what fails for a passing reason, with doubling pauses and ±20 % jitter. Throws the last error. */
-export async function withRetries<T>(work: () => Promise<T>, policy: RetryPolicy, signal: AbortSignal): Promise<T> {
+export async function withRetries<T>(
+  work: () => Promise<T>,
+  policy: RetryPolicy,
+  signal: AbortSignal,
+  timing: Timing = systemTiming,
+): Promise<T> {
   for (let tried = 1, pause = policy.firstPauseMs; ; tried += 1, pause = Math.min(pause * 2, policy.maxPauseMs)) {
     try {
       return await work();
     } catch (thrown) {
       const error: AloftError = toAloftError(thrown);
       if (signal.aborted || tried >= policy.tries || !policy.retried.has(error.code)) throw thrown;
-      await sleep(pause * (0.8 + Math.random() * 0.4), undefined, { signal, ref: false });
+      await timing.pause(pause * (0.8 + timing.random() * 0.4), signal);
     }
   }
 }

@@ -4,6 +4,7 @@ import { executionPrefix } from '@aloft/engine';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Logger } from '@aloft/telemetry';
 import type { RunsRepository } from './runs.repository.js';
+import type { Timing } from './timing.js';
 
 export interface EndedRun {
   uid: string;
@@ -15,6 +16,7 @@ export interface ArchiverOptions {
   blob: BlobStore;
   repository: RunsRepository;
   logger: Logger;
+  timing: Timing;
 }
 
 const runsAtOnce = 50;
@@ -60,7 +62,7 @@ export class Archiver {
       } catch (error) {
         if (this.stopped) return;
         this.options.logger.warn({ err: error }, 'histories cannot be written yet');
-        await new Promise((resolve) => setTimeout(resolve, pause).unref());
+        await new Promise<void>((resolve) => this.options.timing.after(pause, resolve));
         pause = Math.min(pause * 2, 10_000);
       }
     }

@@ -14,6 +14,7 @@ import { runTrace } from '../trace/run-trace.js';
 import { traceEnds } from '../trace/tell-ends.js';
 import type { RunEntry } from './run-entry.js';
 import type { LogRow, RunRow, RunsRepository } from './runs.repository.js';
+import type { Timing } from './timing.js';
 
 export interface RunLoaderOptions {
   database: Database;
@@ -21,6 +22,7 @@ export interface RunLoaderOptions {
   engine: Engine;
   graphs: GraphCache;
   clock: LogClock;
+  timing: Timing;
   logger: Logger;
 }
 
@@ -29,8 +31,6 @@ const foldSlice = 2000;
 const loadsAtOnce = 200;
 /** Spans that ended longer ago have surely left the process that ended them, or never will. */
 const toldWithinMs = 60_000;
-
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /**
  * Brings runs from snapshot and log into memory. Many asked for at once are read with one query; transient failures are retried
@@ -75,7 +75,7 @@ export class RunLoader {
 
   private async work(): Promise<void> {
     // Those asked for in the same turn are read together.
-    await nextTurn();
+    await this.options.timing.nextTurn();
     while (this.waiting.length > 0) {
       const entries = this.waiting.splice(0, loadsAtOnce);
       try {
@@ -168,7 +168,7 @@ export class RunLoader {
           if (effect.kind === 'event') entry.times.observe(effect.event, at, ended);
         this.options.clock.observe(logEntry.time);
         slice += 1;
-        if (slice % foldSlice === 0) await nextTurn();
+        if (slice % foldSlice === 0) await this.options.timing.nextTurn();
       }
     }
     this.tellAgain(entry, ended);
@@ -198,7 +198,7 @@ export class RunLoader {
       } catch (error) {
         if (this.stopped || errorMapping[toAloftError(error).code].bus !== 'retry') throw error;
         this.options.logger.warn({ err: error }, 'a run cannot be loaded yet');
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        await this.options.timing.pause(pause);
       }
     }
   }

@@ -1,12 +1,14 @@
 import type { Database } from '@aloft/database';
 import type { Logger } from '@aloft/telemetry';
 import type { RunsRepository } from '../runs/runs.repository.js';
+import type { Alarm, Timing } from '../runs/timing.js';
 import { TimerHeap, type DueTimer } from './timer-heap.js';
 
 export interface TimerServiceOptions {
   database: Database;
   repository: RunsRepository;
   logger: Logger;
+  timing: Timing;
   now(): number;
   /** Timers due within this time are kept in memory (milliseconds). */
   horizonMs: number;
@@ -25,7 +27,7 @@ export class TimerService {
   private readonly heap = new TimerHeap();
   /** Everything due before this time is in the heap. */
   private horizon = 0;
-  private timeout: NodeJS.Timeout | undefined;
+  private timeout: Alarm | undefined;
   private loading: Promise<void> | undefined;
   private stopped = false;
 
@@ -71,7 +73,7 @@ export class TimerService {
 
   stop(): void {
     this.stopped = true;
-    clearTimeout(this.timeout);
+    this.timeout?.cancel();
   }
 
   private async load(): Promise<void> {
@@ -87,12 +89,11 @@ export class TimerService {
   }
 
   private arm(): void {
-    clearTimeout(this.timeout);
+    this.timeout?.cancel();
     if (this.stopped) return;
     const next = Math.min(this.heap.next() ?? Infinity, this.horizon);
     const delay = Math.min(Math.max(next - this.options.now(), 0), maxDelayMs);
-    this.timeout = setTimeout(() => this.elapsed(), delay);
-    this.timeout.unref();
+    this.timeout = this.options.timing.after(delay, () => this.elapsed());
   }
 
   private elapsed(): void {
