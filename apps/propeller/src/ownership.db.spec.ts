@@ -57,4 +57,38 @@ describe('shards of several propellers', () => {
     await Promise.all([holding(second, 4), holding(third, 4)]);
     expect(sorted(second, third)).toEqual(all);
   });
+
+  it('S-22: two that have half of a partition each do not wait for one another', async () => {
+    const first = await rig.started();
+    const run = await rig.start(chain(20));
+    expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+    // As after a restart of Postgres: the session behind one of its leases is gone, the other one was renewed.
+    await rig.database.query(
+      `UPDATE bus_streams SET owner = NULL, epoch = epoch + 1
+       WHERE group_name = 'propeller' AND topic = 'executions.commands' AND partition = 3`,
+    );
+    const second = await rig.started({ bus: rig.openBus() });
+    while (first.status().partitions.length !== 4) await first.changed();
+    while (!second.status().partitions.includes(3)) await second.changed();
+    await holding(second, 4);
+    expect(sorted(first, second)).toEqual(all);
+  });
+
+  it('a commands lease without its reports is given to whoever has room', async () => {
+    const first = await rig.started();
+    await rig.database.query(
+      `UPDATE bus_streams SET owner = 'somebody', epoch = epoch + 1, session_pid = pg_backend_pid(),
+         session_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())
+       WHERE group_name = 'propeller' AND topic = 'tasks.reports' AND partition = 5`,
+    );
+    const second = await rig.started({ bus: rig.openBus() });
+    // What the first one has no room for any more, it does not keep either.
+    while (first.status().partitions.includes(5)) await first.changed();
+    await rig.database.query(
+      `UPDATE bus_streams SET owner = NULL, epoch = epoch + 1 WHERE group_name = 'propeller' AND topic = 'tasks.reports' AND partition = 5`,
+    );
+    await rig.started({ bus: rig.openBus() }).then((third) => third.stop());
+    while (sorted(first, second).length < 8) await Promise.race([first.changed(), second.changed()]);
+    expect(sorted(first, second)).toEqual(all);
+  });
 });

@@ -336,6 +336,9 @@ export class Propeller {
       this.deps.logger.warn({ partitions: lost }, 'shards have another owner now');
       await incarnation.give(lost);
     }
+    // Reports follow commands. Where another process got a partition's commands alone (a session ended between the renewal
+    // of the two), each would wait for the other's half.
+    await this.letGo(({ stream }) => stream.topic === topics.reports && !renewed.has(stream.partition));
     await incarnation.keep();
     const { most: share } = await this.members.share(all.length, await this.leases.session());
     const given = surplus(incarnation.held, share);
@@ -343,10 +346,27 @@ export class Propeller {
       await incarnation.give(given);
       await this.leases.release(this.streams(given));
     }
-    const free = all.filter((partition) => !incarnation.held.includes(partition) && !given.includes(partition));
-    const wanted = free.slice(0, Math.max(share - incarnation.held.length, 0));
-    await this.take(incarnation, free, wanted.length);
+    const begun = new Set(this.leases.held.map(({ stream }) => stream.partition));
+    const free = all
+      .filter((partition) => !incarnation.held.includes(partition) && !given.includes(partition))
+      .sort((a, b) => Number(begun.has(b)) - Number(begun.has(a)));
+    await this.take(incarnation, free, Math.max(share - incarnation.held.length, 0));
+    await this.letGoOfUnused(incarnation, share);
     this.notify();
+  }
+
+  /** What is leased and not worked on keeps others from it: only what there is room for waits for its other half. */
+  private async letGoOfUnused(incarnation: Incarnation, share: number): Promise<void> {
+    if (this.incarnation !== incarnation) return;
+    const used = new Set(incarnation.held);
+    const unused = this.leases.held.map(({ stream }) => stream.partition).filter((partition) => !used.has(partition));
+    const kept = new Set([...new Set(unused)].slice(0, Math.max(share - used.size, 0)));
+    await this.letGo(({ stream }) => !used.has(stream.partition) && !kept.has(stream.partition));
+  }
+
+  private async letGo(these: (lease: HeldLease) => boolean): Promise<void> {
+    const streams = this.leases.held.filter(these).map(({ stream }) => stream);
+    if (streams.length > 0) await this.leases.release(streams);
   }
 
   private async take(incarnation: Incarnation, free: readonly number[], wanted: number): Promise<void> {

@@ -189,8 +189,9 @@ describe('Propeller: crashes, owners', () => {
     await stale.start();
     const run = await rig.start(chain(2));
     await atGate;
-    // Its lease goes to another while it is about to commit.
+    // Its lease goes to another while it is about to commit: it has not been heard of for long.
     await rig.database.query('UPDATE bus_streams SET epoch = epoch + 1, owner = NULL, expires_at = now()');
+    await rig.database.query('UPDATE bus_members SET expires_at = now()');
     const fresh = await rig.started({ bus: rig.openBus() });
     expect(fresh.status().partitions).toEqual([0]);
     hold!();

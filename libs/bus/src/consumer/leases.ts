@@ -22,6 +22,8 @@ export interface StreamLeasesOptions {
 
 export interface OwnedStreamLeases extends StreamLeases {
   readonly owner: string;
+  /** Those that were held at the last answer. */
+  readonly held: readonly HeldLease[];
   /**
    * As {@link StreamLeases.acquire}, but at most `most` of the streams that nobody holds: dead owners' are taken all the
    * same, for they wait for somebody.
@@ -77,6 +79,10 @@ class Leases implements OwnedStreamLeases {
     this.#onChanged = options.onChanged;
     this.#channel = `aloft_leases_${database.schema}_${options.group}`;
     this.#log = options.logger ?? createLogger('bus', { level: 'warn' });
+  }
+
+  get held(): readonly HeldLease[] {
+    return [...this.#held.values()];
   }
 
   async session(): Promise<SessionId> {
