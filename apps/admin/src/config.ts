@@ -1,3 +1,4 @@
+import { parseDuration, parseRetryPolicy } from '@aloft/engine';
 import { z } from 'zod';
 
 const resources = z
@@ -8,6 +9,13 @@ const resources = z
     ephemeralStorage: z.string().default(''),
   })
   .prefault({});
+
+const isPolicy = (text: string): boolean => 'policy' in parseRetryPolicy(text);
+const policyForm = 'must be a retry policy, e.g. "delay=10s factor=2 max=5m memory=2"';
+const timeSpan = z
+  .string()
+  .refine((text) => text === '' || parseDuration(text) !== undefined, 'must be a time span, e.g. 90s or 1h30m')
+  .default('');
 
 /** Settings of the admin service: every one has a default. */
 export const adminConfigSchema = z
@@ -58,6 +66,21 @@ export const adminConfigSchema = z
         /** Attempts of a node whose task says nothing; 0 = the engine's default. */
         userAttempts: z.number().int().nonnegative().default(0),
         systemRetries: z.number().int().nonnegative().default(0),
+        /** How failed attempts are tried again (C-36), e.g. `delay=10s factor=2 max=5m memory=2`; empty = at once. */
+        retry: z.string().refine(isPolicy, policyForm).default(''),
+        /** Time limits such as `90s` or `1h30m`; empty = none. Of a whole run (C-54). */
+        timeout: timeSpan,
+        /** Of an attempt whose node and task say nothing (C-50), and of a node over all attempts (C-51). */
+        executionTimeout: timeSpan,
+        activeTimeout: timeSpan,
+        /** Of an attempt's wait for its backend (C-52). */
+        queueTimeout: timeSpan,
+        /** Items in flight of an array that says nothing, or 0 (C-71). */
+        arrayParallelism: z.enum(['unlimited', 'workflow', 'hybrid']).default('unlimited'),
+        /** One budget for the user's and the system's failures: the task's retries + 1 (C-31). */
+        ignoreRetryCause: z.boolean().default(false),
+        /** Below 0: so many of the budget's last attempts run on demand; above: interruptible until so many failures (C-41). */
+        interruptibleFailureThreshold: z.number().int().default(-1),
       })
       .prefault({}),
     dataProxy: z

@@ -145,7 +145,8 @@ export class Propeller {
       maxFuturesBytes: config.limits.futuresBytes,
       maxFetched: 10_000,
     });
-    const recovery = new RecoveryRequests(this.histories);
+    const literalRequests = new LiteralRequests(literals);
+    const recovery = new RecoveryRequests(this.histories, literalRequests);
     this.incarnationDeps = {
       database,
       bus,
@@ -196,7 +197,7 @@ export class Propeller {
             catalog,
             children: new ChildRequests({ admin: deps.admin, literals, timing }),
             dynamics,
-            literals: new LiteralRequests(literals),
+            literals: literalRequests,
             recovery,
             reservations,
             childAborted: (abort) => repository.forgetAbort(database, abort),

@@ -1,5 +1,6 @@
 import type { EngineInput, LogEntry } from '@aloft/idl/aloft/v1/engine';
 import type { ExecutionEvent, LiteralsValue, TaskAttempt, ExecutionSettings } from '@aloft/idl/aloft/v1/bus';
+import type { Duration } from '@aloft/idl/google/protobuf/duration';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import type { ExecutionError, WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
@@ -48,9 +49,28 @@ export interface Run {
   snapshot(): Uint8Array;
 }
 
+/** What a replay may want to see beyond a run's effects. It is told while an input is applied, and may not touch the run. */
+export interface RunObserver {
+  /** An array ended without success, or its attempt was stopped. */
+  arrayLost(array: LostArray): void;
+}
+
+/** What a run that recovers this one takes from an array that didn't succeed (C-84). */
+export interface LostArray {
+  /** Unique id of its node. */
+  nodeId: string;
+  /** One bit an item, the lowest of a byte first; set where it succeeded. */
+  succeeded: Uint8Array;
+  /** Of every variable the list of all items' values, None where there is none. */
+  outputs: Record<string, LiteralSource>;
+  /** Last checkpoints of items that didn't succeed, and names of child executions of theirs that may exist; by index. */
+  checkpoints: ReadonlyMap<number, string>;
+  children: ReadonlyMap<number, string>;
+}
+
 export interface RunStatics {
   /** An empty run; its first entry is `started`. */
-  create(): Run;
+  create(observer?: RunObserver): Run;
   restore(snapshot: Uint8Array, graphs: GraphLookup): Run;
   /** Hex digests of the graphs that a snapshot needs. */
   graphsOf(snapshot: Uint8Array): string[];
@@ -96,6 +116,10 @@ export interface LaunchTaskEffect {
   outputPrefix: string;
   prevCheckpointPrefix: string;
   interruptible: boolean;
+  /** Limit of the attempt's run time (C-50). */
+  executionTimeout: Duration | undefined;
+  /** Times the memory that the template (or the platform's default) says, after attempts that ran out of it (C-36); 1 = as it says. */
+  memoryFactor: number;
   /** Set for items of an array: its number of items. */
   arraySize?: number;
 }
@@ -198,7 +222,7 @@ export interface StartChild {
   settings: ExecutionSettings;
   nodeId: string;
   attempt: number;
-  /** The child that this one recovers (C-84). */
+  /** Name of the child that this one recovers, if that one can be (C-84, Q-19). */
   recover?: string;
 }
 

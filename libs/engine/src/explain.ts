@@ -73,6 +73,8 @@ function reasonOf(run: RunState, work: NodeWork): string {
       return itemsOf(work);
     case S.StoringOutputs:
       return 'its outputs are being written';
+    case S.BackingOff:
+      return 'waiting for the time of its next attempt';
     case S.Populating:
       return 'its outputs are being put into the cache';
     default:
@@ -83,7 +85,8 @@ function reasonOf(run: RunState, work: NodeWork): string {
 function itemsOf({ items }: NodeWork): string {
   if (!items) return '';
   const waiting = items.size - items.succeeded - items.failed - items.active;
-  return `${items.active} items in flight, ${waiting} waiting, ${items.succeeded} succeeded, ${items.failed} failed`;
+  const delayed = items.delayed.size > 0 ? ` (${items.delayed.size} for their next attempt's time)` : '';
+  return `${items.active} items in flight, ${waiting} waiting${delayed}, ${items.succeeded} succeeded, ${items.failed} failed`;
 }
 
 function nestedOf(run: RunState, work: NodeWork): string {

@@ -37,7 +37,7 @@ export class ExecutionRun implements Run {
     const before = state.now;
     state.now = entry.time;
     state.graphLookup = graphs;
-    const changed = applyInput(state, input);
+    const changed = applyInput(state, input, entry.behaviourFlags);
     if (changed) drain(state);
     else state.now = before;
     return changed;

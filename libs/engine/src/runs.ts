@@ -1,12 +1,14 @@
 import type { EngineInput } from '@aloft/idl/aloft/v1/engine';
-import type { GraphLookup, Run, RunStatics } from './api.js';
+import type { GraphLookup, Run, RunObserver, RunStatics } from './api.js';
 import { hexOf } from './graph/identifiers.js';
 import { ExecutionRun } from './run.js';
 import { graphsOf as digestsOf, readSnapshot } from './snapshot/read-snapshot.js';
 
 /** An empty run; its first entry is `started`. */
-export function createRun(): Run {
-  return new ExecutionRun();
+export function createRun(observer?: RunObserver): Run {
+  const run = new ExecutionRun();
+  run.state.observer = observer;
+  return run;
 }
 
 /** The run as it was when the snapshot was taken; its later log entries bring it up to date. */

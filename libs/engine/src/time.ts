@@ -18,6 +18,11 @@ export function addMillis(time: Timestamp, millis: number): Timestamp {
   return addDuration(time, { seconds: BigInt(Math.floor(millis / 1000)), nanos: (millis % 1000) * 1_000_000 });
 }
 
+export function times(duration: Duration, factor: number): Duration {
+  const { seconds, nanos } = addDuration({ seconds: 0n, nanos: 0 }, duration, factor);
+  return { seconds, nanos };
+}
+
 export function isPositive(duration: Duration | undefined): duration is Duration {
   return duration !== undefined && (duration.seconds > 0n || (duration.seconds === 0n && duration.nanos > 0));
 }

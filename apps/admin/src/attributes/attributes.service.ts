@@ -9,6 +9,7 @@ import {
   type WorkflowExecutionConfig,
 } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import type { AdminConfig } from '../config.js';
+import { requirePolicies } from '../executions/run-policies.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import type { AttributesRow } from '../registry/entities.js';
 import { LoadCache } from '../registry/load-cache.js';
@@ -70,6 +71,8 @@ export class AttributesService {
       requireQuantities(target.value.defaults, 'attributes.matching_attributes.task_resource_attributes.defaults');
       requireQuantities(target.value.limits, 'attributes.matching_attributes.task_resource_attributes.limits');
     }
+    if (target.$case === 'workflowExecutionConfig')
+      requirePolicies(target.value, 'attributes.matching_attributes.workflow_execution_config');
     const resourceType = resourceTypes[target.$case];
     await this.registry.transaction(async (manager) => {
       const merged =

@@ -1,3 +1,4 @@
+import { ArrayParallelism } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionSpec } from '@aloft/idl/flyteidl/admin/execution';
 import { LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { WorkflowExecutionConfig } from '@aloft/idl/flyteidl/admin/matchable_resource';
@@ -7,6 +8,7 @@ import { adminConfigSchema } from '../config.js';
 import { cut } from './execution-answers.js';
 import { spansOfRun } from './execution-spans.js';
 import { randomExecutionName, requireExecutionName } from './execution-validation.js';
+import { requirePolicies } from './run-policies.js';
 import { mergeSettings, type SettingSources } from './settings.js';
 import { generatedNodeId, generatedWorkflow } from './single-task.js';
 
@@ -106,6 +108,55 @@ describe('A-43: settings', () => {
       { name: 3, value: '1Gi' },
     ]);
     expect(taskResourceLimits).toEqual([{ name: 1, value: '2' }]);
+  });
+});
+
+describe('C-36, C-50…C-54: retries and time limits without changing user code', () => {
+  const seconds = (value: number) => expect.objectContaining({ seconds: BigInt(value), nanos: 0 });
+
+  test('each from the first level that says something, in annotations or labels', () => {
+    const config = adminConfigSchema.parse({ executions: { retry: 'attempts=2', queueTimeout: '1h', timeout: '3d' } });
+    const merged = merge({
+      config,
+      request: { annotations: { values: { mine: 'x' } }, labels: { values: { 'aloft.timeout': '90m' } } },
+      plan: { annotations: { values: { 'aloft.retry': 'delay=10s memory=2', 'aloft.timeout': '1d' } } },
+      configs: [{ annotations: { values: { 'aloft.active-timeout': '2h', 'aloft.retry': 'attempts=9' } } }],
+    });
+    expect(merged).toMatchObject({
+      retryPolicy: { delay: seconds(10), memoryFactor: 2, attempts: 0 },
+      timeout: seconds(5400),
+      activeTimeout: seconds(7200),
+      queueTimeout: seconds(3600),
+      executionTimeout: undefined,
+    });
+    // A request's other annotations don't hide them, as they hide each other.
+    expect(merged.annotations).toEqual({ mine: 'x' });
+  });
+
+  test('0 switches off what a level further away sets', () => {
+    const config = adminConfigSchema.parse({ executions: { timeout: '1h' } });
+    expect(merge({ config, request: { annotations: { values: { 'aloft.timeout': '0' } } } }).timeout).toMatchObject({
+      seconds: 0n,
+    });
+  });
+
+  test('what can’t be understood is refused with its annotation', () => {
+    const refused = (values: Record<string, string>) => () => merge({ request: { annotations: { values } } });
+    expect(refused({ 'aloft.timeout': 'soon' })).toThrow('annotation aloft.timeout: "soon" is no time span');
+    expect(refused({ 'aloft.retry': 'often' })).toThrow('annotation aloft.retry: retry policy: "often" is no part');
+    expect(() => requirePolicies({ annotations: { values: { 'aloft.retry': 'often' } } }, 'spec')).toThrow(
+      'spec: annotation aloft.retry',
+    );
+    expect(() => adminConfigSchema.parse({ executions: { timeout: 'soon' } })).toThrow('must be a time span');
+  });
+
+  test('C-31, C-41, C-71: the server’s settings', () => {
+    const executions = { arrayParallelism: 'hybrid', ignoreRetryCause: true, interruptibleFailureThreshold: 2 };
+    expect(merge({ config: adminConfigSchema.parse({ executions }) })).toMatchObject({
+      arrayParallelism: ArrayParallelism.HYBRID,
+      ignoreRetryCause: true,
+      interruptibleFailureThreshold: 2,
+    });
   });
 });
 

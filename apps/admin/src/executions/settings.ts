@@ -11,6 +11,7 @@ import type {
 import type { QualityOfService } from '@aloft/idl/flyteidl/core/execution';
 import type { SecurityContext } from '@aloft/idl/flyteidl/core/security';
 import { entriesOf, mergeQuantities } from '../attributes/task-resources.js';
+import { policiesOf } from './run-policies.js';
 
 /** Everything that the settings of one run are merged from, most specific first within each list. */
 export interface SettingSources {
@@ -40,6 +41,7 @@ export function mergeSettings(sources: SettingSources): ExecutionSettings {
   const levels = [request, plan, ...configs];
   const principal = parent?.principal || sources.principal;
   return {
+    ...policiesOf(levels, config),
     labels: { ...sources.projectLabels, ...firstMap(levels.map((level) => level.labels?.values)) },
     annotations: firstMap(levels.map((level) => level.annotations?.values)),
     securityContext: securityContextOf(sources, principal),

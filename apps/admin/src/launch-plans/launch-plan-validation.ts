@@ -2,6 +2,7 @@ import { invalidArgument } from '@aloft/errors';
 import type { Notification } from '@aloft/idl/flyteidl/admin/common';
 import { ConcurrencyLimitBehavior, type LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { requirePolicies } from '../executions/run-policies.js';
 import { requireLabels } from '../registry/labels.js';
 import { isTerminalExecution } from '../projection/phases.js';
 
@@ -9,6 +10,7 @@ import { isTerminalExecution } from '../projection/phases.js';
 export function requireLaunchPlanSpec(spec: LaunchPlanSpec | undefined, maxLabels: number): LaunchPlanSpec {
   if (!spec) throw invalidArgument('spec: missing');
   requireLabels(spec.labels?.values, 'spec.labels', maxLabels);
+  requirePolicies(spec, 'spec');
   if (spec.entityMetadata?.launchConditions)
     throw invalidArgument('spec.entity_metadata.launch_conditions: must be absent; triggers are not supported');
   requireNotifications(spec.entityMetadata?.notifications ?? [], 'spec.entity_metadata.notifications');

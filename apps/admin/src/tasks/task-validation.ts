@@ -1,3 +1,4 @@
+import { taskPolicyOf } from '@aloft/engine';
 import { invalidArgument } from '@aloft/errors';
 import type { TaskSpec } from '@aloft/idl/flyteidl/admin/task';
 import type { K8sPod, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
@@ -34,6 +35,9 @@ export function requireTask(spec: TaskSpec | undefined, rules: TaskRules): TaskT
     requireResources(target.value.resources, rules.limits, 'spec.template.container.resources');
   }
   if (target?.$case === 'k8sPod') requirePod(target.value);
+  // C-36, C-51, C-52: what a run could not understand is refused here, not hours later.
+  const { problem } = taskPolicyOf(template);
+  if (problem !== undefined) throw invalidArgument(`spec.template: ${problem}`);
   return template;
 }
 

@@ -44,6 +44,8 @@ function effect(template: TaskTemplate, more: Partial<LaunchTaskEffect> = {}): L
     outputPrefix: `${prefix}/2`,
     prevCheckpointPrefix: '',
     interruptible: false,
+    executionTimeout: undefined,
+    memoryFactor: 1,
     ...more,
   };
 }
@@ -190,6 +192,38 @@ describe('LaunchBuilder', () => {
         { name: Name.GPU, value: '1' },
       ],
     });
+  });
+
+  it('C-36: memory after out-of-memory, up to the platform’s limit; nothing else is raised', () => {
+    const template = task('t', { container: {} });
+    if (template.target?.$case === 'container') {
+      template.target.value.resources = {
+        requests: [
+          { name: Name.CPU, value: '1' },
+          { name: Name.MEMORY, value: '128Mi' },
+        ],
+        limits: [],
+      };
+    }
+    const settings = ExecutionSettings.fromPartial({
+      rawOutputPrefix: 's3://aloft/raw',
+      taskResourceLimits: [{ name: Name.MEMORY, value: '500Mi' }],
+    });
+    const shared = builder();
+    const memory = (memoryFactor: number) => {
+      const { resources } = shared.build(effect(template, { settings, memoryFactor }), undefined).launch;
+      return [...resources!.requests, ...resources!.limits].map(({ value }) => value);
+    };
+    expect(memory(1)).toEqual(['1', '128Mi', '1', '128Mi']);
+    expect(memory(2)).toEqual(['1', '256Mi', '1', '256Mi']);
+    expect(memory(1.5)).toEqual(['1', '192Mi', '1', '192Mi']);
+    expect(memory(4)).toEqual(['1', '500Mi', '1', '500Mi']);
+  });
+
+  it('C-50: the limit of an attempt is the one that the engine keeps', () => {
+    const executionTimeout = { seconds: 5n, nanos: 0 };
+    const { launch } = builder().build(effect(task('t'), { executionTimeout }), undefined);
+    expect(launch.executionTimeout).toEqual(executionTimeout);
   });
 
   it('S-27: a quantity that is none is refused, with what would be right', () => {

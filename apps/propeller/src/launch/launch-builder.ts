@@ -25,6 +25,7 @@ export interface LaunchSettings {
 interface StaticPart {
   settings: LaunchTaskEffect['settings'];
   interruptible: boolean;
+  memoryFactor: number;
   backend: string;
   resources: Resources;
   env: KeyValuePair[];
@@ -103,7 +104,7 @@ export class LaunchBuilder {
       labels: fixed.labels,
       annotations: settings.annotations,
       interruptible: effect.interruptible,
-      executionTimeout: template.metadata?.timeout,
+      executionTimeout: effect.executionTimeout,
       workflow: effect.workflow,
       arraySize: effect.arraySize ?? 0,
     };
@@ -112,9 +113,11 @@ export class LaunchBuilder {
   }
 
   private staticPart(effect: LaunchTaskEffect): StaticPart {
-    const { template, settings, attempt, interruptible } = effect;
+    const { template, settings, attempt, interruptible, memoryFactor } = effect;
     const known = this.statics.get(template);
-    if (known && known.settings === settings && known.interruptible === interruptible) return known;
+    if (known?.settings === settings && known.interruptible === interruptible && known.memoryFactor === memoryFactor) {
+      return known;
+    }
     const container = template.target?.$case === 'container' ? template.target.value : undefined;
     const env = staticEnvironment(attempt, {
       workflow: effect.workflow,
@@ -127,9 +130,15 @@ export class LaunchBuilder {
     const part: StaticPart = {
       settings,
       interruptible,
+      memoryFactor,
       backend: backendOf(template.type, this.settings.routes, settings.pluginOverrides),
       resources: container
-        ? effectiveResources(container.resources, settings.taskResourceDefaults, settings.taskResourceLimits)
+        ? effectiveResources(
+            container.resources,
+            settings.taskResourceDefaults,
+            settings.taskResourceLimits,
+            memoryFactor,
+          )
         : { requests: [], limits: [] },
       env,
       envHasPlaceholders: env.some(({ value }) => value.includes('{{')),

@@ -13,12 +13,13 @@ const names: readonly Name[] = [Name.CPU, Name.MEMORY, Name.GPU, Name.STORAGE, N
 /**
  * S-27: requests and limits as they arrive at the backend. Flyte's order: an absent request takes the limit, else the
  * platform's default; an absent limit takes the request; then the limit is cut to the platform's limit and the request to
- * the limit. The texts stay as they were written.
+ * the limit. The texts stay as they were written. `memoryFactor`: what a retry after out-of-memory has of it (C-36), before the cut.
  */
 export function effectiveResources(
   asked: Resources | undefined,
   defaults: Resources | undefined,
   platformLimits: readonly Entry[],
+  memoryFactor = 1,
 ): Resources {
   const requests: Entry[] = [];
   const limits: Entry[] = [];
@@ -29,12 +30,16 @@ export function effectiveResources(
     if (!mayDefault) continue;
     const request = askedRequest ?? askedLimit ?? valueOf(defaults?.requests, name);
     if (request === undefined) continue;
+    const times = name === Name.MEMORY ? memoryFactor : 1;
     const limit = smaller(
-      askedLimit ?? (askedRequest === undefined ? (valueOf(defaults?.limits, name) ?? request) : request),
+      raised(
+        askedLimit ?? (askedRequest === undefined ? (valueOf(defaults?.limits, name) ?? request) : request),
+        times,
+      ),
       valueOf(platformLimits, name),
     );
     limits.push({ name, value: limit });
-    requests.push({ name, value: smaller(request, limit) });
+    requests.push({ name, value: smaller(raised(request, times), limit) });
   }
   return { requests, limits };
 }
@@ -52,6 +57,16 @@ function quantity(text: string): bigint {
 function valueOf(entries: readonly Entry[] | undefined, name: Name): string | undefined {
   const value = entries?.find((entry) => entry.name === name)?.value;
   return value === undefined || value === '' || quantity(value) === 0n ? undefined : value;
+}
+
+const mebi = 2n ** 20n;
+const scale = 10n ** 9n;
+
+/** The quantity so many times, in whole mebibytes, rounded up. */
+function raised(value: string, times: number): string {
+  if (times <= 1) return value;
+  const bytes = (quantity(value) * BigInt(Math.ceil(times * 1000))) / 1000n / scale;
+  return `${(bytes + mebi - 1n) / mebi}Mi`;
 }
 
 function smaller(value: string, bound: string | undefined): string {

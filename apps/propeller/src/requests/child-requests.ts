@@ -94,8 +94,13 @@ export class ChildRequests {
       artifactIds: [],
     };
     if (ask.recover !== undefined) {
-      await admin.recoverExecution({ id: { ...parent, name: ask.recover }, name: ask.name, metadata }, call);
-      return;
+      try {
+        await admin.recoverExecution({ id: { ...parent, name: ask.recover }, name: ask.name, metadata }, call);
+        return;
+      } catch (thrown) {
+        // It was never created, or is gone: this one starts from scratch.
+        if (toAloftError(thrown).code !== 'NOT_FOUND') throw thrown;
+      }
     }
     const request: ExecutionCreateRequest = {
       project: parent.project,

@@ -1,11 +1,15 @@
-import type { LookUpRecovered } from '@aloft/engine';
+import { executionPrefix, type LostArray, type LookUpRecovered, type RunObserver } from '@aloft/engine';
 import { AloftError } from '@aloft/errors';
 import type { ExecutionEvent, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
-import type { GraphResolved, LogEntry, RecoveredNode } from '@aloft/idl/aloft/v1/engine';
+import { RecoveredNode, type GraphResolved, type LogEntry } from '@aloft/idl/aloft/v1/engine';
 import { NodeExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { NodeExecutionEvent } from '@aloft/idl/flyteidl/event/event';
+import { maxInlineBytes } from '../commit/applier.js';
 import type { HistoryReader } from '../runs/history-reader.js';
 import type { Answer } from './answers.js';
+import type { LiteralRequests } from './literal-requests.js';
 
 /** What the events of a run say of one of its nodes. */
 interface NodePast {
@@ -18,13 +22,14 @@ interface NodePast {
   checkpointUri: string;
   graphUri: string;
   childName: string;
+  /** Of an array that didn't succeed: what its items had come to. */
+  array: LostArray | undefined;
 }
 
 interface RunPast {
   /** By spec path: ids hold attempts, paths do not, so nodes are found again whatever was retried (C-84). */
   nodes: Map<string, NodePast>;
   graphs: Map<string, GraphResolved>;
-  children: Map<string, string>;
 }
 
 const kept = 16;
@@ -33,33 +38,54 @@ const kept = 16;
 export class RecoveryRequests {
   private readonly pasts = new Map<string, Promise<RunPast>>();
 
-  constructor(private readonly histories: HistoryReader) {}
+  constructor(
+    private readonly histories: HistoryReader,
+    private readonly literals: LiteralRequests,
+  ) {}
 
-  async lookUp(ask: LookUpRecovered): Promise<Answer> {
+  /** `run`: the one that recovers. */
+  async lookUp(ask: LookUpRecovered, run: WorkflowExecutionIdentifier): Promise<Answer> {
     let past: RunPast;
     try {
       past = await this.past(ask);
     } catch (error) {
       // Nothing is known of the old run: everything runs again.
-      if (error instanceof AloftError && error.code === 'NOT_FOUND') return { $case: 'recovered', value: absent };
+      if (error instanceof AloftError && error.code === 'NOT_FOUND') return recovered({});
       throw error;
     }
     const node = past.nodes.get(ask.specPath);
-    if (!node) return { $case: 'recovered', value: absent };
-    return {
-      $case: 'recovered',
-      value: {
-        found: node.phase === Phase.SUCCEEDED || node.phase === Phase.RECOVERED,
-        inputs: node.inputs,
-        outputs: node.outputs,
-        cacheMetadata: node.cacheMetadata,
-        deckUri: node.deckUri,
-        graph: past.graphs.get(node.graphUri),
-        checkpointUri: node.checkpointUri,
-        recoveredItems: Buffer.alloc(0),
-        childUid: past.children.get(node.childName) ?? '',
-      },
+    if (!node) return recovered({});
+    if (node.phase === Phase.SUCCEEDED || node.phase === Phase.RECOVERED) {
+      const { inputs, outputs, cacheMetadata, deckUri } = node;
+      return recovered({ found: true, inputs, outputs, cacheMetadata, deckUri });
+    }
+    return recovered({
+      graph: past.graphs.get(node.graphUri),
+      checkpointUri: node.checkpointUri,
+      childName: node.childName,
+      ...(node.array ? await this.itemsOf(node.array, `${executionPrefix(run)}/recovered/${ask.specPath}`) : {}),
+    });
+  }
+
+  /** C-84: items that succeeded, with their outputs collected; by value when small, else written under `prefix`. */
+  private async itemsOf(array: LostArray, prefix: string): Promise<Partial<RecoveredNode>> {
+    const rest = {
+      recoveredItems: Buffer.from(array.succeeded),
+      itemChildren: Object.fromEntries(array.children),
+      itemCheckpoints: Object.fromEntries(array.checkpoints),
     };
+    const literals: Record<string, Literal> = {};
+    let size = 0;
+    for (const [name, source] of Object.entries(array.outputs)) {
+      size += 'encoded' in source ? source.encoded.length + name.length * 3 + 16 : Infinity;
+      if (size > maxInlineBytes) break;
+      if ('encoded' in source) literals[name] = Literal.decode(source.encoded);
+    }
+    if (size <= maxInlineBytes) return { ...rest, outputs: { value: { $case: 'inline', value: { literals } } } };
+    const uri = `${prefix}/outputs.pb`;
+    const answer = await this.literals.store({ kind: 'store', uri, variables: array.outputs });
+    const stored = answer.$case === 'stored' ? answer.value.stored : undefined;
+    return { ...rest, outputs: stored && { value: { $case: 'stored', value: stored } } };
   }
 
   private past({ recoverFromUid, recoverFrom }: LookUpRecovered): Promise<RunPast> {
@@ -74,40 +100,38 @@ export class RecoveryRequests {
 
   private async fold(entries: readonly LogEntry[]): Promise<RunPast> {
     const past = new PastBuilder();
-    await this.histories.replay(entries, (entry, events) => {
-      past.input(entry);
-      for (const event of events) past.event(event);
-    });
+    await this.histories.replay(
+      entries,
+      (entry, events) => {
+        past.input(entry);
+        for (const event of events) past.event(event);
+      },
+      past,
+    );
     return past;
   }
 }
 
-const absent: RecoveredNode = {
-  found: false,
-  inputs: undefined,
-  outputs: undefined,
-  cacheMetadata: undefined,
-  deckUri: '',
-  graph: undefined,
-  checkpointUri: '',
-  recoveredItems: Buffer.alloc(0),
-  childUid: '',
-};
+function recovered(node: Partial<RecoveredNode>): Answer {
+  return { $case: 'recovered', value: { ...RecoveredNode.create(), ...node } };
+}
 
 /** Gathers what a run's entries and events say of its nodes. */
-export class PastBuilder implements RunPast {
+export class PastBuilder implements RunPast, RunObserver {
   readonly nodes = new Map<string, NodePast>();
   readonly graphs = new Map<string, GraphResolved>();
-  readonly children = new Map<string, string>();
+  private readonly lost = new Map<string, LostArray>();
   private readonly byId = new Map<string, NodePast>();
 
   input({ input }: LogEntry): void {
     if (input?.input?.$case !== 'answered') return;
     const { answer } = input.input.value;
     if (answer?.$case === 'graph') this.graphs.set(answer.value.closureUri, answer.value);
-    if (answer?.$case === 'child' && answer.value.child) {
-      this.children.set(answer.value.child.name, answer.value.childUid);
-    }
+  }
+
+  /** Comes before the event that says what became of the array's node. */
+  arrayLost(array: LostArray): void {
+    this.lost.set(array.nodeId, array);
   }
 
   event({ event }: ExecutionEvent): void {
@@ -120,10 +144,18 @@ export class PastBuilder implements RunPast {
       node = { ...empty, specPath: parent ? `${parent.specPath}/${specNodeId}` : specNodeId };
       this.byId.set(id, node);
     }
+    const before = node.graphUri;
     note(node, event.value);
+    node.array = this.lost.get(id);
+    // Another try generated another workflow: what the nodes of the one before came to says nothing of the new one's.
+    if (before !== '' && node.graphUri !== before) this.forgetBelow(node.specPath);
     // Of several tries of one parent the one that got furthest counts: what succeeded once need not run again.
-    const before = this.nodes.get(node.specPath);
-    if (!before || !succeeded(before)) this.nodes.set(node.specPath, node);
+    const best = this.nodes.get(node.specPath);
+    if (!best || !succeeded(best)) this.nodes.set(node.specPath, node);
+  }
+
+  private forgetBelow(path: string): void {
+    for (const other of this.nodes.keys()) if (other.startsWith(`${path}/`)) this.nodes.delete(other);
   }
 }
 
@@ -137,6 +169,7 @@ const empty: NodePast = {
   checkpointUri: '',
   graphUri: '',
   childName: '',
+  array: undefined,
 };
 
 const succeeded = ({ phase }: NodePast): boolean => phase === Phase.SUCCEEDED || phase === Phase.RECOVERED;

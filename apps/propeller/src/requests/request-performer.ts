@@ -165,7 +165,7 @@ export class RequestPerformer {
       case 'store':
         return stored(() => literals.store(ask));
       case 'recovered-node':
-        return stored(() => recovery.lookUp(ask));
+        return stored(() => recovery.lookUp(ask, identity.id));
     }
   }
 

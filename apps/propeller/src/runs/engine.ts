@@ -1,4 +1,4 @@
-import { compileGraph, runs, type Graph, type RunStatics } from '@aloft/engine';
+import { compileGraph, currentBehaviours, runs, type Graph, type RunStatics } from '@aloft/engine';
 import { invalidArgument } from '@aloft/errors';
 import { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 
@@ -13,7 +13,7 @@ export interface Engine {
 
 export const pureEngine: Engine = {
   runs,
-  behaviourFlags: 0n,
+  behaviourFlags: currentBehaviours,
   compileGraph(digest, bytes) {
     let closure: CompiledWorkflowClosure;
     try {

@@ -1,6 +1,6 @@
 import type { BlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
-import type { Graph, Run } from '@aloft/engine';
+import type { Graph, Run, RunObserver } from '@aloft/engine';
 import { notFound } from '@aloft/errors';
 import type { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
@@ -45,10 +45,14 @@ export class HistoryReader {
   }
 
   /** Applies the entries again; `seen` gets each with the events that it gave. */
-  async replay(entries: readonly LogEntry[], seen: (entry: LogEntry, events: ExecutionEvent[]) => void): Promise<Run> {
+  async replay(
+    entries: readonly LogEntry[],
+    seen: (entry: LogEntry, events: ExecutionEvent[]) => void,
+    observer?: RunObserver,
+  ): Promise<Run> {
     const { engine, graphs } = this.options;
     const loaded = new Map<string, Graph>();
-    const run = engine.runs.create();
+    const run = engine.runs.create(observer);
     for (const [i, entry] of entries.entries()) {
       const needed = entry.input && engine.runs.graphOf(entry.input);
       if (needed) loaded.set(needed.digest, await graphs.load(needed.digest, needed.uri));

@@ -1,16 +1,21 @@
+import type { RetryPolicy } from '@aloft/idl/aloft/v1/bus';
 import type { Duration } from '@aloft/idl/google/protobuf/duration';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { TaskMetadata, type Resources, type TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { Node, TaskNodeOverrides } from '@aloft/idl/flyteidl/core/workflow';
+import { Behaviour, behaves } from '../behaviours.js';
 import { Kind, type GraphTemplate } from '../graph/graph.js';
+import { taskPolicyOf, type TaskPolicy } from '../settings/task-policy.js';
 import type { RunState } from '../state/run-state.js';
 import type { Scope } from '../state/scope.js';
-import { isPositive } from '../time.js';
+import { isPositive, times } from '../time.js';
 
 /** What applies to a node's attempts: the node's own settings before the task's before the run's. */
 
 const defaultUserAttempts = 1;
 const defaultSystemFailures = 3;
+/** Of the budget's attempts, how many at its end run on demand (C-41). */
+const defaultThreshold = -1;
 
 /** The node that runs a task: the node itself, or what an array maps over. */
 export function runnable(template: GraphTemplate, node: number): Node {
@@ -81,7 +86,8 @@ export function userAttempts(run: RunState, scope: Scope, node: number): number 
   const retries =
     spec.metadata?.retries?.retries ||
     (isTask ? scope.graph.tasks[scope.template.targets[node]!]!.metadata?.retries?.retries : 0);
-  return retries ? retries + 1 : run.settings.defaultUserAttempts || defaultUserAttempts;
+  if (retries) return retries + 1;
+  return retryPolicyOf(run, scope, node)?.attempts || run.settings.defaultUserAttempts || defaultUserAttempts;
 }
 
 /** Failures of the system after which it is given up (C-30). */
@@ -89,25 +95,65 @@ export function systemFailureBudget(run: RunState): number {
   return run.settings.maxSystemRetries || defaultSystemFailures;
 }
 
-/** C-50. */
-export function executionTimeout(scope: Scope, node: number): Duration | undefined {
+const policies = new WeakMap<TaskTemplate, TaskPolicy>();
+
+/** What the task's own template says of retries and limits; nothing for nodes without a task, and in runs from before it could. */
+export function taskPolicy(run: RunState, scope: Scope, node: number): TaskPolicy {
+  const task = scope.graph.tasks[scope.template.targets[node]!];
+  const kind = scope.template.kinds[node];
+  if (!task || (kind !== Kind.Task && kind !== Kind.Array) || !behaves(run, Behaviour.TaskPolicies)) return none;
+  let policy = policies.get(task);
+  if (!policy) policies.set(task, (policy = taskPolicyOf(task)));
+  return policy;
+}
+
+const none: TaskPolicy = {};
+
+/** C-36: the task's before the run's, as a whole. */
+export function retryPolicyOf(run: RunState, scope: Scope, node: number): RetryPolicy | undefined {
+  return taskPolicy(run, scope, node).retry ?? run.settings.retryPolicy;
+}
+
+/** C-50: the node's, the task's, the run's. */
+export function executionTimeout(run: RunState, scope: Scope, node: number): Duration | undefined {
   const spec = runnable(scope.template, node);
   if (isPositive(spec.metadata?.timeout)) return spec.metadata?.timeout;
   const kind = scope.template.kinds[node];
   if (kind !== Kind.Task && kind !== Kind.Array) return undefined;
   const own =
     scope.template.targets[node]! >= 0 ? scope.graph.tasks[scope.template.targets[node]!]!.metadata : undefined;
-  return isPositive(own?.timeout) ? own?.timeout : undefined;
+  if (isPositive(own?.timeout)) return own?.timeout;
+  return positive(run.settings.executionTimeout);
 }
 
-/** C-51: flytepropeller gives a node twice its timeout over all attempts and their waiting. */
-export function activeTimeout(scope: Scope, node: number): Duration | undefined {
-  const timeout = scope.template.specs[node]!.metadata?.timeout;
-  return isPositive(timeout) ? timeout : undefined;
+/** C-51: over all attempts and their waiting. A node's `timeout` is each attempt's alone (C-52); it once counted twice for this. */
+export function activeTimeout(run: RunState, scope: Scope, node: number): Duration | undefined {
+  if (!behaves(run, Behaviour.OwnActiveTimeout)) {
+    const timeout = scope.template.specs[node]!.metadata?.timeout;
+    return isPositive(timeout) ? times(timeout, 2) : undefined;
+  }
+  // Start, end and what only holds other nodes have no work of their own to be late with.
+  const kind = scope.template.kinds[node];
+  if (kind === Kind.Start || kind === Kind.End || kind === Kind.Branch) return undefined;
+  return positive(taskPolicy(run, scope, node).activeTimeout) ?? positive(run.settings.activeTimeout);
 }
 
-/** C-40; the last system failure of the budget runs on demand (C-41). */
-export function isInterruptible(run: RunState, scope: Scope, node: number, systemFailures: number): boolean {
+/** C-52 Ours: how long an attempt may wait for its backend to run it. */
+export function queueTimeout(run: RunState, scope: Scope, node: number): Duration | undefined {
+  return positive(taskPolicy(run, scope, node).queueTimeout) ?? positive(run.settings.queueTimeout);
+}
+
+function positive(duration: Duration | undefined): Duration | undefined {
+  return isPositive(duration) ? duration : undefined;
+}
+
+/** C-40; towards the end of its budget an attempt runs on demand (C-41). */
+export function isInterruptible(
+  run: RunState,
+  scope: Scope,
+  node: number,
+  failures: { system: number; all: number },
+): boolean {
   const spec = runnable(scope.template, node);
   const wanted =
     spec.metadata?.interruptibleValue?.value ??
@@ -116,7 +162,12 @@ export function isInterruptible(run: RunState, scope: Scope, node: number, syste
     run.settings.interruptible ??
     run.root.template.workflow.metadataDefaults?.interruptible ??
     false;
-  return wanted && systemFailures < systemFailureBudget(run) - 1;
+  if (!wanted) return false;
+  const merged = run.settings.ignoreRetryCause;
+  const spent = merged ? failures.all : failures.system;
+  const threshold = run.settings.interruptibleFailureThreshold ?? defaultThreshold;
+  if (threshold > 0) return spent < threshold;
+  return spent < (merged ? userAttempts(run, scope, node) : systemFailureBudget(run)) + threshold;
 }
 
 /** Only tasks are cacheable (C-97), with a version and something to remember (C-91). */

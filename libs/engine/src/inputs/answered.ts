@@ -5,6 +5,7 @@ import { childCause } from '../lifecycle/orphans.js';
 import { releaseSources } from '../data/compose.js';
 import { fail, succeed } from '../lifecycle/finish.js';
 import { inputsReady, resolveInputs, start } from '../lifecycle/prepare.js';
+import { loseArray } from '../lifecycle/lost-arrays.js';
 import { attemptFailed } from '../lifecycle/retry.js';
 import { itemAnswered } from '../nodes/array-answers.js';
 import { arrayFinished } from '../nodes/array-end.js';
@@ -127,6 +128,7 @@ function refused(run: RunState, work: NodeWork, pending: PendingRequest, error: 
       releaseSources(work.scope, work.node);
       return fail(run, work, error);
     default:
+      if (work.items) loseArray(run, work, work.items);
       return fail(run, work, error);
   }
 }

@@ -9,11 +9,11 @@ import { taskReported } from './task-reported.js';
 import { timerFired } from './timer-fired.js';
 
 /** Applies one input to the state; false if it changed nothing. What it made possible is left to `drain`. */
-export function applyInput(run: RunState, input: NonNullable<EngineInput['input']>): boolean {
+export function applyInput(run: RunState, input: NonNullable<EngineInput['input']>, behaviours: bigint): boolean {
   if (!run.start && input.$case !== 'started') return false;
   switch (input.$case) {
     case 'started':
-      return started(run, input.value);
+      return started(run, input.value, behaviours);
     case 'taskReported':
       return taskReported(run, input.value);
     case 'answered':

@@ -1,8 +1,10 @@
 import { arrayProgressed } from '../events/array-events.js';
 import { enter } from '../lifecycle/active.js';
 import { request } from '../lifecycle/requests.js';
-import { attemptTimedOut, nodeTimedOut } from '../lifecycle/retry.js';
-import { itemTimerFired } from '../nodes/array-answers.js';
+import { backedOff } from '../lifecycle/backing-off.js';
+import { attemptTimedOut, nodeTimedOut, queueTimedOut } from '../lifecycle/retry.js';
+import { runTimedOut } from '../lifecycle/run-limit.js';
+import { itemBackedOff, itemTimerFired } from '../nodes/array-answers.js';
 import { slept } from '../nodes/gate.js';
 import { NodeState } from '../state/node-state.js';
 import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
@@ -13,6 +15,10 @@ export function timerFired(run: RunState, id: number): boolean {
   if (!timer) return false;
   run.timers.delete(id);
   const { work } = timer;
+  if (!work) {
+    runTimedOut(run);
+    return true;
+  }
   switch (timer.purpose) {
     case TimerPurpose.Execution:
       attemptTimedOut(run, work);
@@ -32,6 +38,16 @@ export function timerFired(run: RunState, id: number): boolean {
     case TimerPurpose.ItemEvents:
       arrayProgressed(run, work);
       return true;
+    case TimerPurpose.Backoff:
+      backedOff(run, work);
+      return true;
+    case TimerPurpose.Queue:
+      queueTimedOut(run, work);
+      return true;
+    case TimerPurpose.ItemBackoff:
+      itemBackedOff(run, work, timer.item);
+      return true;
+    case TimerPurpose.ItemQueue:
     case TimerPurpose.ItemExecution:
     case TimerPurpose.ItemReservation:
       itemTimerFired(run, work, timer.item, timer.purpose);

@@ -19,13 +19,14 @@ export function abortItems(run: RunState, work: NodeWork, items: ArrayItems, rea
   for (const child of items.children.values()) {
     run.effects.push({ kind: 'abort-child', child, cause: childCause(run, reason) });
   }
-  for (const timer of items.timers.values()) cancelTimer(run, timer);
+  for (const timer of [...items.timers.values(), ...items.delayed.values()]) cancelTimer(run, timer);
   for (const index of [...items.reserved.keys()]) releaseItem(run, work, items, index);
   cancelTimer(run, items.eventTimer);
   items.eventTimer = 0;
   items.requests.clear();
   items.children.clear();
   items.timers.clear();
+  items.delayed.clear();
   items.active = 0;
 }
 

@@ -11,6 +11,7 @@ import { Purpose, type RunState } from '../state/run-state.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
 import { close, enter } from './active.js';
 import { abortItems } from './abort-items.js';
+import { loseArray } from './lost-arrays.js';
 import { childCause, orphan } from './orphans.js';
 
 /** Aborts everything in flight in a scope and below it; its nodes' events say so, and why (C-60). */
@@ -26,7 +27,8 @@ export function discardScope(run: RunState, scope: Scope, reason: string): void 
 }
 
 export function abortNode(run: RunState, work: NodeWork, reason: string): void {
-  const wasParked = work.state === NodeState.Parked;
+  // One that backed off was seen before it was parked.
+  const wasParked = work.state === NodeState.Parked && !work.queuedAt;
   stopAttempt(run, work, reason);
   enter(run, work, NodeState.Aborted);
   if (!wasParked) {
@@ -54,6 +56,7 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string): void
     taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
   }
   if (work.items) {
+    loseArray(run, work, work.items);
     abortItems(run, work, work.items, reason);
     arrayEvent(run, work, work.items, TaskExecution_Phase.ABORTED);
     work.items = undefined;

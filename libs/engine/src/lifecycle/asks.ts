@@ -90,6 +90,6 @@ export function startChild(run: RunState, work: NodeWork, attempt: number, input
     settings: run.settings,
     nodeId: work.id,
     attempt,
-    ...(work.recovered?.childUid ? { recover: work.recovered.childUid } : {}),
+    ...(work.recovered?.childName ? { recover: work.recovered.childName } : {}),
   };
 }

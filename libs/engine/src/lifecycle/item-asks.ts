@@ -38,8 +38,10 @@ export function itemAskOf(run: RunState, work: NodeWork, pending: PendingRequest
       const attempt = items.attempts[index]!;
       const nodeId = itemChildNode(work, index);
       const inputs = itemInputs(work, items, index) ?? emptyValue;
+      const recover = work.recovered?.itemChildren[index];
       return {
         ...startChild(run, work, attempt, inputs),
+        ...(recover ? { recover } : {}),
         nodeId,
         name: childExecutionName(run.id.name, nodeId, attempt),
       };

@@ -237,34 +237,3 @@ eachWay('retries', () => {
     expect(driver.phase()).toBe('SUCCEEDED');
   });
 });
-
-eachWay('time limits', () => {
-  const limited = (retries: number) =>
-    new Driver(
-      closure({
-        tasks: { r: { metadata: { timeout: { seconds: 60n, nanos: 0 }, retries: { retries } } } },
-        nodes: [task('n0', 'r', {}, { metadata: { timeout: { seconds: 60n, nanos: 0 } } })],
-      }),
-    );
-
-  it('C-50: an attempt that runs too long is aborted and tried again', () => {
-    const driver = limited(1);
-    driver.advance(59);
-    driver.running('n0');
-    const first = driver.launchOf('n0').attempt.name;
-    driver.advance(59);
-    expect(driver.launchOf('n0').attempt.name).toBe(first);
-    driver.advance(1);
-    expect(driver.launchOf('n0').attempt.retryAttempt).toBe(1);
-    expect(driver.effects).toContainEqual(expect.objectContaining({ kind: 'abort' }));
-  });
-
-  it('C-51: all attempts together end in TIMED_OUT after twice the limit', () => {
-    const driver = limited(9);
-    driver.running('n0');
-    driver.advance(120);
-    expect(driver.phases()).toContain('n0:TIMED_OUT');
-    expect(driver.phase()).toBe('FAILED');
-    expect(driver.timers.size).toBe(0);
-  });
-});

@@ -19,8 +19,8 @@ import { setTimer } from './timers.js';
 export function begin(run: RunState, work: NodeWork): void {
   const { scope, node } = work;
   work.queuedAt = run.now;
-  const active = activeTimeout(scope, node);
-  if (active) work.activeTimer = setTimer(run, TimerPurpose.Active, work, addDuration(run.now, active, 2));
+  const active = activeTimeout(run, scope, node);
+  if (active) work.activeTimer = setTimer(run, TimerPurpose.Active, work, addDuration(run.now, active));
   if (run.start?.recoverFrom && node > END && node !== scope.template.failureNode) {
     enter(run, work, NodeState.Recovering);
     request(run, work, Purpose.Recover);

@@ -1,11 +1,21 @@
 import { ExecutionError_ErrorKind, TaskExecution_Phase, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
-import { cut, userError } from '../data/failures.js';
-import { executionTimeout, systemFailureBudget, userAttempts } from '../data/task-settings.js';
+import { Behaviour, behaves } from '../behaviours.js';
+import { backoffMillis, mayRetry, ranOutOfMemory } from '../data/backoff.js';
+import { cut, systemError, userError } from '../data/failures.js';
+import {
+  activeTimeout,
+  executionTimeout,
+  queueTimeout,
+  retryPolicyOf,
+  systemFailureBudget,
+  userAttempts,
+} from '../data/task-settings.js';
 import type { NodeWork } from '../state/node-work.js';
 import { TimerPurpose, type RunState } from '../state/run-state.js';
 import { Step } from '../state/work-queue.js';
 import { addDuration, describeDuration } from '../time.js';
 import { stopAttempt } from './abort.js';
+import { backOff } from './backing-off.js';
 import { fail } from './finish.js';
 import { cancelTimer, setTimer } from './timers.js';
 
@@ -20,8 +30,10 @@ export function budgetOf(
   kind: ExecutionError_ErrorKind,
   attempts: number,
   systemFailures: number,
-  allowed: { user: number; system: number },
+  allowed: { user: number; system: number; merged: boolean },
 ): Budget {
+  // C-31
+  if (allowed.merged) return { spent: attempts, allowed: allowed.user };
   return kind === ExecutionError_ErrorKind.SYSTEM
     ? { spent: systemFailures, allowed: allowed.system }
     : { spent: attempts - systemFailures, allowed: allowed.user };
@@ -37,14 +49,25 @@ export function exhausted(error: ExecutionError, budget: Budget): ExecutionError
   };
 }
 
-/** An attempt failed: the next one starts if its budget allows (C-30…C-33), else the node fails. */
-export function attemptFailed(run: RunState, work: NodeWork, error: ExecutionError, retryable: boolean): void {
-  if (error.kind === ExecutionError_ErrorKind.SYSTEM) work.systemFailures++;
-  if (!retryable) return fail(run, work, error);
-  const budget = budgetOf(error.kind, work.attempt + 1, work.systemFailures, {
-    user: userAttempts(run, work.scope, work.node),
+/** The budgets of a node, or of each item of an array (C-142). */
+export function budgetsOf(run: RunState, { scope, node }: NodeWork): { user: number; system: number; merged: boolean } {
+  return {
+    user: userAttempts(run, scope, node),
     system: systemFailureBudget(run),
-  });
+    merged: run.settings.ignoreRetryCause,
+  };
+}
+
+/**
+ * An attempt failed: the next one starts if the policy and its budget allow (C-30…C-33), after a wait if the policy says so (C-36);
+ * else the node fails.
+ */
+export function attemptFailed(run: RunState, work: NodeWork, error: ExecutionError, retryable: boolean): void {
+  const policy = retryPolicyOf(run, work.scope, work.node);
+  if (error.kind === ExecutionError_ErrorKind.SYSTEM) work.systemFailures++;
+  if (ranOutOfMemory(error)) work.outOfMemory++;
+  if (!mayRetry(policy, error, retryable)) return fail(run, work, error);
+  const budget = budgetOf(error.kind, work.attempt + 1, work.systemFailures, budgetsOf(run, work));
   if (budget.spent >= budget.allowed) return fail(run, work, exhausted(error, budget));
   cancelTimer(run, work.executionTimer);
   cancelTimer(run, work.waitTimer);
@@ -55,12 +78,14 @@ export function attemptFailed(run: RunState, work: NodeWork, error: ExecutionErr
   work.deckUri = '';
   work.graphUri = '';
   work.child = undefined;
-  run.work.push(Step.Attempt, work.scope, work.node);
+  const wait = backoffMillis(policy, work.attempt, `${work.id}/${run.start?.uid}`);
+  if (wait > 0) backOff(run, work, wait, error);
+  else run.work.push(Step.Attempt, work.scope, work.node);
 }
 
 /** Starts the clock of the attempt's time limit, if it has one (C-50). */
 export function limitAttempt(run: RunState, work: NodeWork): void {
-  const limit = executionTimeout(work.scope, work.node);
+  const limit = executionTimeout(run, work.scope, work.node);
   if (limit && work.executionTimer === 0) {
     work.executionTimer = setTimer(run, TimerPurpose.Execution, work, addDuration(run.now, limit));
   }
@@ -69,16 +94,45 @@ export function limitAttempt(run: RunState, work: NodeWork): void {
 /** C-50: the attempt took too long; another may follow. */
 export function attemptTimedOut(run: RunState, work: NodeWork): void {
   work.executionTimer = 0;
-  const limit = executionTimeout(work.scope, work.node);
+  const limit = executionTimeout(run, work.scope, work.node);
   const message = `attempt ${work.attempt} ran longer than its limit of ${limit ? describeDuration(limit) : '?'}`;
   stopAttempt(run, work, message);
   attemptFailed(run, work, userError(run, 'TimeoutExpired', message), true);
 }
 
+/** Starts the clock of the attempt's wait for its backend, if that has a limit (C-52). */
+export function limitQueue(run: RunState, work: NodeWork): void {
+  const limit = queueTimeout(run, work.scope, work.node);
+  if (limit) work.waitTimer = setTimer(run, TimerPurpose.Queue, work, addDuration(run.now, limit));
+}
+
+/** The backend runs the attempt. */
+export function leftQueue(run: RunState, work: NodeWork): void {
+  cancelTimer(run, work.waitTimer);
+  work.waitTimer = 0;
+}
+
+/** C-52 Ours: nobody ran the attempt in time. That is the system's fault: another try may find room, if need be on demand (C-41). */
+export function queueTimedOut(run: RunState, work: NodeWork): void {
+  work.waitTimer = 0;
+  const message = queueMessage(run, work, `attempt ${work.attempt}`);
+  stopAttempt(run, work, message);
+  attemptFailed(run, work, systemError(run, 'QueueTimeoutExpired', message), true);
+}
+
+export function queueMessage(run: RunState, work: NodeWork, what: string): string {
+  const limit = queueTimeout(run, work.scope, work.node);
+  return `${what} waited longer for its backend to run it than its limit of ${limit ? describeDuration(limit) : '?'}`;
+}
+
 /** C-51: all attempts together took too long; no other follows. */
 export function nodeTimedOut(run: RunState, work: NodeWork): void {
   work.activeTimer = 0;
-  const message = `the node was active longer than twice its time limit, over ${work.attempt + 1} attempts`;
+  const limit = activeTimeout(run, work.scope, work.node);
+  const what = behaves(run, Behaviour.OwnActiveTimeout)
+    ? `its limit of ${limit ? describeDuration(limit) : '?'}`
+    : 'twice its time limit';
+  const message = `the node was active longer than ${what}, over ${work.attempt + 1} attempts`;
   stopAttempt(run, work, message);
   fail(run, work, userError(run, 'TimeoutExpired', message), true);
 }

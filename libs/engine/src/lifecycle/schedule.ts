@@ -1,12 +1,12 @@
-import { END, Kind } from '../graph/graph.js';
+import { END, type Kind } from '../graph/graph.js';
 import { kinds } from '../nodes/kinds.js';
 import { NodeState } from '../state/node-state.js';
-import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
 import { Step } from '../state/work-queue.js';
 import { enter, open } from './active.js';
 import { skip, skipBranch } from './finish.js';
+import { countsAsParallel, isFull, takePermit } from './parallelism.js';
 import { begin } from './prepare.js';
 import { settle } from './settle.js';
 
@@ -48,27 +48,13 @@ function ready(run: RunState, scope: Scope, node: number): void {
   begin(run, work);
 }
 
-/** C-70: tasks, arrays and child executions count; what only holds other nodes doesn't. */
-function countsAsParallel(scope: Scope, node: number): boolean {
-  const kind = scope.template.kinds[node];
-  return kind === Kind.Task || kind === Kind.Array || kind === Kind.ChildExecution;
-}
-
-function isFull(run: RunState): boolean {
-  const limit = run.settings.maxParallelism;
-  return limit > 0 && run.permits >= limit;
-}
-
-function takePermit(run: RunState, work: NodeWork): void {
-  work.permit = true;
-  run.permits++;
-}
-
 function unpark(run: RunState): void {
   while (run.parked.length > 0 && !isFull(run)) {
     const work = run.parked.shift()!;
     if (work.state !== NodeState.Parked || work.scope.active.get(work.node) !== work) continue;
     takePermit(run, work);
-    begin(run, work);
+    // One that backed off has begun before: its next attempt goes on.
+    if (work.queuedAt) run.work.push(Step.Attempt, work.scope, work.node);
+    else begin(run, work);
   }
 }

@@ -3,7 +3,13 @@ import type { NodeWork } from '../state/node-work.js';
 import type { RunState, TimerPurpose } from '../state/run-state.js';
 
 /** Asks to be woken at log time `at`; returns the timer's number. */
-export function setTimer(run: RunState, purpose: TimerPurpose, work: NodeWork, at: Timestamp, item = -1): number {
+export function setTimer(
+  run: RunState,
+  purpose: TimerPurpose,
+  work: NodeWork | undefined,
+  at: Timestamp,
+  item = -1,
+): number {
   const id = ++run.lastTimer;
   run.timers.set(id, { id, purpose, work, item, at });
   run.effects.push({ kind: 'set-timer', timer: BigInt(id), at });

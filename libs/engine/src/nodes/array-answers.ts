@@ -8,13 +8,14 @@ import {
   type ExecutionError,
 } from '@aloft/idl/flyteidl/core/execution';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
-import { userError } from '../data/failures.js';
+import { systemError, userError } from '../data/failures.js';
 import { executionTimeout, templateOf } from '../data/task-settings.js';
 import { emptyValue } from '../data/values.js';
 import { itemChanged } from '../events/array-events.js';
 import { stopLaunched } from '../lifecycle/abort-items.js';
 import { itemChildNode } from '../lifecycle/item-asks.js';
 import { childCause } from '../lifecycle/orphans.js';
+import { queueMessage } from '../lifecycle/retry.js';
 import { setTimer } from '../lifecycle/timers.js';
 import { childExecutionName } from '../names.js';
 import { ItemState, type ArrayItems } from '../state/array-items.js';
@@ -111,7 +112,13 @@ export function itemTimerFired(run: RunState, work: NodeWork, index: number, pur
     ask(run, work, items, index, Purpose.LookUpItem);
     return;
   }
-  const limit = executionTimeout(work.scope, work.node);
+  if (purpose === TimerPurpose.ItemQueue) {
+    const late = queueMessage(run, work, `item ${index}, attempt ${items.attempts[index]}`);
+    stopLaunched(run, work, items, index, late);
+    itemFailed(run, work, items, index, systemError(run, 'QueueTimeoutExpired', late), true);
+    return goOn(run, work, items);
+  }
+  const limit = executionTimeout(run, work.scope, work.node);
   const message = `item ${index}, attempt ${items.attempts[index]} ran longer than its limit of ${limit ? describeDuration(limit) : '?'}`;
   const child = items.children.get(index);
   if (child) {
@@ -125,6 +132,14 @@ export function itemTimerFired(run: RunState, work: NodeWork, index: number, pur
   goOn(run, work, items);
 }
 
+/** The time of the item's next attempt came (C-36). */
+export function itemBackedOff(run: RunState, work: NodeWork, index: number): void {
+  const items = work.items;
+  if (!items?.delayed.delete(index)) return;
+  items.again.push(index);
+  goOn(run, work, items);
+}
+
 function itemChildStarted(
   run: RunState,
   work: NodeWork,
@@ -134,7 +149,7 @@ function itemChildStarted(
 ): void {
   if (!child) throw new Error(`engine: item ${index} of ${work.id}: a child execution without its id`);
   items.children.set(index, child);
-  const limit = executionTimeout(work.scope, work.node);
+  const limit = executionTimeout(run, work.scope, work.node);
   if (limit) {
     items.timers.set(index, setTimer(run, TimerPurpose.ItemExecution, work, addDuration(run.now, limit), index));
   }

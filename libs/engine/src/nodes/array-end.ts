@@ -7,6 +7,7 @@ import { arrayEvent } from '../events/array-events.js';
 import { abortItems } from '../lifecycle/abort-items.js';
 import { enter } from '../lifecycle/active.js';
 import { fail, succeed } from '../lifecycle/finish.js';
+import { loseArray } from '../lifecycle/lost-arrays.js';
 import { request } from '../lifecycle/requests.js';
 import { cancelTimer } from '../lifecycle/timers.js';
 import type { ArrayItems } from '../state/array-items.js';
@@ -18,6 +19,7 @@ import { Purpose, type RunState } from '../state/run-state.js';
 export function settleArray(run: RunState, work: NodeWork, items: ArrayItems): void {
   if (items.size - items.failed < items.needed) {
     const error = arrayError(run, items);
+    loseArray(run, work, items);
     abortItems(run, work, items, 'the array failed');
     cancelTimer(run, items.eventTimer);
     items.eventTimer = 0;

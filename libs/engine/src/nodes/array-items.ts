@@ -1,22 +1,25 @@
 import { LiteralsValue, type TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { type CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { ExecutionError_ErrorKind, TaskExecution_Phase, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
+import { Behaviour, behaves } from '../behaviours.js';
 import { arrayNodeOf, itemInputs, readsOwnInputs } from '../data/array-inputs.js';
 import { generationOf, itemAttemptOf } from '../data/attempts.js';
+import { backoffMillis, mayRetry, memoryFactor, ranOutOfMemory } from '../data/backoff.js';
 import { cut, systemError, userError } from '../data/failures.js';
 import {
   executionTimeout,
   isCacheable,
   isInterruptible,
   runnable,
-  systemFailureBudget,
+  queueTimeout,
+  retryPolicyOf,
   templateOf,
-  userAttempts,
   workflowId,
 } from '../data/task-settings.js';
 import { emptyValue, inlined } from '../data/values.js';
 import { itemChanged } from '../events/array-events.js';
-import { budgetOf, exhausted } from '../lifecycle/retry.js';
+import { describeMillis, tellBackoff } from '../lifecycle/backing-off.js';
+import { budgetOf, budgetsOf, exhausted } from '../lifecycle/retry.js';
 import { releaseItem } from '../lifecycle/abort-items.js';
 import { request } from '../lifecycle/requests.js';
 import { cancelTimer, setTimer } from '../lifecycle/timers.js';
@@ -24,7 +27,7 @@ import { itemDataPrefix, itemPrefix } from '../names.js';
 import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
-import { addDuration } from '../time.js';
+import { addDuration, addMillis } from '../time.js';
 import { isNews, rankOf } from './task.js';
 import { completeOutputs } from './task-outputs.js';
 
@@ -82,9 +85,15 @@ export function launchItem(run: RunState, work: NodeWork, items: ArrayItems, ind
     dataPrefix: own ? itemDataPrefix(dataPrefix, work.attempt, index) : dataPrefix,
     outputPrefix: itemPrefix(dataPrefix, work.attempt, index, attempt),
     prevCheckpointPrefix: items.checkpoints.get(index) ?? '',
-    interruptible: isInterruptible(run, scope, node, items.systemFailures[index]!),
+    interruptible: isInterruptible(run, scope, node, { system: items.systemFailures[index]!, all: attempt }),
+    executionTimeout: executionTimeout(run, scope, node),
+    memoryFactor: memoryFactor(retryPolicyOf(run, scope, node), items.outOfMemory.get(index) ?? 0),
     arraySize: items.size,
   });
+  const wait = queueTimeout(run, scope, node);
+  if (wait) {
+    items.timers.set(index, setTimer(run, TimerPurpose.ItemQueue, work, addDuration(run.now, wait), index));
+  }
   itemChanged(run, work, items, index, { phase: P.QUEUED });
 }
 
@@ -96,10 +105,11 @@ export function itemReported(run: RunState, work: NodeWork, items: ArrayItems, r
   if (!known || report.attempt?.retryAttempt !== attempt || report.attempt.generation !== generationOf(attempt))
     return false;
   if (!isNews(known, report)) return false;
+  const before = rankOf(known.phase);
   known.phase = report.phase;
   known.version = report.phaseVersion;
   if (rankOf(report.phase) < 3) {
-    if (report.phase === P.RUNNING) limitItem(run, work, items, index);
+    if (report.phase === P.RUNNING && before < 2) limitItem(run, work, items, index);
     itemChanged(run, work, items, index, { phase: report.phase, logs: report.logs });
     return true;
   }
@@ -126,8 +136,10 @@ export function itemReported(run: RunState, work: NodeWork, items: ArrayItems, r
 }
 
 function limitItem(run: RunState, work: NodeWork, items: ArrayItems, index: number): void {
-  const limit = executionTimeout(work.scope, work.node);
-  if (!limit || items.timers.has(index)) return;
+  cancelTimer(run, items.timers.get(index) ?? 0);
+  items.timers.delete(index);
+  const limit = executionTimeout(run, work.scope, work.node);
+  if (!limit) return;
   items.timers.set(index, setTimer(run, TimerPurpose.ItemExecution, work, addDuration(run.now, limit), index));
 }
 
@@ -188,35 +200,52 @@ export function itemFailed(
   retryable: boolean,
   report?: TaskReport,
 ): void {
+  const policy = retryPolicyOf(run, work.scope, work.node);
   if (error.kind === ExecutionError_ErrorKind.SYSTEM) items.systemFailures[index]!++;
+  if (ranOutOfMemory(error)) items.outOfMemory.set(index, (items.outOfMemory.get(index) ?? 0) + 1);
   const attempt = items.attempts[index]!;
-  const budget = budgetOf(error.kind, attempt + 1, items.systemFailures[index]!, {
-    user: userAttempts(run, work.scope, work.node),
-    system: systemFailureBudget(run),
-  });
+  const budget = budgetOf(error.kind, attempt + 1, items.systemFailures[index]!, budgetsOf(run, work));
+  const mayFollow = mayRetry(policy, error, retryable);
   // An attempt's number is one byte: no budget is larger than what that counts.
-  const again = retryable && budget.spent < budget.allowed && attempt < 255;
+  const again = mayFollow && budget.spent < budget.allowed && attempt < 255;
   itemChanged(run, work, items, index, { phase: P.FAILED, logs: report?.logs });
   if (again) {
     items.attempts[index] = attempt + 1;
     items.states.set(index, ItemState.Waiting);
     items.active--;
-    items.again.push(index);
+    const seed = `${work.id}[${index}]/${run.start?.uid}`;
+    const wait = backoffMillis(policy, attempt + 1, seed);
+    if (wait > 0) itemBacksOff(run, work, items, index, wait);
+    else items.again.push(index);
     return;
   }
   if (items.errors.length < maxErrors) {
-    items.errors.push({ index, error: retryable ? exhausted(error, budget) : error });
+    items.errors.push({ index, error: mayFollow ? exhausted(error, budget) : error });
   }
   items.states.set(index, ItemState.Failed);
   items.failed++;
   itemOver(run, work, items, index);
 }
 
+/** The item's next attempt waits (C-36); others may take its place. The array says so when the first of its items does. */
+function itemBacksOff(run: RunState, work: NodeWork, items: ArrayItems, index: number, millis: number): void {
+  if (items.delayed.size === 0) {
+    const detail = `item ${index}, attempt ${items.attempts[index]} starts ${describeMillis(millis)} after the last one failed`;
+    tellBackoff(run, work, detail);
+  }
+  const at = addMillis(run.now, millis);
+  items.delayed.set(index, setTimer(run, TimerPurpose.ItemBackoff, work, at, index));
+}
+
 function itemOver(run: RunState, work: NodeWork, items: ArrayItems, index: number): void {
   items.active--;
   items.inputs.delete(index);
+  items.outOfMemory.delete(index);
   items.storing.delete(index);
-  items.checkpoints.delete(index);
+  // What a failed one had saved is of use to the run that recovers this one (C-81).
+  if (items.states.get(index) === ItemState.Succeeded || !behaves(run, Behaviour.NothingLeftBehind)) {
+    items.checkpoints.delete(index);
+  }
   items.children.delete(index);
   releaseItem(run, work, items, index);
 }

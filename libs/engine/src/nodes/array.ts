@@ -1,6 +1,7 @@
 import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { arrayNodeOf, lengthsOf, neededOf, sizeOfArray } from '../data/array-inputs.js';
 import { userError } from '../data/failures.js';
+import { taskPolicy } from '../data/task-settings.js';
 import { inlined } from '../data/values.js';
 import { arrayEvent } from '../events/array-events.js';
 import { nodeEvent } from '../events/node-events.js';
@@ -22,6 +23,8 @@ export const maxItemsInFlight = 5000;
 /** Maps a task or a launch plan over lists (C-140…C-147). */
 export const arrayNode: NodeKind = {
   start(run, work) {
+    const { problem } = taskPolicy(run, work.scope, work.node);
+    if (problem !== undefined) return fail(run, work, userError(run, 'BadTaskSpecification', problem));
     const node = arrayNodeOf(work);
     const literals = inlined(work.inputs) ?? work.loaded;
     const lengths = literals ? lengthsOf(literals) : (work.lengths ?? {});
@@ -37,7 +40,7 @@ export const arrayNode: NodeKind = {
     enter(run, work, NodeState.ArrayRunning);
     nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.RUNNING);
     arrayEvent(run, work, items, TaskExecution_Phase.QUEUED, { inputs: work.inputs });
-    takeOverItems(work, items);
+    takeOverItems(run, work, items);
     pump(run, work, items);
     settleArray(run, work, items);
   },

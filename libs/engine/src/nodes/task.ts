@@ -2,13 +2,23 @@ import type { LiteralsValue, TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { attemptOf, generationOf } from '../data/attempts.js';
 import { cut, systemError, userError } from '../data/failures.js';
-import { isCacheable, isInterruptible, templateOf, workflowId } from '../data/task-settings.js';
+import { memoryFactor } from '../data/backoff.js';
+import {
+  executionTimeout,
+  isCacheable,
+  isInterruptible,
+  retryPolicyOf,
+  taskPolicy,
+  templateOf,
+  workflowId,
+} from '../data/task-settings.js';
 import { emptyValue } from '../data/values.js';
 import { nodeEvent } from '../events/node-events.js';
 import { taskEvent } from '../events/task-events.js';
 import { enter } from '../lifecycle/active.js';
+import { fail } from '../lifecycle/finish.js';
 import { request } from '../lifecycle/requests.js';
-import { attemptFailed, limitAttempt } from '../lifecycle/retry.js';
+import { attemptFailed, leftQueue, limitAttempt, limitQueue } from '../lifecycle/retry.js';
 import { attemptPrefix } from '../names.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
@@ -23,6 +33,8 @@ const P = TaskExecution_Phase;
 
 export const taskNode: NodeKind = {
   start(run, work) {
+    const { problem } = taskPolicy(run, work.scope, work.node);
+    if (problem !== undefined) return fail(run, work, userError(run, 'BadTaskSpecification', problem));
     const generatedBefore = work.attempt === 0 ? work.recovered?.graph : undefined;
     if (generatedBefore) graphResolved(run, work, generatedBefore);
     else if (!work.lookedUp && isCacheable(templateOf(work.scope, work.node))) lookUpCache(run, work);
@@ -34,7 +46,8 @@ export const taskNode: NodeKind = {
 export function launch(run: RunState, work: NodeWork): void {
   const { scope, node } = work;
   const dataPrefix = work.dataPrefix(run.id);
-  const interruptible = isInterruptible(run, scope, node, work.systemFailures);
+  const failures = { system: work.systemFailures, all: work.attempt };
+  const interruptible = isInterruptible(run, scope, node, failures);
   enter(run, work, NodeState.Launched);
   work.taskPhase = P.QUEUED;
   run.effects.push({
@@ -48,7 +61,10 @@ export function launch(run: RunState, work: NodeWork): void {
     outputPrefix: attemptPrefix(dataPrefix, work.attempt),
     prevCheckpointPrefix: work.checkpointUri,
     interruptible,
+    executionTimeout: executionTimeout(run, scope, node),
+    memoryFactor: memoryFactor(retryPolicyOf(run, scope, node), work.outOfMemory),
   });
+  limitQueue(run, work);
   taskEvent(run, work, P.QUEUED, { inputs: work.inputs, interruptible });
 }
 
@@ -93,6 +109,7 @@ export function taskReported(run: RunState, work: NodeWork, report: TaskReport):
 function progressed(run: RunState, work: NodeWork, report: TaskReport): void {
   if (report.phase === P.RUNNING && work.state === NodeState.Launched) {
     enter(run, work, NodeState.Running);
+    leftQueue(run, work);
     limitAttempt(run, work);
     if (!work.announced) {
       work.announced = true;

@@ -59,6 +59,8 @@ export function writeItems(out: ByteWriter, items: ArrayItems): void {
   out.flag(items.dirty);
   out.int(items.eventTimer);
   out.int(items.phaseVersion);
+  writeNumbers(out, items.delayed);
+  writeNumbers(out, items.outOfMemory);
 }
 
 export function readItems(from: ByteReader): ArrayItems {
@@ -107,6 +109,10 @@ export function readItems(from: ByteReader): ArrayItems {
   items.dirty = from.flag();
   items.eventTimer = from.int();
   items.phaseVersion = from.int();
+  if (from.version >= 2) {
+    readNumbers(from, items.delayed);
+    readNumbers(from, items.outOfMemory);
+  }
   return items;
 }
 

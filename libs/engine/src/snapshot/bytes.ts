@@ -88,6 +88,8 @@ export class ByteWriter {
 /** Reads what a {@link ByteWriter} wrote. @throws Error where the bytes end too early. */
 export class ByteReader {
   private at = 0;
+  /** Of the snapshot being read: what later ones added isn't there. */
+  version = 0;
 
   constructor(private readonly buffer: Uint8Array) {}
 

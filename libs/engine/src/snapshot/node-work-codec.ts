@@ -36,6 +36,7 @@ export function writeWork(out: ByteWriter, work: NodeWork): void {
   out.string(work.graphUri);
   out.message(WorkflowExecutionIdentifier, work.child);
   out.message(RecoveredNode, work.recovered);
+  out.int(work.outOfMemory);
   out.flag(work.items !== undefined);
   if (work.items) writeItems(out, work.items);
 }
@@ -68,6 +69,7 @@ export function readWork(from: ByteReader, scope: Scope): NodeWork {
   work.graphUri = from.string();
   work.child = from.message(WorkflowExecutionIdentifier);
   work.recovered = from.message(RecoveredNode);
+  if (from.version >= 2) work.outOfMemory = from.int();
   if (from.flag()) work.items = readItems(from);
   return work;
 }

@@ -5,7 +5,7 @@ import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { GraphLookup, StartChild } from '../api.js';
 import type { CompiledGraph } from '../graph/graph.js';
 import type { NodeWork } from '../state/node-work.js';
-import { RunState, type Purpose, type TimerPurpose } from '../state/run-state.js';
+import { RunState, TimerPurpose, type Purpose } from '../state/run-state.js';
 import { ByteReader } from './bytes.js';
 import { readScope } from './scope-codec.js';
 import { snapshotVersion } from './write-snapshot.js';
@@ -17,9 +17,10 @@ export function graphsOf(snapshot: Uint8Array): string[] {
 
 function readHead(from: ByteReader): string[] {
   const version = from.int();
-  if (version !== snapshotVersion) {
-    throw new Error(`engine: a snapshot of version ${version}; this engine reads version ${snapshotVersion}`);
+  if (version < 1 || version > snapshotVersion) {
+    throw new Error(`engine: a snapshot of version ${version}; this engine reads versions up to ${snapshotVersion}`);
   }
+  from.version = version;
   const digests: string[] = [];
   from.list(() => void digests.push(from.string()));
   return digests;
@@ -31,6 +32,7 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   const known = readHead(from).map((digest) => graphs(digest) as CompiledGraph);
   const run = new RunState();
   for (const graph of known) run.graphs.set(graph.digest, graph);
+  if (from.version >= 2) run.behaviours = from.int();
   run.start = from.message(StartExecution);
   run.id = run.start?.id ?? run.id;
   run.phase = from.int();
@@ -49,6 +51,7 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
     if (!work) throw new Error(`engine: the snapshot names node ${node} of scope ${scope}, which isn't active`);
     return work;
   };
+  const none = (): undefined => void [from.int(), from.int()];
   from.list(() => {
     const scope = readScope(from, known, find);
     run.scopes.set(scope.id, scope);
@@ -67,7 +70,7 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   from.list(() => {
     const id = from.int();
     const purpose = from.int() as TimerPurpose;
-    const work = must();
+    const work = purpose === TimerPurpose.Run ? none() : must();
     run.timers.set(id, { id, purpose, work, item: from.int(), at: from.time()! });
   });
   from.list(() => {

@@ -8,8 +8,8 @@ import { hexOf } from '../graph/identifiers.js';
 import { ByteWriter } from './bytes.js';
 import { writeScope } from './scope-codec.js';
 
-/** First byte of a snapshot; a reader refuses those above its own. */
-export const snapshotVersion = 1;
+/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. */
+export const snapshotVersion = 2;
 
 /** The state without its pending effects: those of a batch are out before a snapshot is taken. */
 export function writeSnapshot(run: RunState): Uint8Array {
@@ -17,6 +17,7 @@ export function writeSnapshot(run: RunState): Uint8Array {
   out.int(snapshotVersion);
   const digests = digestsOf(run);
   out.list(digests, (digest) => out.string(digest));
+  out.int(run.behaviours);
   out.message(StartExecution, run.start);
   out.int(run.phase);
   out.time(run.now);

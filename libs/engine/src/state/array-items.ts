@@ -102,6 +102,10 @@ export class ArrayItems {
   readonly launched = new Map<number, LaunchedItem>();
   readonly requests = new Map<number, number>();
   readonly timers = new Map<number, number>();
+  /** Timers of items whose next attempt's time hasn't come (C-36). */
+  readonly delayed = new Map<number, number>();
+  /** How often an item that isn't over ran out of memory. */
+  readonly outOfMemory = new Map<number, number>();
   readonly children = new Map<number, WorkflowExecutionIdentifier>();
   /** Items' own inputs where they had to be written. */
   readonly inputs = new Map<number, LiteralsValue>();
@@ -134,6 +138,6 @@ export class ArrayItems {
   }
 
   get isDone(): boolean {
-    return this.active === 0 && this.next === this.size && this.again.length === 0;
+    return this.active === 0 && this.next === this.size && this.again.length === 0 && this.delayed.size === 0;
   }
 }

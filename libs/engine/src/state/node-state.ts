@@ -36,6 +36,8 @@ export const NodeState = {
   TimedOut: 20,
   Aborted: 21,
   Skipped: 22,
+  /** An attempt failed; the next one's time hasn't come (C-36). */
+  BackingOff: 23,
 } as const;
 export type NodeState = (typeof NodeState)[keyof typeof NodeState];
 
@@ -47,7 +49,11 @@ const ends: NodeState[] = [S.Succeeded, S.Recovered, S.Failed, S.TimedOut, S.Abo
 /** Where a node may go from each state. A retry goes back to LookingUp, Launched or what its kind starts with. */
 const transitions: Record<NodeState, NodeState[]> = {
   [S.Waiting]: [S.Parked, S.Recovering, S.Resolving, S.Succeeded, S.Skipped, S.Aborted, S.Failed],
-  [S.Parked]: [S.Recovering, S.Resolving, S.Aborted],
+  // From here the next attempt of one that backed off goes on, too.
+  [S.Parked]: [
+    ...[S.Recovering, S.Resolving, S.Launched, S.ScopeRunning, S.Gated, S.ChildStarting],
+    ...[S.Aborted, S.TimedOut],
+  ],
   [S.Recovering]: [S.Resolving, ...ends],
   [S.Resolving]: [
     ...[S.LookingUp, S.Launched, S.ScopeRunning, S.Chosen, S.Gated, S.ChildStarting, S.ArrayRunning],
@@ -55,14 +61,14 @@ const transitions: Record<NodeState, NodeState[]> = {
   ],
   [S.LookingUp]: [S.Launched, S.Reserved, ...ends],
   [S.Reserved]: [S.LookingUp, ...ends],
-  [S.Launched]: [S.Launched, S.Running, S.ResolvingGraph, S.Populating, ...ends],
-  [S.Running]: [S.Launched, S.ResolvingGraph, S.Populating, ...ends],
-  [S.ResolvingGraph]: [S.Launched, S.ScopeRunning, S.Populating, ...ends],
-  [S.ScopeRunning]: [S.Resolving, S.Launched, S.ScopeRunning, S.StoringOutputs, S.Populating, ...ends],
+  [S.Launched]: [S.Launched, S.BackingOff, S.Running, S.ResolvingGraph, S.Populating, ...ends],
+  [S.Running]: [S.Launched, S.BackingOff, S.ResolvingGraph, S.Populating, ...ends],
+  [S.ResolvingGraph]: [S.Launched, S.BackingOff, S.ScopeRunning, S.Populating, ...ends],
+  [S.ScopeRunning]: [S.Resolving, S.Launched, S.BackingOff, S.ScopeRunning, S.StoringOutputs, S.Populating, ...ends],
   [S.Chosen]: ends,
-  [S.Gated]: [S.Gated, ...ends],
-  [S.ChildStarting]: [S.ChildStarting, S.ChildRunning, ...ends],
-  [S.ChildRunning]: [S.ChildStarting, ...ends],
+  [S.Gated]: [S.Gated, S.BackingOff, ...ends],
+  [S.ChildStarting]: [S.ChildStarting, S.BackingOff, S.ChildRunning, ...ends],
+  [S.ChildRunning]: [S.ChildStarting, S.BackingOff, ...ends],
   [S.ArrayRunning]: [S.StoringOutputs, ...ends],
   [S.StoringOutputs]: [S.Populating, ...ends],
   [S.Populating]: ends,
@@ -72,6 +78,7 @@ const transitions: Record<NodeState, NodeState[]> = {
   [S.TimedOut]: [],
   [S.Aborted]: [],
   [S.Skipped]: [],
+  [S.BackingOff]: [S.Parked, S.Launched, S.ScopeRunning, S.Gated, S.ChildStarting, ...ends],
 };
 
 const allowed = new Uint32Array(names.length);
@@ -80,7 +87,7 @@ for (const name of names) {
 }
 
 export function isOver(state: number): boolean {
-  return state >= S.Succeeded;
+  return state >= S.Succeeded && state <= S.Skipped;
 }
 
 /** Whether what hangs on the node may start (C-22). */

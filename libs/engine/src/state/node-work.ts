@@ -15,6 +15,8 @@ export class NodeWork {
   attempt = 0;
   /** Attempts lost to the system: they don't count against the user's budget (C-30). */
   systemFailures = 0;
+  /** Attempts that ran out of memory: the next ones get more, if the policy says so (C-36). */
+  outOfMemory = 0;
   inputs: LiteralsValue | undefined;
   /** Between the work's end and the node's (storing, catalog). */
   outputs: LiteralsValue | undefined;
@@ -29,7 +31,7 @@ export class NodeWork {
   request = 0;
   executionTimer = 0;
   activeTimer = 0;
-  /** Sleep, or the next look at a reservation. */
+  /** Sleep, the next look at a reservation, the next attempt's time, or the limit of waiting for a backend. */
   waitTimer = 0;
   taskPhase: TaskExecution_Phase = TaskExecution_Phase.UNDEFINED;
   phaseVersion = 0;

@@ -3,7 +3,7 @@ import { WorkflowExecution_Phase, type ExecutionError } from '@aloft/idl/flyteid
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
-import type { Effect, GraphLookup, StartChild } from '../api.js';
+import type { Effect, GraphLookup, RunObserver, StartChild } from '../api.js';
 import type { CompiledGraph } from '../graph/graph.js';
 import { Fifo } from './fifo.js';
 import { WorkQueue } from './work-queue.js';
@@ -46,13 +46,22 @@ export const TimerPurpose = {
   ItemExecution: 3,
   ItemReservation: 4,
   ItemEvents: 5,
+  /** The next attempt's time comes (C-36). */
+  Backoff: 6,
+  ItemBackoff: 7,
+  /** The whole run's limit (C-54); belongs to no node. */
+  Run: 8,
+  /** An attempt waits for its backend (C-52). */
+  Queue: 9,
+  ItemQueue: 10,
 } as const;
 export type TimerPurpose = (typeof TimerPurpose)[keyof typeof TimerPurpose];
 
 export interface RunningTimer {
   id: number;
   purpose: TimerPurpose;
-  work: NodeWork;
+  /** Absent for Run. */
+  work: NodeWork | undefined;
   item: number;
   at: Timestamp;
 }
@@ -69,6 +78,8 @@ export interface Signal {
 /** The whole state of one run, and the effects of the batch at hand. */
 export class RunState {
   start: StartExecution | undefined;
+  /** Of its first entry: see behaviours.ts. */
+  behaviours = 0;
   id: WorkflowExecutionIdentifier = { project: '', domain: '', name: '', org: '' };
   phase: WorkflowExecution_Phase = WorkflowExecution_Phase.UNDEFINED;
   /** Log time of the entry being applied. */
@@ -90,6 +101,8 @@ export class RunState {
   outputs: LiteralsValue | undefined;
   error: ExecutionError | undefined;
 
+  /** Not part of the state. */
+  observer: RunObserver | undefined;
   readonly work = new WorkQueue();
   effects: Effect[] = [];
   graphLookup: GraphLookup = (digest) => {

@@ -13,6 +13,7 @@ import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { NodeExecutionEvent, TaskExecutionEvent, WorkflowExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import type { Effect, Graph, LaunchTaskEffect, Request, Run, StartChild } from '../api.js';
+import { currentBehaviours } from '../behaviours.js';
 import { compileGraph } from '../graph/compile-graph.js';
 import { createRun, restoreRun } from '../runs.js';
 import { compareTimes } from '../time.js';
@@ -29,6 +30,8 @@ export interface DriverOptions {
   start?: Partial<StartExecution>;
   /** Answers a request; undefined leaves it unanswered until {@link Driver.answer}. Stores and loads are answered by default. */
   onRequest?: (ask: Ask, driver: Driver) => Answer | undefined;
+  /** Of the binary that writes the log; this one's by default. */
+  behaviours?: bigint;
   /** Called before every input with the run as it is, and what will be applied. */
   beforeEach?: (run: Run, entry: LogEntry) => void;
 }
@@ -83,7 +86,11 @@ export class Driver {
   apply(input: Input): boolean {
     if (Driver.restarts && this.log.length > 0) this.restart();
     const time = { ...this.now };
-    const entry = LogEntry.create({ time, input: { input } });
+    const entry = LogEntry.create({
+      time,
+      behaviourFlags: this.options.behaviours ?? currentBehaviours,
+      input: { input },
+    });
     this.options.beforeEach?.(this.run, entry);
     const changed = this.run.apply(entry, this.lookup);
     if (changed) this.log.push(entry);

@@ -1,0 +1,40 @@
+import type { RunState } from './state/run-state.js';
+
+/**
+ * Numbered behaviours: what the engine does differently from how it once did. Every log entry carries those of the binary that
+ * wrote it; a run keeps those of its **first** entry for its whole life, so that an old log folds to the same state and effects under
+ * new code. A new behaviour that could change what an old log comes to takes the next bit here; bits are never used twice. (What
+ * depends on a field that old start commands don't have needs none.)
+ */
+export const Behaviour = {
+  /** Since November 2026. A task's template may carry a retry policy and time limits of its own (C-36, C-51, C-52). */
+  TaskPolicies: 1 << 0,
+  /** Since November 2026. A node's active timeout is a setting of its own; before, it was twice the node's timeout (C-51). */
+  OwnActiveTimeout: 1 << 1,
+  /** Since November 2026. The list of failed nodes is bounded, and names the node inside a branch that failed (C-61, C-62). */
+  BoundedFailureList: 1 << 2,
+  /** Since November 2026. A node that ends while it asks for a reservation gives it back, and failed items keep their checkpoints. */
+  NothingLeftBehind: 1 << 3,
+} as const;
+export type Behaviour = (typeof Behaviour)[keyof typeof Behaviour];
+
+const known = Object.values(Behaviour).reduce((flags, flag) => flags | flag, 0);
+
+/** What new runs begin with. */
+export const currentBehaviours = BigInt(known);
+
+/** @throws Error if the run was begun by a newer engine. */
+export function adoptBehaviours(run: RunState, flags: bigint): void {
+  const unknown = flags & ~currentBehaviours;
+  if (unknown !== 0n) {
+    throw new Error(
+      `engine: the run was begun with behaviours 0x${flags.toString(16)}, of which this engine doesn't know ` +
+        `0x${unknown.toString(16)}: a binary at least as new as the one that began it is needed`,
+    );
+  }
+  run.behaviours = Number(flags);
+}
+
+export function behaves(run: RunState, behaviour: Behaviour): boolean {
+  return (run.behaviours & behaviour) !== 0;
+}
