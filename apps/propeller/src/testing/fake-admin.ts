@@ -1,5 +1,9 @@
 import { AloftError, notFound } from '@aloft/errors';
-import type { ExecutionCreateRequest, ExecutionTerminateRequest } from '@aloft/idl/flyteidl/admin/execution';
+import type {
+  ExecutionCreateRequest,
+  ExecutionRecoverRequest,
+  ExecutionTerminateRequest,
+} from '@aloft/idl/flyteidl/admin/execution';
 import { Execution } from '@aloft/idl/flyteidl/admin/execution';
 import { LaunchPlan } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { Task } from '@aloft/idl/flyteidl/admin/task';
@@ -15,10 +19,13 @@ export class FakeAdmin {
   readonly created = new Map<string, ExecutionCreateRequest>();
   /** Every call of CreateExecution, with the header that names the parent's attempt. */
   readonly asked: { name: string; attempt: string | undefined }[] = [];
+  /** Recoveries that were granted, by the new name. */
+  readonly recovered = new Map<string, ExecutionRecoverRequest>();
   readonly terminated: ExecutionTerminateRequest[] = [];
   readonly tasks = new Map<string, TaskTemplate>();
   /** Thrown by the next calls of CreateExecution, in order. */
   readonly failures: AloftError[] = [];
+  onRecover: (request: ExecutionRecoverRequest) => Promise<void> | void = () => undefined;
   onCreate: (request: ExecutionCreateRequest) => Promise<void> | void = () => undefined;
 
   private constructor(
@@ -39,6 +46,13 @@ export class FakeAdmin {
         self.created.set(request.name, request);
         await self.onCreate(request);
         return { id };
+      },
+      recoverExecution: async (request) => {
+        const self = fake.self!;
+        if (!self.created.has(request.id!.name)) throw notFound(`execution ${request.id!.name}`);
+        self.recovered.set(request.name, request);
+        await self.onRecover(request);
+        return { id: { ...request.id!, name: request.name } };
       },
       getExecution: async ({ id }) => {
         const request = fake.self!.created.get(id!.name);

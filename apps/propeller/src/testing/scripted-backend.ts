@@ -5,7 +5,7 @@ import type { Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 
 export type Outcome =
   | { outputs: Record<string, Literal> }
-  | { fail: string; recoverable?: boolean }
+  | { fail: string; recoverable?: boolean; checkpoint?: string }
   | { futuresUri: string }
   /** Runs on until `report` is called, or it is aborted. */
   | 'running';
@@ -60,6 +60,11 @@ export class ScriptedBackend {
 
   succeed(attempt: TaskAttempt, outputs: Record<string, Literal>): Promise<void> {
     return this.report(attempt, Phase.SUCCEEDED, outcomeOf({ outputs }));
+  }
+
+  /** Ends an attempt that runs. */
+  end(attempt: TaskAttempt, outcome: Exclude<Outcome, 'running'>): Promise<void> {
+    return this.report(attempt, 'fail' in outcome ? Phase.FAILED : Phase.SUCCEEDED, outcomeOf(outcome));
   }
 
   async close(): Promise<void> {
@@ -180,5 +185,5 @@ function outcomeOf(outcome: Exclude<Outcome, 'running'>): TaskOutcome {
   }
   const kind = outcome.recoverable ? ExecutionError_ErrorKind.SYSTEM : ExecutionError_ErrorKind.USER;
   const value = { code: 'Scripted', message: outcome.fail, errorUri: '', kind, timestamp: undefined, worker: '' };
-  return { result: { $case: 'error', value }, deckUri: '', checkpointUri: '' };
+  return { result: { $case: 'error', value }, deckUri: '', checkpointUri: outcome.checkpoint ?? '' };
 }

@@ -10,6 +10,7 @@ import { literalOf } from '@aloft/literals';
 /** Short ways to write workflows for tests and benchmarks; the compiler makes closures of them, as admin does. */
 
 export const integer = LiteralType.fromPartial({ type: { $case: 'simple', value: SimpleType.INTEGER } });
+export const integers = LiteralType.fromPartial({ type: { $case: 'collectionType', value: integer } });
 export const boolean = LiteralType.fromPartial({ type: { $case: 'simple', value: SimpleType.BOOLEAN } });
 
 export const idOf = (name: string, resourceType = ResourceType.WORKFLOW): Identifier => ({
@@ -21,9 +22,12 @@ export const idOf = (name: string, resourceType = ResourceType.WORKFLOW): Identi
   org: '',
 });
 
-const variables = (names: readonly string[], type = integer) => ({
+const variables = (names: readonly string[], types: Record<string, LiteralType> = {}) => ({
   variables: Object.fromEntries(
-    names.map((name) => [name, { type, description: '', artifactPartialId: undefined, artifactTag: undefined }]),
+    names.map((name) => [
+      name,
+      { type: types[name] ?? integer, description: '', artifactPartialId: undefined, artifactTag: undefined },
+    ]),
   ),
 });
 
@@ -90,6 +94,25 @@ export function childNode(id: string, launchPlan: Identifier, inputs: Record<str
   });
 }
 
+/** Maps a task or launch plan node over the lists among its inputs. */
+export function arrayNode(id: string, item: Node, inputs: Record<string, Value>): Node {
+  return Node.fromPartial({
+    id,
+    metadata: { name: id },
+    inputs: bind(inputs),
+    target: { $case: 'arrayNode', value: { node: item, isOriginalSubNodeInterface: true } },
+  });
+}
+
+export function subWorkflowNode(id: string, name: string, inputs: Record<string, Value> = {}): Node {
+  return Node.fromPartial({
+    id,
+    metadata: { name: id },
+    inputs: bind(inputs),
+    target: { $case: 'workflowNode', value: { reference: { $case: 'subWorkflowRef', value: idOf(name) } } },
+  });
+}
+
 export function sleepNode(id: string, seconds: number, after: string[] = []): Node {
   return Node.fromPartial({
     id,
@@ -118,20 +141,28 @@ export interface WorkflowOptions {
   tasks: TaskTemplate[];
   inputs?: readonly string[];
   outputs?: Record<string, Value>;
+  /** Of inputs and outputs that are no integers. */
+  types?: Record<string, LiteralType>;
+  subWorkflows?: Record<string, WorkflowOptions>;
   launchPlans?: LaunchPlanInterface[];
 }
 
-export function closureOf(name: string, options: WorkflowOptions): Uint8Array {
+function templateOf(name: string, options: WorkflowOptions): WorkflowTemplate {
   const template = WorkflowTemplate.fromPartial({ id: idOf(name), metadata: {}, metadataDefaults: {} });
   template.nodes = options.nodes;
   template.interface = {
-    inputs: variables(options.inputs ?? []),
-    outputs: variables(Object.keys(options.outputs ?? {})),
+    inputs: variables(options.inputs ?? [], options.types),
+    outputs: variables(Object.keys(options.outputs ?? {}), options.types),
   };
   template.outputs = bind(options.outputs ?? {});
-  return CompiledWorkflowClosure.encode(
-    compileWorkflow({ template, tasks: options.tasks, launchPlans: options.launchPlans ?? [] }),
-  ).finish();
+  return template;
+}
+
+export function closureOf(name: string, options: WorkflowOptions): Uint8Array {
+  const { tasks, launchPlans = [], subWorkflows = {} } = options;
+  const subs = Object.entries(subWorkflows).map(([each, spec]) => templateOf(each, spec));
+  const template = templateOf(name, options);
+  return CompiledWorkflowClosure.encode(compileWorkflow({ template, tasks, launchPlans, subWorkflows: subs })).finish();
 }
 
 export const echo = (type = 'noop', metadata?: TaskOptions['metadata']): TaskTemplate =>
