@@ -71,7 +71,7 @@ export interface LostArray {
 export interface RunStatics {
   /** An empty run; its first entry is `started`. */
   create(observer?: RunObserver): Run;
-  restore(snapshot: Uint8Array, graphs: GraphLookup): Run;
+  restore(snapshot: Uint8Array, graphs: GraphLookup, observer?: RunObserver): Run;
   /** Hex digests of the graphs that a snapshot needs. */
   graphsOf(snapshot: Uint8Array): string[];
   /** Hex digest of the graph that an input needs before it can be applied, if any. */

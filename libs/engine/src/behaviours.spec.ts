@@ -6,7 +6,10 @@ const spec = closure({ tasks: { t: {} }, nodes: [task('n0', 't')] });
 describe('behaviours', () => {
   it('are those of a run’s first entry, also after a restore', () => {
     const timeout = { seconds: 60n, nanos: 0 };
-    const limited = closure({ tasks: { t: {} }, nodes: [task('n0', 't', {}, { metadata: { timeout, retries: { retries: 9 } } })] });
+    const limited = closure({
+      tasks: { t: {} },
+      nodes: [task('n0', 't', {}, { metadata: { timeout, retries: { retries: 9 } } })],
+    });
     const options: DriverOptions = { behaviours: 0n };
     const driver = new Driver(limited, options);
     // A newer binary goes on with the run.

@@ -15,6 +15,10 @@ export const Behaviour = {
   BoundedFailureList: 1 << 2,
   /** Since November 2026. A node that ends while it asks for a reservation gives it back, and failed items keep their checkpoints. */
   NothingLeftBehind: 1 << 3,
+  /** Since November 2026. An array says for whose reservation its items wait (C-98). */
+  ItemWaits: 1 << 4,
+  /** Since November 2026. The cases of a branch that was recovered don't run again (C-80). */
+  WholeBranches: 1 << 5,
 } as const;
 export type Behaviour = (typeof Behaviour)[keyof typeof Behaviour];
 

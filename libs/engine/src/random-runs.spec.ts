@@ -1,13 +1,35 @@
+import { ArrayParallelism, type RetryPolicy } from '@aloft/idl/aloft/v1/bus';
 import fc from 'fast-check';
-import { Driver, Oracle, Simulation, flowArbitrary, textOf, type Flow, type Step } from './testing/index.js';
+import { parseRetryPolicy } from './settings/retry-policy.js';
+import { Driver, Oracle, Past, Simulation, flowArbitrary, textOf, type Flow, type Step } from './testing/index.js';
 
 /** fast-check prints the seed and the path of a failure: `fc.assert(…, { seed, path })` runs it again. */
 const cases = fc.record({
   flow: flowArbitrary(),
   seed: fc.integer(),
   input: fc.nat({ max: 9 }),
-  maxParallelism: fc.constantFrom(0, 0, 1, 3),
+  settings: fc.record({
+    maxParallelism: fc.constantFrom(0, 0, 1, 3),
+    arrayParallelism: fc.constantFrom(ArrayParallelism.UNLIMITED, ArrayParallelism.WORKFLOW, ArrayParallelism.HYBRID),
+    retryPolicy: fc.constantFrom(undefined, undefined, policyOf('delay=1s factor=2'), policyOf('delay=100ms')),
+    queueTimeout: fc.constantFrom(undefined, { seconds: 100_000n, nanos: 0 }),
+  }),
 });
+type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
+
+function policyOf(text: string): RetryPolicy {
+  const parsed = parseRetryPolicy(text);
+  if ('problem' in parsed) throw new Error(parsed.problem);
+  return parsed.policy;
+}
+
+/** C-70, C-71: what is in flight never exceeds the run's budget, where items count against it too. */
+function checkBudget(driver: Driver, { maxParallelism, arrayParallelism }: Case['settings']): void {
+  if (maxParallelism === 0) return;
+  const everyItem = arrayParallelism !== ArrayParallelism.UNLIMITED;
+  const inFlight = new Set(driver.launched.map(({ attempt }) => (everyItem ? attempt.name : attempt.nodeId)));
+  expect(inFlight.size).toBeLessThanOrEqual(maxParallelism);
+}
 
 function alwaysFailsAfter(flow: Flow): boolean {
   const inside = (step: Step): boolean =>
@@ -22,20 +44,13 @@ function nestedFailAfter(flow: Flow): boolean {
   return alwaysFailsAfter({ ...flow, failAfter: true });
 }
 
-function check({
-  flow,
-  seed,
-  input,
-  maxParallelism,
-}: {
-  flow: Flow;
-  seed: number;
-  input: number;
-  maxParallelism: number;
-}): void {
-  const simulation = new Simulation(flow, seed, input, maxParallelism);
-  simulation.finish();
+function check({ flow, seed, input, settings }: Case): void {
+  const simulation = new Simulation(flow, seed, input, { driver: { settings } });
   const { driver } = simulation;
+  while (!driver.run.finished) {
+    simulation.finish(1);
+    checkBudget(driver, settings);
+  }
   const oracle = new Oracle(simulation.fateOf);
   const value = oracle.evaluate(flow, input);
 
@@ -65,8 +80,8 @@ describe('random runs', () => {
 
   it('end at once when aborted at any moment, with nothing left in flight', () => {
     fc.assert(
-      fc.property(cases, fc.nat({ max: 30 }), ({ flow, seed, input, maxParallelism }, after) => {
-        const simulation = new Simulation(flow, seed, input, maxParallelism);
+      fc.property(cases, fc.nat({ max: 30 }), ({ flow, seed, input, settings }, after) => {
+        const simulation = new Simulation(flow, seed, input, { driver: { settings } });
         simulation.finish(after);
         const { driver } = simulation;
         const over = driver.run.finished;
@@ -79,6 +94,47 @@ describe('random runs', () => {
         }
       }),
       { numRuns: 100, endOnFailure: true },
+    );
+  });
+
+  it('C-80…C-84: recovered after their end or an abort at any moment, they come to the same, and nothing that succeeded runs again', () => {
+    const healthy = () => ({ failures: 0, hopeless: false });
+    fc.assert(
+      fc.property(cases, fc.nat({ max: 40 }), ({ flow, seed, input, settings }, after) => {
+        const first = new Simulation(flow, seed, input, { driver: { settings } });
+        first.finish(after);
+        first.driver.abort();
+        const past = new Past(first.driver);
+        const second = new Simulation(flow, seed + 1, input, {
+          fateOf: healthy,
+          driver: {
+            settings,
+            start: { recoverFrom: { ...first.driver.run.id, name: 'old' }, recoverFromUid: 'old' },
+          },
+        });
+        const { driver } = second;
+        while (!driver.run.finished) {
+          for (const [request, ask] of driver.requests) {
+            if (ask.kind !== 'recovered-node') continue;
+            driver.answer(
+              request,
+              past.answer(ask.specPath, (task) => second.generatedBy(task)),
+            );
+          }
+          if (!driver.run.finished) second.finish(1);
+        }
+        expect(driver.phase()).toBe('SUCCEEDED');
+        expect(driver.outputs()).toEqual({ o: new Oracle(healthy).evaluate(flow, input) });
+        const paths = new Past(driver);
+        for (const effect of driver.effects) {
+          if (effect.kind !== 'launch') continue;
+          const { nodeId, index } = effect.attempt;
+          const path = paths.pathOf(nodeId);
+          expect([path, past.succeeded(path)]).toEqual([path, false]);
+          if (index !== undefined) expect([path, index, past.succeededItem(path, index)]).toEqual([path, index, false]);
+        }
+      }),
+      { numRuns: 150, endOnFailure: true },
     );
   });
 

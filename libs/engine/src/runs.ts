@@ -12,8 +12,10 @@ export function createRun(observer?: RunObserver): Run {
 }
 
 /** The run as it was when the snapshot was taken; its later log entries bring it up to date. */
-export function restoreRun(snapshot: Uint8Array, graphs: GraphLookup): Run {
-  return new ExecutionRun(readSnapshot(snapshot, graphs));
+export function restoreRun(snapshot: Uint8Array, graphs: GraphLookup, observer?: RunObserver): Run {
+  const run = new ExecutionRun(readSnapshot(snapshot, graphs));
+  run.state.observer = observer;
+  return run;
 }
 
 /** Hex digests of the graphs that a snapshot needs. */

@@ -37,6 +37,9 @@ export interface CatalogRequestsOptions {
   reservedRetryMs: number;
 }
 
+/** Ended attempts remembered: more look-ups than these are never on their way. */
+const overKept = 10_000;
+
 /** Short: a run would rather compute than wait for a catalog that is not there (C-93). */
 const policy: RetryPolicy = {
   tries: 4,
@@ -50,6 +53,11 @@ const policy: RetryPolicy = {
 export class CatalogRequests {
   /** Metadata of datasets seen; they never change. */
   private readonly datasets = new Map<string, Metadata>();
+  /**
+   * Attempts whose nodes are over, the latest last: a look-up that is still on its way must not hold a reservation for one. Attempts
+   * are never used twice.
+   */
+  private readonly over = new Set<string>();
 
   constructor(private readonly options: CatalogRequestsOptions) {}
 
@@ -98,7 +106,10 @@ export class CatalogRequests {
   }
 
   async release(ask: Pick<LookUpCache, 'template' | 'attempt' | 'inputs'>, signal: AbortSignal): Promise<void> {
-    const request = this.options.reservations.giveUp(attemptKey(ask.attempt));
+    const key = attemptKey(ask.attempt);
+    if (this.over.size >= overKept) this.over.delete(this.over.values().next().value!);
+    this.over.add(key);
+    const request = this.options.reservations.giveUp(key);
     try {
       const reservationId = request?.reservationId ?? {
         datasetId: datasetOf(ask),
@@ -170,9 +181,13 @@ export class CatalogRequests {
     const request = reservations.request({ datasetId, tagName }, ownerOf(ask));
     // A dataset that does not exist yet cannot be reserved in.
     await this.createDataset(ask, datasetId);
+    const key = attemptKey(ask.attempt);
+    if (this.over.has(key)) return looked(Result.MISS);
     const { reservation } = await client.getOrExtendReservation(request);
     if (reservation === undefined || reservation.ownerId === request.ownerId) {
-      reservations.hold(attemptKey(ask.attempt), run, request);
+      if (this.over.has(key))
+        await client.releaseReservation({ reservationId: request.reservationId, ownerId: request.ownerId });
+      else reservations.hold(key, run, request);
       return looked(Result.MISS);
     }
     const again = now() + reservedRetryMs;

@@ -1,9 +1,12 @@
 import { ExecutionError_ErrorKind, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import type { RunState } from '../state/run-state.js';
-import type { Scope } from '../state/scope.js';
+import type { NodeFailure, Scope } from '../state/scope.js';
 
 /** Longest error text that is kept, in characters (C-166). */
 const maxMessage = 100 * 1024;
+/** Of many failed nodes, so many are listed (C-61), each with so many characters. */
+const maxListed = 20;
+const maxLine = 4 * 1024;
 
 export function userError(run: RunState, code: string, message: string): ExecutionError {
   return errorOf(run, code, message, ExecutionError_ErrorKind.USER);
@@ -29,8 +32,20 @@ export function scopeError(scope: Scope): ExecutionError {
 }
 
 export function failureMessage(scope: Scope): string {
-  const first = scope.failures[0]!;
-  if (scope.failures.length === 1) return first.error.message;
-  const lines = scope.failures.map(({ nodeId, error }) => `[${nodeId}] ${error.code}: ${error.message}`);
-  return cut(`${scope.failures.length} nodes failed:\n${lines.join('\n')}`);
+  const { failures } = scope;
+  if (failures.length === 1) return failures[0]!.error.message;
+  const listed = scope.boundedFailures ? failures.slice(0, maxListed) : failures;
+  const lines = listed.map(({ nodeId, error }) => `[${nodeId}] ${error.code}: ${shortened(scope, error.message)}`);
+  if (listed.length < failures.length) lines.push(`… and ${failures.length - listed.length} more`);
+  return cut(`${failures.length} nodes failed:\n${lines.join('\n')}`);
+}
+
+function shortened(scope: Scope, message: string): string {
+  return scope.boundedFailures && message.length > maxLine ? `${message.slice(0, maxLine)}…` : message;
+}
+
+/** Of failures that the list doesn't reach, only which node it was and with what code is kept: its own event has the rest. */
+export function keptFailure(scope: Scope, failure: NodeFailure): NodeFailure {
+  if (!scope.boundedFailures || scope.failures.length < maxListed) return failure;
+  return { ...failure, error: { ...failure.error, message: '' } };
 }

@@ -1,7 +1,7 @@
 import { CacheLookedUp_Result, RecoveredNode, type CacheLookedUp } from '@aloft/idl/aloft/v1/engine';
 import { CatalogMetadata } from '@aloft/idl/flyteidl/core/catalog';
 import type { Request } from '../api.js';
-import { closure, Driver, eachWay, INT, int, task, type DriverOptions } from '../testing/index.js';
+import { array, closure, Driver, eachWay, INT, int, listOf, task, type DriverOptions } from '../testing/index.js';
 
 const tasks = { free: { outputs: { o: INT } }, t: { inputs: { a: INT }, outputs: { o: INT } } };
 
@@ -131,6 +131,40 @@ eachWay('the catalog', () => {
 });
 
 eachWay('a reservation', () => {
+  const serialized = { discoverable: true, discoveryVersion: '1', cacheSerializable: true };
+  const tasks = { c: { inputs: { a: INT }, outputs: { o: INT }, metadata: serialized } };
+
+  it('C-95 Ours: that was asked for when the node was aborted is not held', () => {
+    const driver = new Driver(closure({ tasks, nodes: [task('n0', 'c', { a: int(1) })] }));
+    driver.abort();
+    expect(driver.effects.filter(({ kind }) => kind === 'release-reservation')).toMatchObject([
+      { attempt: { nodeId: 'n0', retryAttempt: 0 } },
+    ]);
+    const before = new Driver(closure({ tasks, nodes: [task('n0', 'c', { a: int(1) })] }), { behaviours: 0n });
+    before.abort();
+    expect(before.effects.filter(({ kind }) => kind === 'release-reservation')).toEqual([]);
+  });
+
+  it('C-95, C-96: likewise of each item; and the array says for whose reservation its items wait (C-98)', () => {
+    const spec = closure({ tasks, nodes: [array('n0', task('item', 'c'), { a: listOf([int(1), int(2), int(3)]) })] });
+    const driver = new Driver(spec);
+    const [, ...rest] = driver.requests.keys();
+    const reserved = { result: CacheLookedUp_Result.RESERVED, holder: 'p/d/other', outputs: undefined };
+    for (const request of rest.slice(0, 1)) {
+      driver.answer(request, { $case: 'cache', value: { ...reserved, metadata: undefined, retryAt: undefined } });
+    }
+    const waits = driver.effects.flatMap((effect) =>
+      effect.kind === 'event' && effect.event.event?.$case === 'wait' ? [effect.event.event.value.detail] : [],
+    );
+    expect(waits).toEqual(['item 1 waits for the cache reservation held by p/d/other']);
+    driver.abort();
+    const released = driver.effects.flatMap((effect) =>
+      effect.kind === 'release-reservation' ? [effect.attempt.index] : [],
+    );
+    expect(released).toEqual([0, 2]);
+    expect(driver.timers.size).toBe(0);
+  });
+
   it('C-95 Ours: is given back after a failure and an abort, too', () => {
     for (const end of [(driver: Driver) => driver.fail('n0'), (driver: Driver) => driver.abort()]) {
       const metadata = { discoverable: true, discoveryVersion: '1', cacheSerializable: true };

@@ -6,6 +6,8 @@ import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
 import { childCause, orphan } from './orphans.js';
 import { itemCacheable } from './item-asks.js';
+import { freePermits } from './parallelism.js';
+import { giveBackUnanswered } from './reservations.js';
 import { cancelTimer } from './timers.js';
 
 /** Stops every item in flight. What is kept of those in flight is all that needs looking at. */
@@ -14,7 +16,10 @@ export function abortItems(run: RunState, work: NodeWork, items: ArrayItems, rea
   for (const id of items.requests.values()) {
     const pending = run.requests.get(id);
     if (pending?.purpose === Purpose.StartItemChild) orphan(run, pending);
-    else run.requests.delete(id);
+    else if (pending) {
+      run.requests.delete(id);
+      giveBackUnanswered(run, work, pending, items);
+    }
   }
   for (const child of items.children.values()) {
     run.effects.push({ kind: 'abort-child', child, cause: childCause(run, reason) });
@@ -27,6 +32,7 @@ export function abortItems(run: RunState, work: NodeWork, items: ArrayItems, rea
   items.children.clear();
   items.timers.clear();
   items.delayed.clear();
+  if (items.shared) freePermits(run, items.active);
   items.active = 0;
 }
 

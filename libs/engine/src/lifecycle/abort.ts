@@ -13,6 +13,7 @@ import { close, enter } from './active.js';
 import { abortItems } from './abort-items.js';
 import { loseArray } from './lost-arrays.js';
 import { childCause, orphan } from './orphans.js';
+import { giveBackUnanswered } from './reservations.js';
 
 /** Aborts everything in flight in a scope and below it; its nodes' events say so, and why (C-60). */
 export function abortScope(run: RunState, scope: Scope, reason: string): void {
@@ -63,7 +64,10 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string): void
   }
   const pending = run.requests.get(work.request);
   if (pending?.purpose === Purpose.StartChild) orphan(run, pending);
-  else if (pending) run.requests.delete(pending.id);
+  else if (pending) {
+    run.requests.delete(pending.id);
+    giveBackUnanswered(run, work, pending);
+  }
   work.request = 0;
   if (work.child) {
     run.effects.push({ kind: 'abort-child', child: work.child, cause: childCause(run, reason) });

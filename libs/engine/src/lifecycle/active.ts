@@ -2,8 +2,8 @@ import { assertTransition, type NodeState } from '../state/node-state.js';
 import { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
 import type { Scope } from '../state/scope.js';
-import { Step } from '../state/work-queue.js';
 import { releaseReservation } from './reservations.js';
+import { freePermits, leaveLine } from './parallelism.js';
 import { cancelTimer } from './timers.js';
 
 /** Puts a node into a state. @throws Error on a transition that isn't declared. */
@@ -34,6 +34,7 @@ export function close(run: RunState, work: NodeWork): void {
   if (work.request > 0) run.requests.delete(work.request);
   work.request = 0;
   releaseReservation(run, work);
+  leaveLine(run, work);
   releasePermit(run, work);
   work.scope.active.delete(work.node);
   if (run.nested.get(work.id) === work) run.nested.delete(work.id);
@@ -50,6 +51,5 @@ export function stopTimers(run: RunState, work: NodeWork): void {
 export function releasePermit(run: RunState, work: NodeWork): void {
   if (!work.permit) return;
   work.permit = false;
-  run.permits--;
-  if (run.parked.length > 0) run.work.push(Step.Unpark, undefined, -1);
+  freePermits(run, 1);
 }

@@ -7,7 +7,7 @@ import { TimerPurpose, type RunState } from '../state/run-state.js';
 import { Step } from '../state/work-queue.js';
 import { addMillis, describeDuration } from '../time.js';
 import { enter, releasePermit } from './active.js';
-import { countsAsParallel, isFull, takePermit } from './parallelism.js';
+import { countsAsParallel, isFull, lineUp, takePermit } from './parallelism.js';
 import { setTimer } from './timers.js';
 
 /** The next attempt waits (C-36). Meanwhile the node isn't in flight: others may have its permit (C-70). */
@@ -33,7 +33,7 @@ export function backedOff(run: RunState, work: NodeWork): void {
   if (countsAsParallel(work.scope, work.node)) {
     if (isFull(run)) {
       enter(run, work, NodeState.Parked);
-      run.parked.push(work);
+      lineUp(run, work);
       return;
     }
     takePermit(run, work);

@@ -1,7 +1,9 @@
 import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { type ExecutionError, NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import { Behaviour, behaves } from '../behaviours.js';
 import { releaseSources } from '../data/compose.js';
+import { keptFailure } from '../data/failures.js';
 import { nodeEvent } from '../events/node-events.js';
 import { END } from '../graph/graph.js';
 import { isSatisfied, NodeState } from '../state/node-state.js';
@@ -27,6 +29,7 @@ export function succeed(
   nodeEvent(run, scope, node, work, phase, { outputs, inputs, occurredAt });
   close(run, work);
   publish(scope, node, outputs);
+  if (state === NodeState.Recovered && behaves(run, Behaviour.WholeBranches)) skipInside(scope, node);
   advance(run, scope, node);
   const branch = scope.template.branchOf[node]!;
   const parent = branch >= 0 ? scope.active.get(branch) : undefined;
@@ -41,7 +44,14 @@ export function publish(scope: Scope, node: number, outputs: LiteralsValue | und
 }
 
 /** A node failed for good. The nearest workflow's policy decides what becomes of the rest of its scope (C-60, C-61). */
-export function fail(run: RunState, work: NodeWork, error: ExecutionError, timedOut = false): void {
+export function fail(
+  run: RunState,
+  work: NodeWork,
+  error: ExecutionError,
+  timedOut = false,
+  /** The node that really failed, where that is one inside the branch `work`. */
+  origin = work.id,
+): void {
   const { scope, node } = work;
   enter(run, work, timedOut ? NodeState.TimedOut : NodeState.Failed);
   const phase = timedOut ? NodeExecution_Phase.TIMED_OUT : NodeExecution_Phase.FAILED;
@@ -49,7 +59,8 @@ export function fail(run: RunState, work: NodeWork, error: ExecutionError, timed
   close(run, work);
   const branch = scope.template.branchOf[node]!;
   const parent = branch >= 0 ? scope.active.get(branch) : undefined;
-  if (parent) return fail(run, parent, error, timedOut);
+  if (parent)
+    return fail(run, parent, error, timedOut, behaves(run, Behaviour.BoundedFailureList) ? origin : undefined);
   if (node === scope.template.failureNode) {
     // C-62: the failure node's own failure hides the first.
     scope.failures.length = 0;
@@ -57,7 +68,7 @@ export function fail(run: RunState, work: NodeWork, error: ExecutionError, timed
     run.work.push(Step.Settle, scope, -1);
     return;
   }
-  scope.failures.push({ nodeId: work.id, error, timedOut });
+  scope.failures.push(keptFailure(scope, { nodeId: origin, error, timedOut }));
   if (scope.failAfterExecutable) {
     skipInside(scope, node);
     advance(run, scope, node);

@@ -1,6 +1,8 @@
 import { ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
 import {
+  branch,
   closure,
+  compare,
   Driver,
   eachWay,
   ERROR,
@@ -67,6 +69,35 @@ eachWay('failure', () => {
       expect.arrayContaining(['n1:SUCCEEDED', 'n2:SKIPPED', 'n3:FAILED', 'end-node:SKIPPED']),
     );
     expect(driver.ended()?.error?.message).toBe('2 nodes failed:\n[n0] Boom: first\n[n3] Boom: second');
+  });
+
+  it('C-61 Ours: a long list of failures is bounded', () => {
+    const nodes = Array.from({ length: 30 }, (_, at) => task(`n${at}`, 'free'));
+    const driver = new Driver(closure({ tasks, failAfter: true, nodes }));
+    for (let at = 0; at < 30; at++) driver.fail(`n${at}`, { message: 'x'.repeat(10_000) });
+    const lines = driver.ended()!.error!.message.split('\n');
+    expect(lines[0]).toBe('30 nodes failed:');
+    expect(lines).toHaveLength(22);
+    expect(lines[20]).toMatch(/^\[n19\] Boom: x{4096}…$/);
+    expect(lines[21]).toBe('… and 10 more');
+  });
+
+  it('C-61, C-62: of a branch, the node inside that failed is named', () => {
+    const failing = (behaviours?: bigint) => {
+      const driver = new Driver(
+        closure({
+          tasks,
+          nodes: [branch('n0', { v: int(1) }, [[compare('v', '>', int(0)), task('c0', 'free')]], 'no case')],
+          failureNode: task('fn0', 'clean', { x: str('') }),
+        }),
+        { behaviours },
+      );
+      driver.fail('n0-0-c0');
+      const inputs = driver.launchOf('fn0').inputs.value;
+      return plain((inputs?.$case === 'inline' ? inputs.value.literals : {})['err']);
+    };
+    expect(failing()).toMatchObject({ failedNodeId: 'n0-0-c0' });
+    expect(failing(0n)).toMatchObject({ failedNodeId: 'n0' });
   });
 
   it('C-12 Ours: the nearest workflow’s policy counts', () => {

@@ -1,4 +1,6 @@
 import { END, type Kind } from '../graph/graph.js';
+import { settleArray } from '../nodes/array-end.js';
+import { takeTurn } from '../nodes/array-items.js';
 import { kinds } from '../nodes/kinds.js';
 import { NodeState } from '../state/node-state.js';
 import type { RunState } from '../state/run-state.js';
@@ -6,7 +8,7 @@ import { ScopeStatus, type Scope } from '../state/scope.js';
 import { Step } from '../state/work-queue.js';
 import { enter, open } from './active.js';
 import { skip, skipBranch } from './finish.js';
-import { countsAsParallel, isFull, takePermit } from './parallelism.js';
+import { countsAsParallel, isFull, leaveLine, lineUp, takePermit } from './parallelism.js';
 import { begin } from './prepare.js';
 import { settle } from './settle.js';
 
@@ -40,7 +42,7 @@ function ready(run: RunState, scope: Scope, node: number): void {
   if (countsAsParallel(scope, node)) {
     if (isFull(run)) {
       enter(run, work, NodeState.Parked);
-      run.parked.push(work);
+      lineUp(run, work);
       return;
     }
     takePermit(run, work);
@@ -51,7 +53,13 @@ function ready(run: RunState, scope: Scope, node: number): void {
 function unpark(run: RunState): void {
   while (run.parked.length > 0 && !isFull(run)) {
     const work = run.parked.shift()!;
-    if (work.state !== NodeState.Parked || work.scope.active.get(work.node) !== work) continue;
+    if (!work.inLine) continue;
+    leaveLine(run, work);
+    if (work.items) {
+      takeTurn(run, work, work.items);
+      settleArray(run, work, work.items);
+      continue;
+    }
     takePermit(run, work);
     // One that backed off has begun before: its next attempt goes on.
     if (work.queuedAt) run.work.push(Step.Attempt, work.scope, work.node);

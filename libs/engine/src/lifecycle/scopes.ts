@@ -1,4 +1,5 @@
 import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { Behaviour, behaves } from '../behaviours.js';
 import { START, type CompiledGraph, type GraphTemplate } from '../graph/graph.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
@@ -20,6 +21,7 @@ export function openScope(run: RunState, parent: NodeWork | undefined, spec: Sco
   const { graph, template, policy, dynamic } = spec;
   const scope = new Scope(++run.lastScope, graph, template, parent, parent?.attempt ?? 0, policy, dynamic);
   scope.inputs = spec.inputs;
+  scope.boundedFailures = behaves(run, Behaviour.BoundedFailureList);
   run.graphs.set(graph.digest, graph);
   run.scopes.set(scope.id, scope);
   if (parent) parent.childScope = scope.id;

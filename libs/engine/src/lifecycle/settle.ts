@@ -54,6 +54,7 @@ export function endRun(
 ): void {
   for (const timer of [...run.timers.keys()]) cancelTimer(run, timer);
   run.parked.clear();
+  run.inLine = 0;
   run.outputs = outputs;
   run.error = error;
   workflowEvent(run, phase, { outputs, error });

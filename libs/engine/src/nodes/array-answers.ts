@@ -8,6 +8,7 @@ import {
   type ExecutionError,
 } from '@aloft/idl/flyteidl/core/execution';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { Behaviour, behaves } from '../behaviours.js';
 import { systemError, userError } from '../data/failures.js';
 import { executionTimeout, templateOf } from '../data/task-settings.js';
 import { emptyValue } from '../data/values.js';
@@ -24,7 +25,7 @@ import { Purpose, TimerPurpose, type PendingRequest, type RunState } from '../st
 import { addDuration, addMillis, describeDuration } from '../time.js';
 import { settleArray } from './array-end.js';
 import { ask, itemFailed, itemSucceeded, launchItem, leaveBackend, pump, startItem } from './array-items.js';
-import { defaultRetryMillis } from './cache.js';
+import { defaultRetryMillis, tellHolder } from './cache.js';
 import { childError } from './child-execution.js';
 
 const P = TaskExecution_Phase;
@@ -85,6 +86,7 @@ function itemLookedUp(run: RunState, work: NodeWork, items: ArrayItems, index: n
     return itemSucceeded(run, work, items, index, answer.outputs ?? emptyValue, { cacheStatus });
   }
   if (answer.result === CacheLookedUp_Result.RESERVED) {
+    if (behaves(run, Behaviour.ItemWaits)) tellHolder(run, work, answer.holder, `item ${index} waits`);
     const at = answer.retryAt ?? addMillis(run.now, defaultRetryMillis);
     items.timers.set(index, setTimer(run, TimerPurpose.ItemReservation, work, at, index));
     return;

@@ -21,12 +21,14 @@ import { itemChanged } from '../events/array-events.js';
 import { describeMillis, tellBackoff } from '../lifecycle/backing-off.js';
 import { budgetOf, budgetsOf, exhausted } from '../lifecycle/retry.js';
 import { releaseItem } from '../lifecycle/abort-items.js';
+import { freePermits, isFull, lineUp } from '../lifecycle/parallelism.js';
 import { request } from '../lifecycle/requests.js';
 import { cancelTimer, setTimer } from '../lifecycle/timers.js';
 import { itemDataPrefix, itemPrefix } from '../names.js';
 import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
+import { Step } from '../state/work-queue.js';
 import { addDuration, addMillis } from '../time.js';
 import { isNews, rankOf } from './task.js';
 import { completeOutputs } from './task-outputs.js';
@@ -37,14 +39,39 @@ const maxErrors = 10;
 
 /** Starts items while there is room. Each item is looked at once, however many there are. */
 export function pump(run: RunState, work: NodeWork, items: ArrayItems): void {
-  while (items.active < items.limit) {
-    const index = items.again.length > 0 ? items.again.shift()! : items.next < items.size ? items.next++ : -1;
-    if (index < 0) return;
+  while (items.active < items.limit && items.hasMore) {
+    // C-71: where items take the run's permits, each waits its turn behind whoever came before.
+    if (items.shared && (isFull(run) || run.inLine > 0)) return waitForTurn(run, work);
+    startNext(run, work, items);
+  }
+}
+
+function startNext(run: RunState, work: NodeWork, items: ArrayItems): void {
+  while (items.hasMore) {
+    const index = items.again.length > 0 ? items.again.shift()! : items.next++;
     if (items.states.get(index) !== ItemState.Waiting) continue;
     items.states.set(index, ItemState.Active);
     items.active++;
-    startItem(run, work, items, index);
+    if (items.shared) run.permits++;
+    return startItem(run, work, items, index);
   }
+}
+
+function waitForTurn(run: RunState, work: NodeWork): void {
+  lineUp(run, work);
+  if (!isFull(run)) run.work.push(Step.Unpark, undefined, -1);
+}
+
+/** A permit is free, and it is this array's turn: one item of it starts, the next waits for the next turn. */
+export function takeTurn(run: RunState, work: NodeWork, items: ArrayItems): void {
+  startNext(run, work, items);
+  if (items.active < items.limit && items.hasMore) waitForTurn(run, work);
+}
+
+/** An item is no longer in flight: others may be. */
+function leaveFlight(run: RunState, items: ArrayItems): void {
+  items.active--;
+  if (items.shared) freePermits(run, 1);
 }
 
 /** Runs the item, after its inputs are written and the catalog was asked, where that is needed. */
@@ -212,7 +239,7 @@ export function itemFailed(
   if (again) {
     items.attempts[index] = attempt + 1;
     items.states.set(index, ItemState.Waiting);
-    items.active--;
+    leaveFlight(run, items);
     const seed = `${work.id}[${index}]/${run.start?.uid}`;
     const wait = backoffMillis(policy, attempt + 1, seed);
     if (wait > 0) itemBacksOff(run, work, items, index, wait);
@@ -238,7 +265,7 @@ function itemBacksOff(run: RunState, work: NodeWork, items: ArrayItems, index: n
 }
 
 function itemOver(run: RunState, work: NodeWork, items: ArrayItems, index: number): void {
-  items.active--;
+  leaveFlight(run, items);
   items.inputs.delete(index);
   items.outOfMemory.delete(index);
   items.storing.delete(index);

@@ -1,5 +1,6 @@
 import { ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
-import type { Request } from '../api.js';
+import { ArrayParallelism } from '@aloft/idl/aloft/v1/bus';
+import type { LaunchTaskEffect, Request } from '../api.js';
 import {
   array,
   child,
@@ -151,6 +152,61 @@ eachWay('an array', () => {
     expect(driver.launchedIds()).toEqual(['n0[0]', 'n0[2]']);
     expect(driver.run.explain('n0')?.waitingFor).toBe('2 items in flight, 1 waiting, 1 succeeded, 0 failed');
     expect(mapping(4, { parallelism: 0 }).launched).toHaveLength(4);
+  });
+
+  describe('C-71: without a parallelism of its own, by the server’s mode', () => {
+    const { UNLIMITED, WORKFLOW, HYBRID } = ArrayParallelism;
+    const launched = (arrayParallelism: ArrayParallelism, parallelism?: number) =>
+      mapping(6, { parallelism }, {}, { settings: { maxParallelism: 3, arrayParallelism } }).launched.length;
+
+    it('unlimited, the run’s budget, or the budget unless it says 0', () => {
+      expect([launched(UNLIMITED), launched(UNLIMITED, 0)]).toEqual([6, 6]);
+      expect([launched(WORKFLOW), launched(WORKFLOW, 0)]).toEqual([3, 3]);
+      expect([launched(HYBRID), launched(HYBRID, 0)]).toEqual([3, 6]);
+      expect([launched(WORKFLOW, 2), launched(HYBRID, 5)]).toEqual([2, 5]);
+    });
+
+    const beside = (maxParallelism: number) =>
+      new Driver(
+        closure({
+          tasks: { t: { inputs: { a: INT }, outputs: { o: INT } } },
+          nodes: [
+            array('n0', task('item', 't'), { a: numbers(4) }),
+            task('n1', 't', { a: int(1) }),
+            array('n2', task('item', 't'), { a: numbers(2) }),
+          ],
+        }),
+        { settings: { maxParallelism, arrayParallelism: WORKFLOW } },
+      );
+
+    it('its items and everything else take turns, and never exceed it', () => {
+      const driver = beside(2);
+      const order: string[] = [];
+      while (driver.launched.length > 0) {
+        expect(driver.launched.length).toBeLessThanOrEqual(2);
+        const [{ attempt }] = driver.launched as [LaunchTaskEffect];
+        order.push(attempt.nodeId);
+        driver.succeed(attempt.nodeId, { o: int(1) }, attempt.index);
+      }
+      expect(driver.phase()).toBe('SUCCEEDED');
+      // n1 and n2 got their turns before the first array was through.
+      expect(order.lastIndexOf('n0')).toBeGreaterThan(order.indexOf('n1'));
+      expect(order.lastIndexOf('n0')).toBeGreaterThan(order.indexOf('n2'));
+    });
+
+    it('a budget of one is enough; an abort gives all of it back', () => {
+      const driver = beside(1);
+      for (let ended = 0; ended < 7; ended++) {
+        expect(driver.launched).toHaveLength(1);
+        const [{ attempt }] = driver.launched as [LaunchTaskEffect];
+        driver.succeed(attempt.nodeId, { o: int(1) }, attempt.index);
+      }
+      expect(driver.phase()).toBe('SUCCEEDED');
+      const failing = beside(2);
+      failing.fail('n0', { index: 0 });
+      expect(failing.phase()).toBe('FAILED');
+      expect(failing.launched).toEqual([]);
+    });
   });
 
   it('C-142: each item has its own retries, of the user’s and the system’s', () => {

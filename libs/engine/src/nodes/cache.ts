@@ -52,19 +52,22 @@ function proceed(run: RunState, work: NodeWork): void {
 
 function waitForReservation(run: RunState, work: NodeWork, answer: CacheLookedUp): void {
   enter(run, work, NodeState.Reserved);
-  if (work.reservationHolder !== answer.holder) {
-    // C-98 Ours: whoever waits is told for whom.
-    work.reservationHolder = answer.holder;
-    emit(run, {
-      $case: 'wait',
-      value: {
-        nodeId: work.id,
-        kind: WaitReason_Kind.RESERVATION,
-        detail: `waiting for the cache reservation held by ${answer.holder}`,
-        since: run.now,
-      },
-    });
-  }
+  tellHolder(run, work, answer.holder, 'waiting');
   const at = answer.retryAt ?? addMillis(run.now, defaultRetryMillis);
   work.waitTimer = setTimer(run, TimerPurpose.Wait, work, at);
+}
+
+/** C-98 Ours: whoever waits is told for whom, once. */
+export function tellHolder(run: RunState, work: NodeWork, holder: string, waiting: string): void {
+  if (work.reservationHolder === holder) return;
+  work.reservationHolder = holder;
+  emit(run, {
+    $case: 'wait',
+    value: {
+      nodeId: work.id,
+      kind: WaitReason_Kind.RESERVATION,
+      detail: `${waiting} for the cache reservation held by ${holder}`,
+      since: run.now,
+    },
+  });
 }

@@ -10,6 +10,7 @@ export function writeItems(out: ByteWriter, items: ArrayItems): void {
   out.int(items.needed);
   out.int(items.limit);
   out.list(items.lists, (name) => out.string(name));
+  out.flag(items.shared);
   out.bytes(items.states.bytes);
   out.bytes(items.attempts);
   out.bytes(items.systemFailures);
@@ -67,7 +68,8 @@ export function readItems(from: ByteReader): ArrayItems {
   const [size, needed, limit] = [from.int(), from.int(), from.int()];
   const lists: string[] = [];
   from.list(() => void lists.push(from.string()));
-  const items = new ArrayItems(size, needed, limit, lists);
+  const shared = from.version >= 2 && from.flag();
+  const items = new ArrayItems(size, needed, limit, lists, shared);
   items.states.bytes.set(from.bytes());
   items.attempts.set(from.bytes());
   items.systemFailures.set(from.bytes());

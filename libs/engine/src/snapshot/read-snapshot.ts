@@ -3,7 +3,10 @@ import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { GraphLookup, StartChild } from '../api.js';
+import { Behaviour, behaves } from '../behaviours.js';
+import { lineUp } from '../lifecycle/parallelism.js';
 import type { CompiledGraph } from '../graph/graph.js';
+import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { RunState, TimerPurpose, type Purpose } from '../state/run-state.js';
 import { ByteReader } from './bytes.js';
@@ -54,6 +57,7 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   const none = (): undefined => void [from.int(), from.int()];
   from.list(() => {
     const scope = readScope(from, known, find);
+    scope.boundedFailures = behaves(run, Behaviour.BoundedFailureList);
     run.scopes.set(scope.id, scope);
     for (const work of scope.active.values()) {
       if (scope.id > 0 || scope.template.indexOf(work.id) !== work.node) run.nested.set(work.id, work);
@@ -87,7 +91,8 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   });
   from.list(() => {
     const work = find(from.int(), from.int());
-    if (work) run.parked.push(work);
+    // Earlier versions wrote those that were over, too.
+    if (work && (work.state === NodeState.Parked || work.items)) lineUp(run, work);
   });
   return run;
 }

@@ -61,7 +61,10 @@ export function writeSnapshot(run: RunState): Uint8Array {
     out.flag(signal.consumed);
     out.list(signal.waiting, place);
   });
-  out.list(run.parked, place);
+  out.list(
+    [...run.parked].filter((work) => work.inLine),
+    place,
+  );
   return out.finish();
 }
 

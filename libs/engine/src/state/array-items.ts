@@ -130,11 +130,18 @@ export class ArrayItems {
     readonly limit: number,
     /** Variables of which each item has its own element. */
     readonly lists: readonly string[],
+    /** Each item in flight holds one of the run's permits (C-71). */
+    readonly shared = false,
   ) {
     this.states = new PackedStates(size);
     this.outputs = new PackedOutputs(size);
     this.attempts = new Uint8Array(size);
     this.systemFailures = new Uint8Array(size);
+  }
+
+  /** Some item hasn't been started, or waits for its turn. */
+  get hasMore(): boolean {
+    return this.again.length > 0 || this.next < this.size;
   }
 
   get isDone(): boolean {

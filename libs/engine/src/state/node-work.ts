@@ -25,6 +25,8 @@ export class NodeWork {
   since: Timestamp;
   /** Holds one of the run's `max_parallelism` permits. */
   permit = false;
+  /** It is in the run's queue for a permit. */
+  inLine = false;
   /** The node's RUNNING event is out. */
   announced = false;
   /** The request that it waits for; 0 without one. */

@@ -97,6 +97,8 @@ export class RunState {
   readonly nested = new Map<string, NodeWork>();
   /** Ready nodes that wait for a permit, in the order in which they became ready (C-70). */
   readonly parked = new Fifo<NodeWork>();
+  /** Those of them that weren't over before their turn came. */
+  inLine = 0;
   permits = 0;
   outputs: LiteralsValue | undefined;
   error: ExecutionError | undefined;

@@ -41,6 +41,8 @@ export class Scope {
   /** Only nodes that are neither waiting nor over. */
   readonly active = new Map<number, NodeWork>();
   readonly failures: NodeFailure[] = [];
+  /** See Behaviour.BoundedFailureList. */
+  boundedFailures = false;
   status: ScopeStatus = ScopeStatus.Running;
   inputs: LiteralsValue | undefined;
 

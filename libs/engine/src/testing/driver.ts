@@ -12,7 +12,7 @@ import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler'
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { NodeExecutionEvent, TaskExecutionEvent, WorkflowExecutionEvent } from '@aloft/idl/flyteidl/event/event';
-import type { Effect, Graph, LaunchTaskEffect, Request, Run, StartChild } from '../api.js';
+import type { Effect, Graph, LaunchTaskEffect, LostArray, Request, Run, StartChild } from '../api.js';
 import { currentBehaviours } from '../behaviours.js';
 import { compileGraph } from '../graph/compile-graph.js';
 import { createRun, restoreRun } from '../runs.js';
@@ -41,7 +41,10 @@ export class Driver {
   /** Whether every driver restores its run from a snapshot before every input. */
   static restarts = false;
 
-  run: Run = createRun();
+  /** What arrays that didn't succeed had come to, by their nodes' ids. */
+  readonly lost = new Map<string, LostArray>();
+  private readonly observer = { arrayLost: (array: LostArray) => void this.lost.set(array.nodeId, array) };
+  run: Run = createRun(this.observer);
   readonly log: LogEntry[] = [];
   readonly effects: Effect[] = [];
   readonly graphs = new Map<string, Graph>();
@@ -257,7 +260,7 @@ export class Driver {
   /** Goes on from a snapshot of the run as it is. */
   restart(): void {
     const snapshot = this.run.snapshot();
-    const restored = restoreRun(snapshot, this.lookup);
+    const restored = restoreRun(snapshot, this.lookup, this.observer);
     if (!Buffer.from(restored.snapshot()).equals(snapshot))
       throw new Error("testing: a restored run isn't the run that was");
     this.run = restored;

@@ -2,7 +2,7 @@ import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/co
 import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import type { LaunchTaskEffect } from '../api.js';
 import { int, plain } from './closures.js';
-import { Driver } from './driver.js';
+import { Driver, type DriverOptions } from './driver.js';
 import type { Fate, FateOf } from './oracle.js';
 import { closuresOf, type Flow } from './random-flow.js';
 
@@ -29,6 +29,11 @@ export function fatesOf(seed: number): FateOf {
   };
 }
 
+export interface SimulationOptions {
+  fateOf?: FateOf;
+  driver?: DriverOptions;
+}
+
 /** Runs a flow to its end, everything that can happen next happening in an order chosen by the seed, some of it twice. */
 export class Simulation {
   readonly driver: Driver;
@@ -40,16 +45,18 @@ export class Simulation {
     flow: Flow,
     seed: number,
     private readonly input: number,
-    private readonly maxParallelism: number,
+    options: SimulationOptions = {},
   ) {
     this.random = randomOf(seed);
-    this.fateOf = fatesOf(seed);
+    this.fateOf = options.fateOf ?? fatesOf(seed);
     const { root, dynamics } = closuresOf(flow);
     this.dynamics = dynamics;
-    this.driver = new Driver(root, {
-      inputs: { x: int(this.input) },
-      settings: { maxParallelism: this.maxParallelism },
-    });
+    this.driver = new Driver(root, { ...options.driver, inputs: { x: int(this.input) } });
+  }
+
+  /** What one of the flow's dynamic tasks generates, made known to the driver. */
+  generatedBy(task: string): { closureUri: string; closureDigest: Buffer } {
+    return { closureUri: 's3://closure', closureDigest: this.driver.addGraph(this.dynamics.get(task)!) };
   }
 
   readonly fateOf: FateOf;
@@ -94,8 +101,7 @@ export class Simulation {
   }
 
   private resolve([request, ask]: [bigint, { kind: string; futuresUri?: string }]): void {
-    const closureDigest = this.driver.addGraph(this.dynamics.get(ask.futuresUri ?? '')!);
-    this.driver.answer(request, { $case: 'graph', value: { closureUri: 's3://closure', closureDigest } });
+    this.driver.answer(request, { $case: 'graph', value: this.generatedBy(ask.futuresUri ?? '') });
   }
 
   /** What is over stays over, however often its end is told. */
