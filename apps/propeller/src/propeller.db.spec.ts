@@ -1,9 +1,11 @@
+import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import { LogSegment } from '@aloft/idl/aloft/v1/engine';
 import {
   NodeExecution_Phase as NodePhase,
   TaskExecution_Phase as TaskPhase,
   WorkflowExecution_Phase as Phase,
 } from '@aloft/idl/flyteidl/core/execution';
+import { Resources_ResourceName as ResourceName } from '@aloft/idl/flyteidl/core/tasks';
 import { literalOf } from '@aloft/literals';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Rig, type RigOptions } from './testing/rig.js';
@@ -72,6 +74,43 @@ describe('Propeller on Postgres and its bus', () => {
     const run = await rig.start(chain(1, echo('noop', { retries: { retries: 1 } })));
     expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
     expect(backend.launches.map((name) => name.replace(run.name, ''))).toEqual(['-n0-0', '-n0-1']);
+  });
+
+  it('C-36: killed for lack of memory at 128Mi, a task passes on its second try at 256Mi, after a wait that is told', async () => {
+    const memory: string[] = [];
+    await open((launch) => {
+      const asked = launch.resources!.limits.find(({ name }) => name === ResourceName.MEMORY)!.value;
+      memory.push(asked);
+      if (asked === '128Mi') return { fail: 'out of memory', recoverable: true, code: 'OOMKilled' };
+      return { outputs: echoOutputs(launch) };
+    });
+    await rig.started();
+    const template = task('hungry', { inputs: ['x'], outputs: ['o0'], container: {} });
+    const closure = closureOf('hungry', {
+      nodes: [taskNode('n0', template, { x: literalOf.integer(1) })],
+      tasks: [template],
+      outputs: { o0: 'n0.o0' },
+    });
+    const run = await rig.start(closure, {
+      settings: {
+        taskResourceDefaults: { requests: [{ name: ResourceName.MEMORY, value: '128Mi' }] },
+        retryPolicy: { delay: { seconds: 0n, nanos: 50_000_000 }, memoryFactor: 2, attempts: 2 },
+      },
+    });
+    expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+    expect(memory).toEqual(['128Mi', '256Mi']);
+    const waits = rig.events.of(run.uid).flatMap(({ event }) => (event?.$case === 'wait' ? [event.value] : []));
+    expect(waits).toMatchObject([{ nodeId: 'n0', kind: WaitReason_Kind.BACKOFF }]);
+  });
+
+  it('C-54: a run that takes longer than it may is aborted and ends TIMED_OUT', async () => {
+    const backend = await open(() => 'running');
+    await rig.started();
+    const run = await rig.start(fanOut(2), { settings: { timeout: { seconds: 1n, nanos: 0 } } });
+    expect(await rig.events.ended(run.uid)).toBe(Phase.TIMED_OUT);
+    expect(rig.events.result(run.uid)).toMatchObject({ value: { code: 'ExecutionTimeoutExpired' } });
+    expect(rig.events.nodePhases(run.uid, 'n1')).toContain(NodePhase.ABORTED);
+    await backend.until(({ aborted }) => aborted.length === 2);
   });
 
   it('a user error fails the run with its message', async () => {

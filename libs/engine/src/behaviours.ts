@@ -19,6 +19,10 @@ export const Behaviour = {
   ItemWaits: 1 << 4,
   /** Since November 2026. The cases of a branch that was recovered don't run again (C-80). */
   WholeBranches: 1 << 5,
+  /** Since November 2026. A task that makes a deck has its link while it runs, and keeps it when it fails (C-110). */
+  EarlyDecks: 1 << 6,
+  /** Since November 2026. An attribute that isn't there is the author's error, however large the value is (C-103). */
+  PathsAreUsers: 1 << 7,
 } as const;
 export type Behaviour = (typeof Behaviour)[keyof typeof Behaviour];
 

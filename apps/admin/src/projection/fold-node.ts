@@ -92,7 +92,8 @@ function applyMetadata(state: NodeState, event: NodeExecutionEvent): void {
       parent.retryAttempt,
       parent.taskId?.name ?? '',
     );
-  if (event.deckUri !== '') closure.deckUri = event.deckUri;
+  // C-110: while the task runs it is a promise; its end says whether there is one.
+  if (event.deckUri !== '' || isTerminalNode(event.phase)) closure.deckUri = event.deckUri;
   switch (event.targetMetadata?.$case) {
     case 'workflowNodeMetadata':
       closure.targetMetadata = event.targetMetadata;

@@ -5,7 +5,8 @@ import type { Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 
 export type Outcome =
   | { outputs: Record<string, Literal> }
-  | { fail: string; recoverable?: boolean; checkpoint?: string }
+  /** The system's failure if recoverable, unless a code is given: then it is the user's. */
+  | { fail: string; recoverable?: boolean; checkpoint?: string; code?: string }
   | { futuresUri: string }
   /** Runs on until `report` is called, or it is aborted. */
   | 'running';
@@ -183,7 +184,15 @@ function outcomeOf(outcome: Exclude<Outcome, 'running'>): TaskOutcome {
     const value = { uri: outcome.futuresUri, size: 0n, digest: Buffer.alloc(0) };
     return { result: { $case: 'futures', value }, deckUri: '', checkpointUri: '' };
   }
-  const kind = outcome.recoverable ? ExecutionError_ErrorKind.SYSTEM : ExecutionError_ErrorKind.USER;
-  const value = { code: 'Scripted', message: outcome.fail, errorUri: '', kind, timestamp: undefined, worker: '' };
+  const isSystems = outcome.recoverable === true && outcome.code === undefined;
+  const kind = isSystems ? ExecutionError_ErrorKind.SYSTEM : ExecutionError_ErrorKind.USER;
+  const value = {
+    code: outcome.code ?? 'Scripted',
+    message: outcome.fail,
+    errorUri: '',
+    kind,
+    timestamp: undefined,
+    worker: '',
+  };
   return { result: { $case: 'error', value }, deckUri: '', checkpointUri: outcome.checkpoint ?? '' };
 }

@@ -10,6 +10,9 @@ import { acceptsNone, inlined, none, storedUri } from './values.js';
 /** Something a binding names isn't there (C-104). */
 export class BindingError extends Error {}
 
+/** The output is there, but not what its attribute path leads to (C-103). */
+export class AttributeError extends BindingError {}
+
 /** What a node's variables are made of: literals at hand, or parts of stored maps. */
 export type Sources = Record<string, LiteralSource>;
 
@@ -43,7 +46,8 @@ export function composeInputs(scope: Scope, node: number): Sources {
       sources[binding.var] = sourceOf(scope, binding.binding, types?.[binding.var]?.type);
     } catch (error) {
       if (!(error instanceof BindingError)) throw error;
-      throw new BindingError(`Error binding Var [${scope.template.ids[node]}].[${binding.var}]: ${error.message}`);
+      const Kind = error instanceof AttributeError ? AttributeError : BindingError;
+      throw new Kind(`Error binding Var [${scope.template.ids[node]}].[${binding.var}]: ${error.message}`);
     }
   }
   if (types) {
@@ -146,7 +150,7 @@ function promised(
   try {
     return { literal: resolveAttributePath(found, path, type) };
   } catch (error) {
-    throw new BindingError(
+    throw new AttributeError(
       `output "${variable}" of node ${nodeId || 'start-node'}, path ${path.join('.')}: ${(error as Error).message}`,
     );
   }

@@ -63,11 +63,34 @@ eachWay('data', () => {
     expect(inputsOf(driver, 'n0')).toEqual({ a: 6 });
   });
 
+  it('C-110: a deck’s link is there while its task runs; its end says whether there is a deck', () => {
+    const decks = (behaviours?: bigint) => {
+      const spec = closure({ tasks: { d: { metadata: { generatesDeck: true } } }, nodes: [task('n0', 'd')] });
+      const driver = new Driver(spec, { behaviours });
+      driver.running('n0');
+      driver.succeed('n0');
+      const events = driver.events().nodes.filter((event) => event.id?.nodeId === 'n0');
+      return events.map(({ deckUri }) => deckUri);
+    };
+    expect(decks()).toEqual(['', 's3://aloft/metadata/propeller/p-d-exec/n0/data/0/deck.html', '']);
+    expect(decks(0n)).toEqual(['', '', '']);
+  });
+
+  it('C-103: an attribute that is not there is the author’s error, as where the value is stored', () => {
+    const ended = (behaviours?: bigint) =>
+      new Driver(
+        closure({ tasks, inputs: { m: INT }, nodes: [task('n0', 't', { a: { promise: 'in.m', path: ['nope'] } })] }),
+        { inputs: { m: mapOf({}) }, behaviours },
+      ).ended()?.error;
+    expect(ended()).toMatchObject({ code: 'PromiseAttributeResolveError', kind: 1 });
+    expect(ended()?.message).toContain('[n0].[a]');
+    expect(ended(0n)).toMatchObject({ code: 'BindingResolutionFailure', kind: 2 });
+  });
+
   it('C-104: what cannot be resolved is a BindingResolutionFailure of the system', () => {
-    const driver = new Driver(
-      closure({ tasks, inputs: { m: INT }, nodes: [task('n0', 't', { a: { promise: 'in.m', path: ['nope'] } })] }),
-      { inputs: { m: mapOf({}) } },
-    );
+    const driver = new Driver(closure({ tasks, inputs: { m: INT }, nodes: [task('n0', 't', { a: 'in.gone' })] }), {
+      inputs: { m: mapOf({}) },
+    });
     expect(driver.ended()?.error).toMatchObject({ code: 'BindingResolutionFailure', kind: 2 });
     expect(driver.ended()?.error?.message).toContain('[n0].[a]');
   });

@@ -47,7 +47,7 @@ eachWay('failure', () => {
       }),
     );
     driver.succeed('n0', { o: int(1) });
-    expect(driver.ended()?.error).toMatchObject({ code: 'BindingResolutionFailure' });
+    expect(driver.ended()?.error).toMatchObject({ code: 'PromiseAttributeResolveError' });
     expect(driver.launched).toEqual([]);
     expect(driver.phases().filter((phase) => phase.startsWith('n2'))).toEqual([]);
   });

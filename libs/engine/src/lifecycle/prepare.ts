@@ -1,6 +1,7 @@
 import { NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
-import { BindingError, composeInputs, literalsOf, releaseSources } from '../data/compose.js';
-import { systemError } from '../data/failures.js';
+import { Behaviour, behaves } from '../behaviours.js';
+import { AttributeError, BindingError, composeInputs, literalsOf, releaseSources } from '../data/compose.js';
+import { systemError, userError } from '../data/failures.js';
 import { activeTimeout } from '../data/task-settings.js';
 import { fitsInline, inlined, inlineValue } from '../data/values.js';
 import { nodeEvent } from '../events/node-events.js';
@@ -41,9 +42,16 @@ export function resolveInputs(run: RunState, work: NodeWork): void {
     work.inputs = inlineValue(literals);
   } catch (error) {
     if (!(error instanceof BindingError)) throw error;
-    // C-104
+    // C-103, C-104
+    const isUsers = error instanceof AttributeError && behaves(run, Behaviour.PathsAreUsers);
     releaseSources(work.scope, work.node);
-    fail(run, work, systemError(run, 'BindingResolutionFailure', error.message));
+    fail(
+      run,
+      work,
+      isUsers
+        ? userError(run, 'PromiseAttributeResolveError', error.message)
+        : systemError(run, 'BindingResolutionFailure', error.message),
+    );
     return;
   }
   inputsReady(run, work);

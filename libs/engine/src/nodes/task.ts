@@ -1,5 +1,6 @@
 import type { LiteralsValue, TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { Behaviour, behaves } from '../behaviours.js';
 import { attemptOf, generationOf } from '../data/attempts.js';
 import { cut, systemError, userError } from '../data/failures.js';
 import { memoryFactor } from '../data/backoff.js';
@@ -19,7 +20,7 @@ import { enter } from '../lifecycle/active.js';
 import { fail } from '../lifecycle/finish.js';
 import { request } from '../lifecycle/requests.js';
 import { attemptFailed, leftQueue, limitAttempt, limitQueue } from '../lifecycle/retry.js';
-import { attemptPrefix } from '../names.js';
+import { attemptPrefix, deckFile } from '../names.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
@@ -113,6 +114,7 @@ function progressed(run: RunState, work: NodeWork, report: TaskReport): void {
     limitAttempt(run, work);
     if (!work.announced) {
       work.announced = true;
+      announceDeck(run, work);
       const occurredAt = report.occurredAt;
       nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.RUNNING, { occurredAt });
     }
@@ -120,11 +122,17 @@ function progressed(run: RunState, work: NodeWork, report: TaskReport): void {
   taskEvent(run, work, report.phase, { report });
 }
 
+/** C-110: where the deck will be, if the task makes one; whether it is there is known at the end. */
+function announceDeck(run: RunState, work: NodeWork): void {
+  if (!behaves(run, Behaviour.EarlyDecks) || !templateOf(work.scope, work.node).metadata?.generatesDeck) return;
+  work.deckUri = deckFile(attemptPrefix(work.dataPrefix(run.id), work.attempt));
+}
+
 function ended(run: RunState, work: NodeWork, report: TaskReport): void {
   const outcome = report.outcome;
   if (outcome && outcome.checkpointUri !== '') work.checkpointUri = outcome.checkpointUri;
+  if (report.phase === P.SUCCEEDED || behaves(run, Behaviour.EarlyDecks)) work.deckUri = outcome?.deckUri ?? '';
   if (report.phase === P.SUCCEEDED) {
-    work.deckUri = outcome?.deckUri ?? '';
     if (outcome?.result?.$case === 'futures') return generated(run, work, report, outcome.result.value.uri);
     if (outcome?.result?.$case !== 'error') {
       const result = outcome?.result?.$case === 'outputs' ? outcome.result.value : undefined;
