@@ -55,6 +55,13 @@ export const propellerConfigSchema = z
         reservedRetryMs: positive(2_000),
       })
       .prefault({}),
+    /**
+     * Large outputs stored apart from the rest (C-105), from `minMiB` up to `maxMiB`. Tasks are told by environment variables, and need
+     * a flytekit of 1.13.14 or later to read them. Off by default, as in Flyte.
+     */
+    literalOffload: z
+      .object({ enabled: z.boolean().default(false), minMiB: positive(10), maxMiB: positive(1000) })
+      .prefault({}),
     limits: z
       .object({
         closureBytes: positive(64 * 1024 * 1024),

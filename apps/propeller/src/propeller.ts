@@ -145,7 +145,9 @@ export class Propeller {
       maxFuturesBytes: config.limits.futuresBytes,
       maxFetched: 10_000,
     });
-    const literalRequests = new LiteralRequests(literals);
+    const { enabled, minMiB, maxMiB } = config.literalOffload;
+    const literalOffload = enabled ? { min: minMiB * 1024 * 1024, max: maxMiB * 1024 * 1024 } : undefined;
+    const literalRequests = new LiteralRequests(literals, literalOffload);
     const recovery = new RecoveryRequests(this.histories, literalRequests);
     this.incarnationDeps = {
       database,
@@ -160,6 +162,12 @@ export class Propeller {
         defaultEnvs: Object.entries(config.defaultEnvs).map(([key, value]) => ({ key, value })),
         consoleUrl: config.consoleUrl,
         namespaceTemplate: config.namespaceTemplate,
+        offloadEnvs: enabled
+          ? [
+              { key: '_F_L_MIN_SIZE_MB', value: String(minMiB) },
+              { key: '_F_L_MAX_SIZE_MB', value: String(maxMiB) },
+            ]
+          : [],
       }),
       literals,
       clock,

@@ -188,7 +188,7 @@ export interface LoadLiterals {
   variables?: string[];
   /**
    * The engine only wants to know which variables are collections, and how long: answer with `LiteralsLoaded.lengths` instead of the
-   * literals, so that a list of a million items doesn't enter the log. (Answering with the literals is right, too.)
+   * literals (also of offloaded ones, C-105), so that a list of a million items doesn't enter the log. (Answering with the literals is right, too.)
    */
   lengthsOnly?: boolean;
 }
@@ -201,6 +201,8 @@ export type LiteralSource =
    * accepts None, it is None; else the request fails with BindingResolutionFailure.
    */
   | { uri: string; variable: string; path: (string | number)[]; type: LiteralType | undefined }
+  /** As the last, of an offloaded literal (C-105): at `offloaded` lies an encoded `flyteidl.core.Literal`. */
+  | { offloaded: string; path: (string | number)[]; type: LiteralType | undefined }
   | { collection: LiteralSource[] }
   | { map: Record<string, LiteralSource> }
   /** An encoded `flyteidl.core.Literal`: the collected outputs of an array, which nobody should decode for this. */
@@ -211,6 +213,8 @@ export interface StoreLiterals {
   kind: 'store';
   uri: string;
   variables: Record<string, LiteralSource>;
+  /** Of outputs that may be offloaded where they are large and the platform says so (C-105): their types. */
+  offload?: Record<string, LiteralType>;
 }
 
 export interface StartChild {

@@ -15,12 +15,15 @@ export const Behaviour = {
   BoundedFailureList: 1 << 2,
   /** Since November 2026. A node that ends while it asks for a reservation gives it back, and failed items keep their checkpoints. */
   NothingLeftBehind: 1 << 3,
-  /** Since November 2026. An array says for whose reservation its items wait (C-98). */
-  ItemWaits: 1 << 4,
+  /**
+   * Since November 2026. Events tell more: for whose reservation an array's items wait (C-98); the link of a deck while its task runs,
+   * and after it failed (C-110).
+   */
+  TellsMore: 1 << 4,
   /** Since November 2026. The cases of a branch that was recovered don't run again (C-80). */
   WholeBranches: 1 << 5,
-  /** Since November 2026. A task that makes a deck has its link while it runs, and keeps it when it fails (C-110). */
-  EarlyDecks: 1 << 6,
+  /** Since November 2026. Offloaded literals are read where the engine must look into them (C-105). */
+  ReadsOffloaded: 1 << 6,
   /** Since November 2026. An attribute that isn't there is the author's error, however large the value is (C-103). */
   PathsAreUsers: 1 << 7,
 } as const;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BlobStore } from '@aloft/blob';
 import { invalidArgument } from '@aloft/errors';
 import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
-import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import { Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 
 /** Literals by value or by reference, whichever they are. */
 export class LiteralStore {
@@ -24,6 +24,16 @@ export class LiteralStore {
       return LiteralMap.decode(bytes);
     } catch (error) {
       throw invalidArgument(`${uri} (${bytes.length} bytes) is not an encoded LiteralMap`, { cause: error });
+    }
+  }
+
+  /** An offloaded literal (C-105). NOT_FOUND when there is nothing, INVALID_ARGUMENT when it is no Literal. */
+  async readOffloaded(uri: string): Promise<Literal> {
+    const bytes = await this.blob.get(uri, { maxBytes: this.maxBytes });
+    try {
+      return Literal.decode(bytes);
+    } catch (error) {
+      throw invalidArgument(`${uri} (${bytes.length} bytes) is not an encoded Literal`, { cause: error });
     }
   }
 

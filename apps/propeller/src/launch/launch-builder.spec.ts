@@ -1,13 +1,17 @@
 import type { LaunchTaskEffect } from '@aloft/engine';
 import { ExecutionSettings } from '@aloft/idl/aloft/v1/bus';
 import { PluginOverride_MissingPluginBehavior as Missing } from '@aloft/idl/flyteidl/admin/matchable_resource';
-import { Resources_ResourceName as Name, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import {
+  Resources_ResourceName as Name,
+  RuntimeMetadata_RuntimeType,
+  TaskTemplate,
+} from '@aloft/idl/flyteidl/core/tasks';
 import { literalOf } from '@aloft/literals';
 import { describe, expect, it } from '@jest/globals';
 import { idOf, task } from '../testing/workflows.js';
 import { LaunchBuilder } from './launch-builder.js';
 
-const builder = (consoleUrl = '') =>
+const builder = (consoleUrl = '', offloadEnvs: { key: string; value: string }[] = []) =>
   new LaunchBuilder({
     routes: {
       default: 'local',
@@ -20,6 +24,7 @@ const builder = (consoleUrl = '') =>
       { key: 'A', value: 'default' },
     ],
     consoleUrl,
+    offloadEnvs,
     namespaceTemplate: '{{ project }}-{{ domain }}',
   });
 
@@ -218,6 +223,20 @@ describe('LaunchBuilder', () => {
     expect(memory(2)).toEqual(['1', '256Mi', '1', '256Mi']);
     expect(memory(1.5)).toEqual(['1', '192Mi', '1', '192Mi']);
     expect(memory(4)).toEqual(['1', '500Mi', '1', '500Mi']);
+  });
+
+  it('C-105: tasks are told to offload; a flytekit that cannot read offloaded inputs is refused', () => {
+    const told = builder('', [{ key: '_F_L_MIN_SIZE_MB', value: '10' }]).build(effect(task('t')), undefined).launch.env;
+    expect(told).toContainEqual({ key: '_F_L_MIN_SIZE_MB', value: '10' });
+    const launch = (version: string) => () => {
+      const metadata = { runtime: { type: RuntimeMetadata_RuntimeType.FLYTE_SDK, version } };
+      const big = { uri: 's3://big', sizeBytes: 99n, inferredType: undefined };
+      const x = { value: { $case: 'offloadedMetadata' as const, value: big }, hash: '', metadata: {} };
+      const inputs = { value: { $case: 'inline' as const, value: { literals: { x } } } };
+      return builder().build(effect(task('t', { metadata }), { inputs }), undefined);
+    };
+    expect(launch('1.13.13')).toThrow('input x is stored apart from the others, which flytekit 1.13.13');
+    for (const version of ['1.13.14', '1.14.0b2', '2.0.0', '0.0.0+develop']) expect(launch(version)).not.toThrow();
   });
 
   it('C-50: the limit of an attempt is the one that the engine keeps', () => {

@@ -1,9 +1,14 @@
-import { toAloftError } from '@aloft/errors';
+import { invalidArgument, toAloftError } from '@aloft/errors';
 import { checkpointPrefix, inputsFile, rawOutputPrefix, type LaunchTaskEffect } from '@aloft/engine';
-import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import type { LaunchTask, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { KeyValuePair, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { SecurityContext } from '@aloft/idl/flyteidl/core/security';
-import type { Container, Resources, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import {
+  RuntimeMetadata_RuntimeType,
+  type Container,
+  type Resources,
+  type TaskTemplate,
+} from '@aloft/idl/flyteidl/core/tasks';
 import { inputsInTemplate, perRetryUniqueKey, renderTemplate, type TemplateValues } from '@aloft/literals';
 import { isSampled, type TraceContext } from '@aloft/telemetry';
 import { attemptEnvironment, staticEnvironment, traceEnvironment } from './environment.js';
@@ -17,6 +22,8 @@ export interface LaunchSettings {
   defaultEnvs: readonly KeyValuePair[];
   /** Address of the console, e.g. `http://localhost:8088/console`; empty = tasks get no link to their run. */
   consoleUrl: string;
+  /** What tells a task to store large outputs apart (C-105); empty when that is off. */
+  offloadEnvs: readonly KeyValuePair[];
   /** `{{ project }}-{{ domain }}` by default (C-165). */
   namespaceTemplate: string;
 }
@@ -71,6 +78,7 @@ export class LaunchBuilder {
   build(effect: LaunchTaskEffect, inputs: LiteralMap | undefined, trace?: TraceContext): BuiltLaunch {
     const fixed = this.staticPart(effect);
     const { attempt, template, settings } = effect;
+    requireOffloadSupport(template, effect.inputs);
     // Names of runs repeat over projects and time: the immutable id keeps their raw data apart.
     const rawPrefix = rawOutputPrefix(settings.rawOutputPrefix, `${attempt.name}-${attempt.executionUid.slice(0, 8)}`);
     const checkpoints = checkpointPrefix(rawPrefix);
@@ -124,7 +132,7 @@ export class LaunchBuilder {
       task: attempt.task ?? template.id,
       runEnvs: settings.envs,
       taskEnvs: container?.env ?? [],
-      defaultEnvs: this.settings.defaultEnvs,
+      defaultEnvs: [...this.settings.offloadEnvs, ...this.settings.defaultEnvs],
       executionUrl: this.executionUrl(effect),
     });
     const part: StaticPart = {
@@ -160,6 +168,30 @@ export class LaunchBuilder {
     if (this.settings.consoleUrl === '' || !id || !asks) return undefined;
     return `${this.settings.consoleUrl}/projects/${id.project}/domains/${id.domain}/executions/${id.name}`;
   }
+}
+
+/** The first flytekit that reads offloaded literals (C-105). */
+const offloadingSdk = [1, 13, 14] as const;
+
+/** C-105: an input that lies elsewhere is of no use to a flytekit that doesn't know of such. INVALID_ARGUMENT says so. */
+function requireOffloadSupport({ id, metadata }: TaskTemplate, inputs: LiteralsValue): void {
+  const runtime = metadata?.runtime;
+  if (inputs.value?.$case !== 'inline' || runtime?.type !== RuntimeMetadata_RuntimeType.FLYTE_SDK) return;
+  const { literals } = inputs.value.value;
+  const offloaded = Object.keys(literals).find((name) => literals[name]!.value?.$case === 'offloadedMetadata');
+  if (offloaded === undefined || !isBefore(runtime.version, offloadingSdk)) return;
+  throw invalidArgument(
+    `input ${offloaded} is stored apart from the others, which flytekit ${runtime.version} of task ${id?.name ?? ''} can't read; ` +
+      `register the task with flytekit ${offloadingSdk.join('.')} or later`,
+  );
+}
+
+/** False for what is no release, such as a development version. */
+function isBefore(version: string, first: readonly number[]): boolean {
+  const parts = /^(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number);
+  if (!parts || parts.every((part) => part === 0)) return false;
+  const at = parts.findIndex((part, i) => part !== first[i]);
+  return at >= 0 && parts[at]! < first[at]!;
 }
 
 /** A launch that cannot be made, as the error of the attempt: the user's, since the task or its settings are wrong. */

@@ -1,7 +1,9 @@
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
+import { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { LiteralSource } from '../api.js';
 import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
+import { arrayNodeOf } from './array-inputs.js';
 import { rawCollection, rawVariables } from './raw-literals.js';
 import { none } from './values.js';
 
@@ -47,16 +49,33 @@ export function collectOutputs(work: NodeWork, items: ArrayItems): Record<string
   return sources;
 }
 
-/** Names of the outputs of what the array maps over. */
+/** Types of the array's outputs, as far as its closure says. */
+export function listTypes(work: NodeWork): Record<string, LiteralType> {
+  const types: Record<string, LiteralType> = {};
+  const isOfItem = arrayNodeOf(work).isOriginalSubNodeInterface === true;
+  for (const [name, variable] of Object.entries(declaredVariables(work))) {
+    if (!variable.type) continue;
+    types[name] = isOfItem
+      ? LiteralType.create({ type: { $case: 'collectionType', value: variable.type } })
+      : variable.type;
+  }
+  return types;
+}
+
 function declaredOutputs(work: NodeWork): string[] {
+  return Object.keys(declaredVariables(work));
+}
+
+/** Outputs of what the array maps over. */
+function declaredVariables(work: NodeWork): Record<string, { type: LiteralType | undefined }> {
   const { template, graph } = work.scope;
   const task = graph.tasks[template.targets[work.node]!];
-  if (task) return Object.keys(task.interface?.outputs?.variables ?? {});
+  if (task) return task.interface?.outputs?.variables ?? {};
   const item = template.specs[work.node]!.target;
   const target = item?.$case === 'arrayNode' ? item.value.node?.target : undefined;
   const reference = target?.$case === 'workflowNode' ? target.value.reference?.value : undefined;
   const plan = graph.closure.launchPlans.find(
     ({ template: each }) => each?.id?.name === reference?.name && each?.id?.version === reference?.version,
   );
-  return Object.keys(plan?.template?.interface?.outputs?.variables ?? {});
+  return plan?.template?.interface?.outputs?.variables ?? {};
 }

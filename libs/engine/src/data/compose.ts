@@ -147,6 +147,10 @@ function promised(
     throw new BindingError(`node ${nodeId || 'start-node'} has no output "${variable}"`);
   }
   if (path.length === 0) return { literal: found };
+  // C-105: what lies elsewhere is looked into by whoever writes the inputs.
+  if (found.value?.$case === 'offloadedMetadata' && scope.readsOffloaded) {
+    return { offloaded: found.value.value.uri, path, type };
+  }
   try {
     return { literal: resolveAttributePath(found, path, type) };
   } catch (error) {
@@ -166,6 +170,11 @@ function elementType(type: LiteralType | undefined, kind: 'collectionType' | 'ma
 
 function literal(value: Literal['value']): Literal {
   return { value, hash: '', metadata: {} };
+}
+
+/** Whether some part lies elsewhere as a value of its own (C-105). */
+export function hasOffloaded(literals: Record<string, Literal>): boolean {
+  return Object.values(literals).some(({ value }) => value?.$case === 'offloadedMetadata');
 }
 
 /** All literals at hand, or undefined if some part is stored elsewhere. */

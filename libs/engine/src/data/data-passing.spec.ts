@@ -1,4 +1,6 @@
+import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import {
+  array,
   closure,
   Driver,
   eachWay,
@@ -74,6 +76,43 @@ eachWay('data', () => {
     };
     expect(decks()).toEqual(['', 's3://aloft/metadata/propeller/p-d-exec/n0/data/0/deck.html', '']);
     expect(decks(0n)).toEqual(['', '', '']);
+  });
+
+  describe('C-105: values that a task stored apart', () => {
+    const offloaded = (uri: string) =>
+      Literal.create({
+        value: { $case: 'offloadedMetadata', value: { uri, sizeBytes: 99n, inferredType: undefined } },
+      });
+    const produced = (driver: Driver) => {
+      driver.store.offloaded.set('s3://apart', listOf([int(5), int(6)]));
+      driver.succeed('n0', { o: offloaded('s3://apart') });
+    };
+
+    it('are passed on as they are, and looked into by whoever writes the inputs', () => {
+      const driver = new Driver(
+        closure({
+          tasks,
+          nodes: [
+            task('n0', 'free'),
+            task('n1', 't', { a: 'n0.o' }),
+            task('n2', 't', { a: { promise: 'n0.o', path: [1] } }),
+          ],
+        }),
+      );
+      produced(driver);
+      const inputs = driver.launchOf('n1').inputs.value;
+      expect(inputs).toMatchObject({ value: { literals: { a: { value: { $case: 'offloadedMetadata' } } } } });
+      expect(driver.launchOf('n2').inputs.value?.$case).toBe('stored');
+      expect(inputsOf(driver, 'n2')).toEqual({ a: 6 });
+    });
+
+    it('are mapped over', () => {
+      const driver = new Driver(
+        closure({ tasks, nodes: [task('n0', 'free'), array('n1', task('item', 't'), { a: 'n0.o' })] }),
+      );
+      produced(driver);
+      expect(driver.launchedIds()).toEqual(['n1[0]', 'n1[1]']);
+    });
   });
 
   it('C-103: an attribute that is not there is the author’s error, as where the value is stored', () => {

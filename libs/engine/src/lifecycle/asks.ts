@@ -1,7 +1,7 @@
 import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { Request, StartChild } from '../api.js';
 import { attemptOf } from '../data/attempts.js';
-import { collectOutputs } from '../data/array-outputs.js';
+import { collectOutputs, listTypes } from '../data/array-outputs.js';
 import { composeInputs } from '../data/compose.js';
 import { runnable, templateOf } from '../data/task-settings.js';
 import { emptyValue, storedUri } from '../data/values.js';
@@ -63,6 +63,7 @@ export function askOf(run: RunState, pending: PendingRequest): Ask | undefined {
         kind: 'store',
         uri: outputsFile(outputPrefix),
         variables: work.items ? collectOutputs(work, work.items) : composeInputs(work.scope, work.node),
+        ...(work.items ? { offload: listTypes(work) } : {}),
       };
     default:
       return undefined;

@@ -1,6 +1,13 @@
 import { NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { Behaviour, behaves } from '../behaviours.js';
-import { AttributeError, BindingError, composeInputs, literalsOf, releaseSources } from '../data/compose.js';
+import {
+  AttributeError,
+  BindingError,
+  composeInputs,
+  hasOffloaded,
+  literalsOf,
+  releaseSources,
+} from '../data/compose.js';
 import { systemError, userError } from '../data/failures.js';
 import { activeTimeout } from '../data/task-settings.js';
 import { fitsInline, inlined, inlineValue } from '../data/values.js';
@@ -35,7 +42,9 @@ export function resolveInputs(run: RunState, work: NodeWork): void {
   enter(run, work, NodeState.Resolving);
   try {
     const literals = literalsOf(composeInputs(work.scope, work.node));
-    if (!literals || !fitsInline(literals)) {
+    // C-105: an array must know the length of its lists, and asks where its inputs are stored.
+    const looksInto = work.scope.template.kinds[work.node] === Kind.Array && work.scope.readsOffloaded;
+    if (!literals || !fitsInline(literals) || (looksInto && hasOffloaded(literals))) {
       request(run, work, work.node === END ? Purpose.StoreOutputs : Purpose.StoreInputs);
       return;
     }

@@ -21,10 +21,16 @@ export function openScope(run: RunState, parent: NodeWork | undefined, spec: Sco
   const { graph, template, policy, dynamic } = spec;
   const scope = new Scope(++run.lastScope, graph, template, parent, parent?.attempt ?? 0, policy, dynamic);
   scope.inputs = spec.inputs;
-  scope.boundedFailures = behaves(run, Behaviour.BoundedFailureList);
+  adopt(run, scope);
   run.graphs.set(graph.digest, graph);
   run.scopes.set(scope.id, scope);
   if (parent) parent.childScope = scope.id;
   run.work.push(Step.Ready, scope, START);
   return scope;
+}
+
+/** What of the run's behaviours its scopes go by. */
+export function adopt(run: RunState, scope: Scope): void {
+  scope.boundedFailures = behaves(run, Behaviour.BoundedFailureList);
+  scope.readsOffloaded = behaves(run, Behaviour.ReadsOffloaded);
 }

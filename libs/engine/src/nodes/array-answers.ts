@@ -86,7 +86,7 @@ function itemLookedUp(run: RunState, work: NodeWork, items: ArrayItems, index: n
     return itemSucceeded(run, work, items, index, answer.outputs ?? emptyValue, { cacheStatus });
   }
   if (answer.result === CacheLookedUp_Result.RESERVED) {
-    if (behaves(run, Behaviour.ItemWaits)) tellHolder(run, work, answer.holder, `item ${index} waits`);
+    if (behaves(run, Behaviour.TellsMore)) tellHolder(run, work, answer.holder, `item ${index} waits`);
     const at = answer.retryAt ?? addMillis(run.now, defaultRetryMillis);
     items.timers.set(index, setTimer(run, TimerPurpose.ItemReservation, work, at, index));
     return;

@@ -124,14 +124,14 @@ function progressed(run: RunState, work: NodeWork, report: TaskReport): void {
 
 /** C-110: where the deck will be, if the task makes one; whether it is there is known at the end. */
 function announceDeck(run: RunState, work: NodeWork): void {
-  if (!behaves(run, Behaviour.EarlyDecks) || !templateOf(work.scope, work.node).metadata?.generatesDeck) return;
+  if (!behaves(run, Behaviour.TellsMore) || !templateOf(work.scope, work.node).metadata?.generatesDeck) return;
   work.deckUri = deckFile(attemptPrefix(work.dataPrefix(run.id), work.attempt));
 }
 
 function ended(run: RunState, work: NodeWork, report: TaskReport): void {
   const outcome = report.outcome;
   if (outcome && outcome.checkpointUri !== '') work.checkpointUri = outcome.checkpointUri;
-  if (report.phase === P.SUCCEEDED || behaves(run, Behaviour.EarlyDecks)) work.deckUri = outcome?.deckUri ?? '';
+  if (report.phase === P.SUCCEEDED || behaves(run, Behaviour.TellsMore)) work.deckUri = outcome?.deckUri ?? '';
   if (report.phase === P.SUCCEEDED) {
     if (outcome?.result?.$case === 'futures') return generated(run, work, report, outcome.result.value.uri);
     if (outcome?.result?.$case !== 'error') {

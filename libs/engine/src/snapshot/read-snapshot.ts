@@ -3,8 +3,8 @@ import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { GraphLookup, StartChild } from '../api.js';
-import { Behaviour, behaves } from '../behaviours.js';
 import { lineUp } from '../lifecycle/parallelism.js';
+import { adopt } from '../lifecycle/scopes.js';
 import type { CompiledGraph } from '../graph/graph.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
@@ -57,7 +57,7 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   const none = (): undefined => void [from.int(), from.int()];
   from.list(() => {
     const scope = readScope(from, known, find);
-    scope.boundedFailures = behaves(run, Behaviour.BoundedFailureList);
+    adopt(run, scope);
     run.scopes.set(scope.id, scope);
     for (const work of scope.active.values()) {
       if (scope.id > 0 || scope.template.indexOf(work.id) !== work.node) run.nested.set(work.id, work);

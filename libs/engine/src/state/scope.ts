@@ -43,6 +43,8 @@ export class Scope {
   readonly failures: NodeFailure[] = [];
   /** See Behaviour.BoundedFailureList. */
   boundedFailures = false;
+  /** See Behaviour.ReadsOffloaded. */
+  readsOffloaded = false;
   status: ScopeStatus = ScopeStatus.Running;
   inputs: LiteralsValue | undefined;
 

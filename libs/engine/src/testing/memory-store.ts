@@ -10,6 +10,7 @@ type Literals = Record<string, Literal>;
 /** Stored literals, and the answers to requests to store and load them, as the propeller's shell gives them. */
 export class MemoryStore {
   readonly files = new Map<string, Literals>();
+  readonly offloaded = new Map<string, Literal>();
 
   answer(ask: Request['ask']): NonNullable<RequestAnswered['answer']> | undefined {
     if (ask.kind === 'store') {
@@ -21,7 +22,8 @@ export class MemoryStore {
     const literals = this.files.get(ask.uri) ?? {};
     if (!ask.lengthsOnly) return { $case: 'loaded', value: { literals: { literals }, lengths: {} } };
     const lengths: Record<string, number> = {};
-    for (const [name, literal] of Object.entries(literals)) {
+    for (const [name, found] of Object.entries(literals)) {
+      const literal = found.value?.$case === 'offloadedMetadata' ? this.offloaded.get(found.value.value.uri)! : found;
       if (literal.value?.$case === 'collection') lengths[name] = literal.value.value.literals.length;
     }
     return { $case: 'loaded', value: { literals: undefined, lengths } };
@@ -51,7 +53,15 @@ export class MemoryStore {
       const entries = Object.entries(source.map).map(([key, each]) => [key, this.resolve(each)]);
       return Literal.create({ value: { $case: 'map', value: { literals: Object.fromEntries(entries) } } });
     }
+    if ('offloaded' in source) {
+      const whole = this.offloaded.get(source.offloaded);
+      if (!whole) throw new Error(`testing: nothing was offloaded to ${source.offloaded}`);
+      return resolveAttributePath(whole, source.path, source.type);
+    }
     const found = this.files.get(source.uri)?.[source.variable];
+    if (found?.value?.$case === 'offloadedMetadata' && source.path.length > 0) {
+      return resolveAttributePath(this.offloaded.get(found.value.value.uri)!, source.path, source.type);
+    }
     if (found) return resolveAttributePath(found, source.path, source.type);
     if (acceptsNone(source.type)) return none;
     throw new Error(`testing: no variable ${source.variable} in ${source.uri}`);
