@@ -169,16 +169,16 @@ describe('Propeller: poison', () => {
               new Proxy(tx, {
                 get(of, key) {
                   const member = Reflect.get(of, key, of) as unknown;
-                  if (key !== 'query') return typeof member === 'function' ? member.bind(of) : member;
-                  return (sql: Parameters<Transaction['query']>[0], values?: readonly unknown[]) => {
+                  if (key !== 'send') return typeof member === 'function' ? member.bind(of) : member;
+                  return (...[sql, values, explain]: Parameters<Transaction['send']>) => {
                     const text = typeof sql === 'string' ? sql : sql.name;
                     const concerned = JSON.stringify(values, (_k, v: unknown) =>
                       typeof v === 'bigint' ? String(v) : v,
                     );
                     if (/append/.test(text) && [...refused].some((uid) => concerned.includes(uid))) {
-                      return Promise.reject(internal('row too strange'));
+                      throw internal('row too strange');
                     }
-                    return of.query(sql, values);
+                    of.send(sql, values, explain);
                   };
                 },
               }),

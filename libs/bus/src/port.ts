@@ -181,13 +181,13 @@ export interface PositionStore {
   /** Positions with what was stored besides, to read on from them. */
   restore(tx: Transaction, streams: readonly Stream[]): Promise<StoredPosition[]>;
   /**
-   * Moves a position; refuses (ABORTED) if what is stored is not `from`, or if `epoch` is not the stream lease's: a stale
-   * owner's transaction fails here. `mark`: the reader's at `to`; without one the stored one stays.
+   * Moves a position; the transaction is refused (ABORTED) if what is stored is not `from`, or if `epoch` is not the stream
+   * lease's: a stale owner can't commit. Travels with the commit. `mark`: the reader's at `to`; without one the stored one stays.
    */
   advance(
     tx: Transaction,
     moves: readonly { stream: Stream; from: bigint; to: bigint; epoch: bigint; mark?: string }[],
-  ): Promise<void>;
+  ): void;
 }
 
 /** Messages set aside with their key, in the consumer's own schema. */

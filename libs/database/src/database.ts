@@ -33,6 +33,12 @@ export interface Transaction extends Queryable {
   /** The connection itself, for COPY and the like; await the transaction's earlier statements first. */
   readonly client: PoolClient;
   /**
+   * Sends a statement and goes on: its answer is waited for with the commit's, so that a transaction of such statements costs
+   * one round trip. It fails the transaction with its error, or with what `explain` makes of that; a statement that must
+   * refuse has to raise, since nobody looks at what it returns.
+   */
+  send(sql: string | Statement, values?: readonly unknown[], explain?: (error: unknown) => unknown): void;
+  /**
    * A statement that is sent together with COMMIT, made when the work is done: for what takes locks that everybody wants
    * (the bus's streams) and so should hold them as briefly as can be. Its failure rolls back.
    */

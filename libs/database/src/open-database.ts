@@ -106,11 +106,8 @@ class PooledDatabase implements Database {
     client.on('error', onError);
     const tx = new OpenTransaction(client, span);
     try {
-      // Not awaited: it travels with the first statement.
-      const begun = tx.begin();
-      begun.catch(onError);
+      tx.begin();
       const result = await work(tx);
-      await begun;
       await tx.commit();
       client.off('error', onError);
       tx.release();
@@ -119,7 +116,8 @@ class PooledDatabase implements Database {
     } catch (error) {
       await rollBack(tx, lost || (error instanceof DatabaseError && error.outcomeUnknown));
       client.off('error', onError);
-      throw toDatabaseError(error);
+      // What a statement that nobody waited for said comes first: later ones only say that the transaction is aborted.
+      throw tx.failure ?? toDatabaseError(error);
     }
   }
 
@@ -162,6 +160,9 @@ interface Pipelined {
 
 /** A transaction on a connection that somebody else begins. */
 export class OpenTransaction implements Transaction {
+  #sent: Promise<unknown>[] = [];
+  /** Of the first statement sent by {@link send} that failed. */
+  failure: unknown;
   #statements: (() => CommitStatement)[] = [];
   #effects: (() => void)[] = [];
   #results: (() => void)[] = [];
@@ -184,10 +185,17 @@ export class OpenTransaction implements Transaction {
     return this.#client as PoolClient;
   }
 
-  /** Not to be awaited before the first statement. */
-  begin(): Promise<QueryResult> {
+  /** Not awaited: it travels with the first statement. */
+  begin(): void {
+    this.send('BEGIN');
+  }
+
+  send(sql: string | Statement, values?: readonly unknown[], explain = (error: unknown) => error): void {
     this.#gather();
-    return this.#client.query('BEGIN');
+    this.span?.event(nameOf(sql));
+    const answer = run(this.#client as PoolClient, sql, values);
+    this.#sent.push(answer);
+    answer.catch((error: unknown) => (this.failure ??= explain(toDatabaseError(error))));
   }
 
   async query<R extends QueryResultRow>(sql: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
@@ -210,6 +218,7 @@ export class OpenTransaction implements Transaction {
 
   /** Sends the last statements and COMMIT at once (one after the other where the connection is not pipelined). */
   async commit(): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
     if (this.#client.getTransactionStatus?.() === 'E') throw rolledBack();
     const last = this.#statements.map((make) => make());
     this.#gather();
@@ -223,8 +232,12 @@ export class OpenTransaction implements Transaction {
     this.span?.event('COMMIT');
     const commit = this.#client.query('COMMIT');
     const [ended, ...results] = await Promise.allSettled([commit, ...answers]);
+    // Each has been answered by now, or the connection is gone.
+    await Promise.allSettled(this.#sent);
     const failed = results.find((result) => result.status === 'rejected');
     const committing = ended.status === 'rejected';
+    // Of those that fail together with COMMIT, only a lost connection leaves the outcome open.
+    if (this.failure !== undefined && !committing) throw this.failure;
     if (failed) throw toDatabaseError(failed.reason, { committing });
     if (ended.status === 'rejected') throw toDatabaseError(ended.reason, { committing });
     // Postgres answers COMMIT of a failed transaction with a rollback, and no error.

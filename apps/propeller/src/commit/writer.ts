@@ -32,19 +32,17 @@ export class CommitWriter {
     ];
     await probe?.('before-transaction');
     await database.transaction(async (tx) => {
-      // Sent together, answered in this order: the fence comes first, so that a stale owner waits for no lock behind it.
-      await Promise.all([
-        positions.advance(tx, sealed.moves),
-        repository.insertRuns(tx, sealed.newRuns),
-        repository.appendLog(tx, sealed.log),
-        repository.updateRuns(tx, sealed.updates),
-        repository.writeSnapshots(tx, sealed.snapshots),
-        repository.setTimers(tx, sealed.timersSet),
-        repository.clearTimers(tx, sealed.timersCleared),
-        repository.holdReservations(tx, sealed.held),
-        repository.dropReservations(tx, sealed.dropped),
-        repository.rememberAborts(tx, sealed.childAborts),
-      ]);
+      // All of it leaves in one packet with COMMIT. The fence comes first, so that a stale owner waits for no lock behind it.
+      positions.advance(tx, sealed.moves);
+      repository.insertRuns(tx, sealed.newRuns);
+      repository.appendLog(tx, sealed.log);
+      repository.updateRuns(tx, sealed.updates);
+      repository.writeSnapshots(tx, sealed.snapshots);
+      repository.setTimers(tx, sealed.timersSet);
+      repository.clearTimers(tx, sealed.timersCleared);
+      repository.holdReservations(tx, sealed.held);
+      repository.dropReservations(tx, sealed.dropped);
+      repository.rememberAborts(tx, sealed.childAborts);
       for (const key of sealed.released) await parking.take(tx, key);
       for (const parked of sealed.parked) await parking.park(tx, parked);
       await probe?.('after-log');

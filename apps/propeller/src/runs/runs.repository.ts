@@ -159,11 +159,13 @@ const column = <T, K extends keyof T>(rows: readonly T[], key: K): T[K][] => row
 const hex = (bytes: Uint8Array): string =>
   `\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`;
 
-/** Every statement of the engine's schema. Writers take the transaction; an empty list costs nothing. */
+/**
+ * Every statement of the engine's schema. What a commit writes is sent with it and answered by it; an empty list costs nothing.
+ */
 export class RunsRepository {
-  async insertRuns(tx: Transaction, runs: readonly NewRun[]): Promise<void> {
+  insertRuns(tx: Transaction, runs: readonly NewRun[]): void {
     if (runs.length === 0) return;
-    await tx.query(insertRuns, [
+    tx.send(insertRuns, [
       column(runs, 'uid'),
       runs.map(({ id }) => id.org),
       runs.map(({ id }) => id.project),
@@ -179,9 +181,9 @@ export class RunsRepository {
     ]);
   }
 
-  async updateRuns(tx: Transaction, runs: readonly RunUpdate[]): Promise<void> {
+  updateRuns(tx: Transaction, runs: readonly RunUpdate[]): void {
     if (runs.length === 0) return;
-    await tx.query(updateRuns, [
+    tx.send(updateRuns, [
       column(runs, 'uid'),
       column(runs, 'phase'),
       column(runs, 'attention'),
@@ -190,11 +192,11 @@ export class RunsRepository {
     ]);
   }
 
-  async appendLog(tx: Transaction, rows: readonly LogAppend[]): Promise<void> {
+  appendLog(tx: Transaction, rows: readonly LogAppend[]): void {
     if (rows.length === 0) return;
     const [first] = rows;
     if (rows.length === 1) {
-      await tx.query(appendOne, [first!.uid, first!.firstSeq, first!.count, first!.segment]);
+      tx.send(appendOne, [first!.uid, first!.firstSeq, first!.count, first!.segment]);
       return;
     }
     const at: number[] = [];
@@ -203,7 +205,7 @@ export class RunsRepository {
       at.push(next);
       next += segment.length;
     }
-    await tx.query(appendLog, [
+    tx.send(appendLog, [
       column(rows, 'uid'),
       column(rows, 'firstSeq'),
       column(rows, 'count'),
@@ -213,9 +215,9 @@ export class RunsRepository {
     ]);
   }
 
-  async writeSnapshots(tx: Transaction, snapshots: readonly SnapshotWrite[]): Promise<void> {
+  writeSnapshots(tx: Transaction, snapshots: readonly SnapshotWrite[]): void {
     if (snapshots.length === 0) return;
-    await tx.query(writeSnapshots, [
+    tx.send(writeSnapshots, [
       column(snapshots, 'uid'),
       column(snapshots, 'nextSeq'),
       snapshots.map(({ state }) => hex(state)),
@@ -224,24 +226,19 @@ export class RunsRepository {
     ]);
   }
 
-  async setTimers(tx: Transaction, timers: readonly TimerWrite[]): Promise<void> {
+  setTimers(tx: Transaction, timers: readonly TimerWrite[]): void {
     if (timers.length === 0) return;
-    await tx.query(setTimers, [
-      column(timers, 'uid'),
-      column(timers, 'timer'),
-      column(timers, 'shard'),
-      column(timers, 'at'),
-    ]);
+    tx.send(setTimers, [column(timers, 'uid'), column(timers, 'timer'), column(timers, 'shard'), column(timers, 'at')]);
   }
 
-  async clearTimers(tx: Transaction, timers: readonly { uid: string; timer: bigint }[]): Promise<void> {
+  clearTimers(tx: Transaction, timers: readonly { uid: string; timer: bigint }[]): void {
     if (timers.length === 0) return;
-    await tx.query(clearTimers, [column(timers, 'uid'), column(timers, 'timer')]);
+    tx.send(clearTimers, [column(timers, 'uid'), column(timers, 'timer')]);
   }
 
-  async holdReservations(tx: Transaction, rows: readonly ReservationWrite[]): Promise<void> {
+  holdReservations(tx: Transaction, rows: readonly ReservationWrite[]): void {
     if (rows.length === 0) return;
-    await tx.query(holdReservations, [
+    tx.send(holdReservations, [
       column(rows, 'uid'),
       column(rows, 'attempt'),
       column(rows, 'shard'),
@@ -249,14 +246,14 @@ export class RunsRepository {
     ]);
   }
 
-  async dropReservations(tx: Transaction, rows: readonly { uid: string; attempt: string }[]): Promise<void> {
+  dropReservations(tx: Transaction, rows: readonly { uid: string; attempt: string }[]): void {
     if (rows.length === 0) return;
-    await tx.query(dropReservations, [column(rows, 'uid'), column(rows, 'attempt')]);
+    tx.send(dropReservations, [column(rows, 'uid'), column(rows, 'attempt')]);
   }
 
-  async rememberAborts(tx: Transaction, aborts: readonly ChildAbort[]): Promise<void> {
+  rememberAborts(tx: Transaction, aborts: readonly ChildAbort[]): void {
     if (aborts.length === 0) return;
-    await tx.query(
+    tx.send(
       `INSERT INTO child_aborts (run_uid, name, shard, child, cause)
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bytea[], $5::text[]) ON CONFLICT DO NOTHING`,
       [

@@ -194,6 +194,7 @@ class Gate {
                 return tx.client;
               },
               query: (sql, values) => through(() => tx.query<never>(sql, values)),
+              send: (sql, values, explain) => tx.send(sql, values, explain),
               withCommit: (make) => tx.withCommit(make),
               afterCommit: (effect) => tx.afterCommit(() => this.state !== 'dead' && effect()),
             };

@@ -115,4 +115,35 @@ BEGIN
 END $$;
 `,
   },
+  {
+    name: 'advance',
+    sql: `
+-- Moves positions, and raises if one is not where the caller thinks or its epoch is over: a fence that needs nobody to look
+-- at its answer can travel in the same packet as COMMIT.
+CREATE FUNCTION bus_advance(
+  consumer text, topics text[], partitions int[], begins int8[], ends int8[], epochs int8[], marks text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  found_position int8;
+  found_epoch int8;
+  found_owner text;
+BEGIN
+  FOR i IN 1 .. cardinality(topics) LOOP
+    UPDATE bus_streams SET position = ends[i], mark = coalesce(marks[i], mark)
+      WHERE group_name = consumer AND topic = topics[i] AND partition = partitions[i]
+        AND position = begins[i] AND epoch = epochs[i];
+    IF FOUND THEN CONTINUE; END IF;
+    SELECT position, epoch, owner INTO found_position, found_epoch, found_owner FROM bus_streams
+      WHERE group_name = consumer AND topic = topics[i] AND partition = partitions[i];
+    RAISE EXCEPTION USING ERRCODE = 'AL001', MESSAGE = format(
+      'group %s: refused to move its position: %s/%s %s', consumer, topics[i], partitions[i], CASE
+        WHEN found_epoch IS NULL THEN 'was never leased'
+        WHEN found_epoch <> epochs[i]
+          THEN format('is at epoch %s of %s, not %s', found_epoch, coalesce(found_owner, 'nobody'), epochs[i])
+        ELSE format('is at position %s, not %s', found_position, begins[i])
+      END);
+  END LOOP;
+END $$;
+`,
+  },
 ];

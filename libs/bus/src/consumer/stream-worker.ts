@@ -142,7 +142,7 @@ export class StreamWorker {
     await options.database.transaction(async (tx) => {
       if (handled.length > 0) await options.handle(handled, tx);
       for (const message of parked) await parking.park(tx, message);
-      await positions.advance(tx, [{ stream, from, to, epoch, mark: this.reader.mark(to) }]);
+      positions.advance(tx, [{ stream, from, to, epoch, mark: this.reader.mark(to) }]);
     });
     this.position = to;
     this.environment.moved();
@@ -172,7 +172,7 @@ export class StreamWorker {
             parked.map(({ message }) => message),
             tx,
           );
-        await positions.advance(tx, [{ stream, from: this.position, to: this.position, epoch }]);
+        positions.advance(tx, [{ stream, from: this.position, to: this.position, epoch }]);
       });
       return count;
     });

@@ -187,7 +187,7 @@ export function recoveryCases(context: ContractContext): void {
     const first = createStreamLeases(database, { group: 'shards' });
     const second = createStreamLeases(database, { group: 'shards' });
     const advance = (moves: Parameters<typeof positions.advance>[1]) =>
-      database.transaction((tx) => positions.advance(tx, moves));
+      database.transaction(async (tx) => positions.advance(tx, moves));
     const held = await first.acquire(streams);
     expect(held.map(({ epoch }) => epoch)).toEqual([1n, 1n]);
     expect(await second.acquire(streams)).toEqual([]);

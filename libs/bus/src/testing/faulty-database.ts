@@ -44,7 +44,12 @@ export function faultyDatabase(database: Database, step: number, fault?: () => P
     async transaction(work) {
       await boundary();
       const result = await database.transaction(async (tx) => {
-        const done = await work(wrap(tx, boundary));
+        const sent: (() => void)[] = [];
+        const done = await work(wrap(tx, boundary, sent));
+        for (const send of sent) {
+          await boundary();
+          send();
+        }
         await boundary();
         return done;
       });
@@ -55,7 +60,7 @@ export function faultyDatabase(database: Database, step: number, fault?: () => P
   };
 }
 
-function wrap(tx: Transaction, boundary: () => Promise<void>): Transaction {
+function wrap(tx: Transaction, boundary: () => Promise<void>, sent: (() => void)[]): Transaction {
   return {
     get client() {
       return tx.client;
@@ -66,6 +71,7 @@ function wrap(tx: Transaction, boundary: () => Promise<void>): Transaction {
       await boundary();
       return result;
     },
+    send: (sql, values, explain) => void sent.push(() => tx.send(sql, values, explain)),
     withCommit: (make) => tx.withCommit(make),
     afterCommit: (effect) => tx.afterCommit(effect),
   };
