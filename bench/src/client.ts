@@ -57,11 +57,14 @@ export class BenchClient {
     return id as WorkflowExecutionIdentifier;
   }
 
-  /** Waits by Watch for the end of a run; throws unless it SUCCEEDED. */
-  async succeeded(id: WorkflowExecutionIdentifier): Promise<void> {
-    for await (const { update } of this.watch.watchExecution(
-      WatchExecutionRequest.fromPartial({ id, executionOnly: true }),
-    )) {
+  /**
+   * Watches a run until the read model has its end: `ended` is called when Watch says so, which is earlier. Throws unless it
+   * SUCCEEDED.
+   */
+  async succeeded(id: WorkflowExecutionIdentifier, ended: () => void = () => undefined): Promise<void> {
+    let over = false;
+    const request = WatchExecutionRequest.fromPartial({ id, executionOnly: true, untilStored: true });
+    for await (const { update } of this.watch.watchExecution(request)) {
       const phase =
         update?.$case === 'snapshot'
           ? update.value.execution?.closure?.phase
@@ -71,17 +74,18 @@ export class BenchClient {
       if (phase === undefined || !terminal.has(phase)) continue;
       if (phase !== WorkflowExecution_Phase.SUCCEEDED)
         throw new Error(`${id.name} ended ${WorkflowExecution_Phase[phase]}`);
-      return;
+      over = true;
+      ended();
     }
-    throw new Error(`the watch of ${id.name} ended before the run did`);
+    if (!over) throw new Error(`the watch of ${id.name} ended before the run did`);
   }
 
-  /** Resolves once the read model, too, has the run's end and all its nodes. */
+  /** Polls until the read model has the run's end: for a platform whose parts go away meanwhile, and streams with them. */
   async projected(id: WorkflowExecutionIdentifier): Promise<void> {
     for (;;) {
       const execution = await this.admin.getExecution(WorkflowExecutionGetRequest.fromPartial({ id }));
       if (terminal.has(execution.closure?.phase as WorkflowExecution_Phase)) return;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 

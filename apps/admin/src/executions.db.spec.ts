@@ -505,7 +505,7 @@ describe('a run that is set aside', () => {
     };
     await platform.emit(start, workflow(Phase.RUNNING, 1));
     const stream = watch
-      .watchExecution({ id: start.id, executionOnly: true, afterSequence: 0n })
+      .watchExecution({ id: start.id, executionOnly: true, afterSequence: 0n, untilStored: false })
       [Symbol.asyncIterator]();
     const watched = async () => ((await stream.next()).value as WatchExecutionResponse).update;
     expect(await watched()).toMatchObject({ $case: 'snapshot', value: { sequence: 1n } });

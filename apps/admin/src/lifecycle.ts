@@ -1,7 +1,8 @@
 import { observeLag, type Bus, type Consumer, type StreamStatus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import { runFields, type Logger, type Metrics } from '@aloft/telemetry';
-import { eventsTopic, projectionGroup, type ProjectionService } from './projection/projection.service.js';
+import { eventsTopic, isAwaited } from './projection/decode-events.js';
+import { projectionGroup, type ProjectionService } from './projection/projection.service.js';
 import type { Registry } from './registry/registry.js';
 import type { LiveEvents } from './watch/live-events.js';
 
@@ -28,6 +29,9 @@ export class AdminLifecycle {
       group: projectionGroup,
       database: this.database,
       mode: 'leased',
+      // Live streams don't wait for it, and clients ask for what has ended: steps of one run share commits.
+      gatherMs: 10,
+      urgent: ({ envelope }) => isAwaited(envelope),
       handle: async (messages, tx) => {
         if (tx) await this.projection.apply(messages, tx);
       },

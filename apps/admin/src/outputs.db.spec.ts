@@ -107,7 +107,13 @@ describe('data proxy', () => {
 
 describe('watch', () => {
   const watch = (start: StartExecution, rest: object = {}) =>
-    platform.watch.watchExecution({ id: start.id, executionOnly: false, afterSequence: 0n, ...rest });
+    platform.watch.watchExecution({
+      id: start.id,
+      executionOnly: false,
+      afterSequence: 0n,
+      untilStored: false,
+      ...rest,
+    });
   const take = async (stream: AsyncIterator<WatchExecutionResponse>) =>
     (await stream.next()).value as WatchExecutionResponse;
 
@@ -137,6 +143,17 @@ describe('watch', () => {
     }
     expect(last).toBe(33n);
     expect(seen.size).toBe(30);
+  });
+
+  test('asked to last until it is stored, it ends when calls answer with the end too', async () => {
+    const start = await create('awaited');
+    await platform.emit(start, workflow(Phase.RUNNING, 1));
+    const stream = watch(start, { untilStored: true })[Symbol.asyncIterator]();
+    await take(stream);
+    await platform.publish(start, node(start, 'n0', NodePhase.RUNNING, 2), workflow(Phase.SUCCEEDED, 3));
+    for (let next = await stream.next(); !next.done; next = await stream.next());
+    const { closure } = await platform.admin.getExecution({ id: start.id });
+    expect(closure?.phase).toBe(Phase.SUCCEEDED);
   });
 
   test('a run that is over: its snapshot, and the end; an unknown one: NOT_FOUND', async () => {

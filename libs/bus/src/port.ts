@@ -141,6 +141,18 @@ export interface ConsumerOptions {
    * disposition `retry` are retried with backoff, others bisected until the poisonous message is found and parked.
    */
   handle(messages: readonly IncomingMessage[], tx: Transaction | undefined): Promise<void>;
+  /**
+   * For messages whose effect may happen again, and writes nothing (`leased`): takes as many from the front of a batch as are of
+   * this kind, `undefined` if the first isn't; the others are for `handle`. The position passes them once `done` has resolved,
+   * stored with others' some 50 ms later, so a crash brings them again. `done` must not reject.
+   */
+  handleRepeatable?(messages: readonly IncomingMessage[]): { count: number; done: Promise<void> } | undefined;
+  /**
+   * Milliseconds (`leased`; default 0) that a batch which isn't full waits for more, unless one of its messages is `urgent`:
+   * fewer commits where nobody waits for each.
+   */
+  gatherMs?: number;
+  urgent?(message: IncomingMessage): boolean;
   /** A message was parked (its key waits from now on). */
   onParked?(parked: ParkedMessage): void;
   /** The consumer can't go on and has stopped (see {@link StreamReader.next}); somebody has to look at it. */

@@ -1,3 +1,4 @@
+export { arrayParameter, type Element, type ElementType, type Instant } from './array-parameter.js';
 export * from './database.js';
 export * from './database-error.js';
 export { openDatabase, type DatabaseOptions } from './open-database.js';

@@ -1,4 +1,4 @@
-import type { Queryable } from '@aloft/database';
+import { arrayParameter, type Element, type ElementType, type Queryable, type Transaction } from '@aloft/database';
 import { TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionClosure } from '@aloft/idl/flyteidl/admin/execution';
 import { NodeExecutionClosure, NodeExecutionMetaData } from '@aloft/idl/flyteidl/admin/node_execution';
@@ -6,7 +6,7 @@ import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { ExecutionError_ErrorKind, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier, ResourceType } from '@aloft/idl/flyteidl/core/identifier';
-import { nanosOf, sqlTime } from '../time.js';
+import { nanosOf } from '../time.js';
 import type { ExecutionState } from './fold-execution.js';
 import { newNodeState, type NodeState } from './fold-node.js';
 import { newTaskState, type TaskState } from './fold-task.js';
@@ -38,7 +38,7 @@ export interface ReachedGate {
 }
 
 /** Name, type of its array and value of each column: one statement takes any number of rows, by unnest. */
-type Columns<T> = readonly (readonly [name: string, type: string, cell: (row: T) => unknown])[];
+type Columns<T> = readonly (readonly [name: string, type: ElementType, cell: (row: T) => Element])[];
 
 const outcomeColumns = (error: ExecutionError | undefined) => ({
   kind: error ? (ExecutionError_ErrorKind[error.kind] ?? null) : null,
@@ -50,11 +50,10 @@ type Times = Pick<NodeExecutionClosure, 'startedAt' | 'createdAt' | 'updatedAt' 
 const epoch = { seconds: 0n, nanos: 0 };
 
 function timeColumns<T>(times: (row: T) => Times): Columns<T> {
-  const optional = (time: Times['startedAt']) => (time ? sqlTime(time) : null);
   return [
-    ['started_at', 'timestamptz', (row) => optional(times(row).startedAt)],
-    ['created_at', 'timestamptz', (row) => sqlTime(times(row).createdAt ?? epoch)],
-    ['updated_at', 'timestamptz', (row) => sqlTime(times(row).updatedAt ?? times(row).createdAt ?? epoch)],
+    ['started_at', 'timestamptz', (row) => times(row).startedAt ?? null],
+    ['created_at', 'timestamptz', (row) => times(row).createdAt ?? epoch],
+    ['updated_at', 'timestamptz', (row) => times(row).updatedAt ?? times(row).createdAt ?? epoch],
     [
       'duration_ns',
       'bigint',
@@ -73,15 +72,15 @@ const nodeColumns: Columns<ProjectedNode> = [
   ['parent_task', 'text', (n) => n.state.parentTask],
   ['spec_node_id', 'text', (n) => n.state.metadata.specNodeId],
   ['phase', 'text', (n) => nodePhaseName(n.state.closure.phase)],
-  ['closure', 'bytea', (n) => Buffer.from(NodeExecutionClosure.encode(n.state.closure).finish())],
-  ['metadata', 'bytea', (n) => Buffer.from(NodeExecutionMetaData.encode(n.state.metadata).finish())],
+  ['closure', 'bytea', (n) => NodeExecutionClosure.encode(n.state.closure).finish()],
+  ['metadata', 'bytea', (n) => NodeExecutionMetaData.encode(n.state.metadata).finish()],
   ['input_uri', 'text', (n) => n.state.inputUri],
   ['inputs', 'bytea', (n) => n.state.inputs],
   ['outputs', 'bytea', (n) => n.state.outputs],
   [
     'dynamic_workflow_id',
     'bytea',
-    ({ state }) => (state.dynamicWorkflowId ? Buffer.from(Identifier.encode(state.dynamicWorkflowId).finish()) : null),
+    ({ state }) => (state.dynamicWorkflowId ? Identifier.encode(state.dynamicWorkflowId).finish() : null),
   ],
   ['dynamic_closure_uri', 'text', (n) => n.state.dynamicClosureUri],
   ['is_parent', 'boolean', (n) => n.state.metadata.isParentNode],
@@ -114,13 +113,13 @@ const taskColumns: Columns<ProjectedTask> = [
   ['task_version', 'text', (t) => t.state.task.version],
   ['phase', 'text', (t) => taskPhaseName(t.state.closure.phase)],
   ['phase_version', 'bigint', (t) => t.state.phaseVersion],
-  ['closure', 'bytea', (t) => Buffer.from(TaskExecutionClosure.encode(t.state.closure).finish())],
+  ['closure', 'bytea', (t) => TaskExecutionClosure.encode(t.state.closure).finish()],
   ['input_uri', 'text', (t) => t.state.inputUri],
   ['inputs', 'bytea', (t) => t.state.inputs],
   ['outputs', 'bytea', (t) => t.state.outputs],
   ['task_type', 'text', (t) => t.state.closure.taskType],
   ['is_parent', 'boolean', (t) => t.state.isParent],
-  ['usage', 'bytea', ({ state }) => (state.usage ? Buffer.from(TaskUsage.encode(state.usage).finish()) : null)],
+  ['usage', 'bytea', ({ state }) => (state.usage ? TaskUsage.encode(state.usage).finish() : null)],
   ...timeColumns<ProjectedTask>((t) => t.state.closure),
   ['error_kind', 'text', (t) => outcomeColumns(errorOf(t.state.closure.outputResult)).kind],
   ['error_code', 'text', (t) => outcomeColumns(errorOf(t.state.closure.outputResult)).code],
@@ -156,7 +155,7 @@ const upsertTasks = upsert('admin-project-tasks', 'task_executions', taskColumns
 const executionColumns: Columns<ProjectedExecution> = [
   ['id', 'bigint', (e) => e.id],
   ['phase', 'text', (e) => executionPhaseName(e.state.closure.phase)],
-  ['closure', 'bytea', (e) => Buffer.from(ExecutionClosure.encode(e.state.closure).finish())],
+  ['closure', 'bytea', (e) => ExecutionClosure.encode(e.state.closure).finish()],
   ['outputs', 'bytea', (e) => e.state.outputs],
   ['outputs_uri', 'text', (e) => e.state.outputsUri],
   ['quarantine_reason', 'text', (e) => e.state.quarantineReason],
@@ -293,21 +292,22 @@ export class ProjectionRepository {
     });
   }
 
-  async saveExecutions(db: Queryable, rows: readonly ProjectedExecution[]): Promise<void> {
-    if (rows.length > 0) await db.query(updateExecutions, arraysOf(executionColumns, rows));
+  // What is written travels with the commit.
+  saveExecutions(tx: Transaction, rows: readonly ProjectedExecution[]): void {
+    if (rows.length > 0) tx.send(updateExecutions, arraysOf(executionColumns, rows));
   }
 
-  async saveNodes(db: Queryable, rows: readonly ProjectedNode[]): Promise<void> {
-    for (const piece of inPieces(rows)) await db.query(upsertNodes, arraysOf(nodeColumns, piece));
+  saveNodes(tx: Transaction, rows: readonly ProjectedNode[]): void {
+    for (const piece of inPieces(rows)) tx.send(upsertNodes, arraysOf(nodeColumns, piece));
   }
 
-  async saveTasks(db: Queryable, rows: readonly ProjectedTask[]): Promise<void> {
-    for (const piece of inPieces(rows)) await db.query(upsertTasks, arraysOf(taskColumns, piece));
+  saveTasks(tx: Transaction, rows: readonly ProjectedTask[]): void {
+    for (const piece of inPieces(rows)) tx.send(upsertTasks, arraysOf(taskColumns, piece));
   }
 
-  async saveSignals(db: Queryable, gates: readonly ReachedGate[]): Promise<void> {
+  saveSignals(tx: Transaction, gates: readonly ReachedGate[]): void {
     if (gates.length === 0) return;
-    await db.query(insertSignals, [
+    tx.send(insertSignals, [
       gates.map((gate) => gate.executionId),
       gates.map((gate) => gate.signalId),
       gates.map((gate) => gate.nodeId),
@@ -337,6 +337,6 @@ function* inPieces<T extends HoldsLiterals>(rows: readonly T[]): Generator<T[]> 
   if (piece.length > 0) yield piece;
 }
 
-function arraysOf<T>(columns: Columns<T>, rows: readonly T[]): unknown[][] {
-  return columns.map(([, , cell]) => rows.map(cell));
+function arraysOf<T>(columns: Columns<T>, rows: readonly T[]): Buffer[] {
+  return columns.map(([, type, cell]) => arrayParameter(type, rows.map(cell)));
 }

@@ -2,7 +2,7 @@ import type { BlobStore } from '@aloft/blob';
 import type { IncomingMessage } from '@aloft/bus';
 import type { Transaction } from '@aloft/database';
 import { invalidArgument, notFound } from '@aloft/errors';
-import { ExecutionEvents, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
+import type { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralType } from '@aloft/idl/flyteidl/core/types';
@@ -10,9 +10,12 @@ import type { TaskExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import type { Histogram, Metrics } from '@aloft/telemetry';
 import type { AdminConfig } from '../config.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
+import { decodeEvents, eventsTopic } from './decode-events.js';
 import { foldExecutionEvent } from './fold-execution.js';
 import { foldNodeEvent, newNodeState } from './fold-node.js';
 import { foldTaskEvent, newTaskState } from './fold-task.js';
+import { KeptRows, noRows, type RunRows } from './kept-rows.js';
+import { isTerminalExecution } from './phases.js';
 import type {
   ProjectedExecution,
   ProjectedNode,
@@ -21,17 +24,22 @@ import type {
   ReachedGate,
 } from './projection.repository.js';
 
-export const eventsTopic = 'executions.events';
-export const eventsType = 'aloft.v1.ExecutionEvents';
 export const projectionGroup = 'admin-projection';
 
 /** What a batch changed, told after its commit. */
 export type Applied = ReadonlyMap<string, bigint>;
 
+/** A run of a batch. */
+interface BatchRun {
+  execution: ProjectedExecution;
+  rows: RunRows;
+  /** What the batch changes of them. */
+  nodes: Set<ProjectedNode>;
+  tasks: Set<ProjectedTask>;
+}
+
 interface Batch {
-  executions: Map<string, ProjectedExecution>;
-  nodes: Map<string, ProjectedNode>;
-  tasks: Map<string, ProjectedTask>;
+  runs: Map<string, BatchRun>;
   gates: ReachedGate[];
 }
 
@@ -40,12 +48,16 @@ interface EventOf {
   event: ExecutionEvent;
 }
 
+/** Rows of nodes and tasks that the projection keeps in memory, about 2 KB each. */
+const maxKeptRows = 20_000;
+
 /**
- * Makes the read model of executions out of `executions.events`: rows that a batch concerns are read once, all its events are
- * folded into them in memory, and what changed is written once. Events up to a run's last sequence have been seen and are
+ * Makes the read model of executions out of `executions.events`: rows that a batch concerns are read once (or still here from
+ * the batch before), all its events are folded into them in memory, and what changed is written once. Events up to a run's last sequence have been seen and are
  * dropped. That a run is set aside or released stands outside its sequence (0): told again in order, it says the same again.
  */
 export class ProjectionService {
+  private readonly kept = new KeptRows(maxKeptRows);
   private readonly listeners = new Set<(applied: Applied) => void>();
   private readonly delay: Histogram | undefined;
   private readonly batchSize: Histogram | undefined;
@@ -75,19 +87,31 @@ export class ProjectionService {
 
   /** Applies messages of one stream in order. NOT_FOUND (parks the message) for a run that isn't there. */
   async apply(messages: readonly IncomingMessage[], tx: Transaction): Promise<void> {
-    const events = messages.flatMap(decode);
+    const events = messages.flatMap(eventsOf);
     const locked = await this.repository.lockExecutions(tx, [...new Set(events.map(({ uid }) => uid))]);
-    const batch: Batch = {
-      executions: new Map(locked.map((execution) => [execution.uid, execution])),
-      nodes: new Map(),
-      tasks: new Map(),
-      gates: [],
-    };
+    const runs = locked.map((execution): [string, BatchRun] => {
+      const { uid, lastSequence } = execution;
+      // Memory is changed before the commit: only a commit puts it back.
+      const rows = this.kept.take(uid, lastSequence) ?? noRows(lastSequence === 0n);
+      return [uid, { execution, rows, nodes: new Set(), tasks: new Set() }];
+    });
+    const batch: Batch = { runs: new Map(runs), gates: [] };
     const fresh = this.unseen(batch, events);
     await this.load(batch, fresh, tx);
-    for (const { uid, event } of fresh) fold(batch, batch.executions.get(uid) as ProjectedExecution, event);
+    for (const { uid, event } of fresh) fold(batch, batch.runs.get(uid) as BatchRun, event);
     await this.save(batch, fresh, tx);
-    tx.afterCommit(() => this.measure(messages));
+    tx.afterCommit(() => {
+      this.keep(batch);
+      this.measure(messages);
+    });
+  }
+
+  private keep({ runs }: Batch): void {
+    for (const [uid, { execution, rows }] of runs) {
+      if (isTerminalExecution(execution.state.closure.phase)) continue;
+      rows.sequence = execution.lastSequence;
+      this.kept.put(uid, rows);
+    }
   }
 
   private measure(messages: readonly IncomingMessage[]): void {
@@ -103,7 +127,7 @@ export class ProjectionService {
   /** Without what the rows contain already; moves their last sequences. */
   private unseen(batch: Batch, events: readonly EventOf[]): EventOf[] {
     return events.filter(({ uid, event }) => {
-      const execution = batch.executions.get(uid);
+      const execution = batch.runs.get(uid)?.execution;
       if (!execution)
         throw notFound(`there is no execution with id ${uid} for event ${event.sequence} of ${eventsTopic}`);
       if (event.event?.$case === 'quarantined') return true;
@@ -117,34 +141,49 @@ export class ProjectionService {
     const nodeKeys = new Map<string, { executionId: bigint; nodeId: string }>();
     const taskKeys = new Map<string, { executionId: bigint; nodeId: string; retryAttempt: number }>();
     for (const { uid, event } of events) {
-      const { id: executionId } = batch.executions.get(uid) as ProjectedExecution;
+      const { execution, rows } = batch.runs.get(uid) as BatchRun;
+      if (rows.complete) continue;
+      const { id: executionId } = execution;
       const nodeId = nodeIdOf(event);
-      if (nodeId !== undefined) nodeKeys.set(keyOf(executionId, nodeId), { executionId, nodeId });
-      if (event.event?.$case === 'task') {
-        const { parentNodeExecutionId, retryAttempt } = event.event.value;
-        const taskNode = parentNodeExecutionId?.nodeId ?? '';
+      if (nodeId !== undefined && !rows.nodes.has(nodeId))
+        nodeKeys.set(keyOf(executionId, nodeId), { executionId, nodeId });
+      if (event.event?.$case !== 'task') continue;
+      const { parentNodeExecutionId, retryAttempt, taskId } = event.event.value;
+      const taskNode = parentNodeExecutionId?.nodeId ?? '';
+      if (!rows.tasks.has(taskKeyOf(taskNode, retryAttempt, taskId ?? noTask)))
         taskKeys.set(keyOf(executionId, taskNode, retryAttempt), { executionId, nodeId: taskNode, retryAttempt });
-      }
     }
-    for (const node of await this.repository.loadNodes(tx, [...nodeKeys.values()]))
-      batch.nodes.set(keyOf(node.executionId, node.state.nodeId), node);
-    for (const task of await this.repository.loadTasks(tx, [...taskKeys.values()]))
-      batch.tasks.set(taskKeyOf(task.executionId, task.state.nodeId, task.state.retryAttempt, task.state.task), task);
+    const rowsOf = new Map([...batch.runs.values()].map(({ execution, rows }) => [execution.id, rows]));
+    const [nodes, tasks] = await Promise.all([
+      this.repository.loadNodes(tx, [...nodeKeys.values()]),
+      this.repository.loadTasks(tx, [...taskKeys.values()]),
+    ]);
+    for (const node of nodes) rowsOf.get(node.executionId)?.nodes.set(node.state.nodeId, node);
+    for (const task of tasks) {
+      const { nodeId, retryAttempt, task: id } = task.state;
+      rowsOf.get(task.executionId)?.tasks.set(taskKeyOf(nodeId, retryAttempt, id), task);
+    }
   }
 
   private async save(batch: Batch, fresh: readonly EventOf[], tx: Transaction): Promise<void> {
     if (fresh.length === 0) return;
-    await Promise.all([...batch.nodes.values()].map((node) => this.storeDynamicClosure(node)));
     const touched = new Set(fresh.map(({ uid }) => uid));
-    const executions = [...batch.executions.values()].filter(({ uid }) => touched.has(uid));
-    await this.repository.saveExecutions(tx, executions);
+    const runs = [...batch.runs.values()].filter(({ execution }) => touched.has(execution.uid));
+    const executions = runs.map(({ execution }) => execution);
+    const nodes = runs.flatMap((run) => [...run.nodes]);
+    const dynamic = nodes.filter(({ state }) => state.dynamicWorkflowId);
+    if (dynamic.length > 0) await Promise.all(dynamic.map((node) => this.storeDynamicClosure(node)));
+    this.repository.saveExecutions(tx, executions);
     // A row that only a wait reason made has no event yet, and can't be shown.
-    await this.repository.saveNodes(
+    this.repository.saveNodes(
       tx,
-      [...batch.nodes.values()].filter(({ state }) => state.closure.createdAt !== undefined),
+      nodes.filter(({ state }) => state.closure.createdAt !== undefined),
     );
-    await this.repository.saveTasks(tx, [...batch.tasks.values()]);
-    await this.repository.saveSignals(tx, batch.gates);
+    this.repository.saveTasks(
+      tx,
+      runs.flatMap((run) => [...run.tasks]),
+    );
+    this.repository.saveSignals(tx, batch.gates);
     const applied = new Map(executions.map(({ uid, lastSequence }) => [uid, lastSequence]));
     tx.afterCommit(() => {
       for (const listener of this.listeners) listener(applied);
@@ -168,24 +207,23 @@ export class ProjectionService {
   }
 }
 
-function decode({ envelope }: IncomingMessage): EventOf[] {
-  if (envelope.type !== eventsType)
-    throw invalidArgument(`message ${envelope.id} of ${eventsTopic} is a ${envelope.type}; ${eventsType} is expected`);
+function eventsOf({ envelope }: IncomingMessage): EventOf[] {
   if (envelope.executionUid === '')
     throw invalidArgument(`message ${envelope.id} of ${eventsTopic} has no execution_uid`);
-  return ExecutionEvents.decode(envelope.payload).events.map((event) => ({ uid: envelope.executionUid, event }));
+  return decodeEvents(envelope).map((event) => ({ uid: envelope.executionUid, event }));
 }
 
-function fold(batch: Batch, execution: ProjectedExecution, event: ExecutionEvent): void {
+function fold(batch: Batch, run: BatchRun, event: ExecutionEvent): void {
+  const { execution } = run;
   switch (event.event?.$case) {
     case 'workflow':
       foldExecutionEvent(execution.state, event.event.value);
       break;
     case 'node':
-      foldNodeEvent(nodeOf(batch, execution.id, event.event.value.id?.nodeId ?? '').state, event.event.value);
+      foldNodeEvent(nodeOf(run, event.event.value.id?.nodeId ?? '').state, event.event.value);
       break;
     case 'task':
-      foldTaskEvent(taskOf(batch, execution.id, event.event.value).state, event.event.value, event.usage);
+      foldTaskEvent(taskOf(run, event.event.value).state, event.event.value, event.usage);
       break;
     case 'gateReached': {
       const { signalId, nodeId, type } = event.event.value;
@@ -198,7 +236,7 @@ function fold(batch: Batch, execution: ProjectedExecution, event: ExecutionEvent
       break;
     case 'wait': {
       const { nodeId, kind, detail } = event.event.value;
-      const { state } = nodeOf(batch, execution.id, nodeId);
+      const { state } = nodeOf(run, nodeId);
       state.waitKind = kind;
       state.waitDetail = detail;
       break;
@@ -213,26 +251,28 @@ function nodeIdOf({ event }: ExecutionEvent): string | undefined {
   return event?.$case === 'wait' ? event.value.nodeId : undefined;
 }
 
-function nodeOf(batch: Batch, executionId: bigint, nodeId: string): ProjectedNode {
-  const key = keyOf(executionId, nodeId);
-  let node = batch.nodes.get(key);
-  if (!node) batch.nodes.set(key, (node = { executionId, state: newNodeState(nodeId) }));
+function nodeOf({ execution, rows, nodes }: BatchRun, nodeId: string): ProjectedNode {
+  let node = rows.nodes.get(nodeId);
+  if (!node) rows.nodes.set(nodeId, (node = { executionId: execution.id, state: newNodeState(nodeId) }));
+  nodes.add(node);
   return node;
 }
 
-function taskOf(batch: Batch, executionId: bigint, event: TaskExecutionEvent): ProjectedTask {
+function taskOf({ execution, rows, tasks }: BatchRun, event: TaskExecutionEvent): ProjectedTask {
   const nodeId = event.parentNodeExecutionId?.nodeId ?? '';
-  const task = event.taskId ?? Identifier.fromPartial({});
-  const key = taskKeyOf(executionId, nodeId, event.retryAttempt, task);
-  let row = batch.tasks.get(key);
-  if (!row) batch.tasks.set(key, (row = { executionId, state: newTaskState(nodeId, event.retryAttempt, task) }));
-  return row;
+  const id = event.taskId ?? noTask;
+  const key = taskKeyOf(nodeId, event.retryAttempt, id);
+  let task = rows.tasks.get(key);
+  if (!task)
+    rows.tasks.set(key, (task = { executionId: execution.id, state: newTaskState(nodeId, event.retryAttempt, id) }));
+  tasks.add(task);
+  return task;
 }
 
-function keyOf(...parts: (bigint | string | number)[]): string {
-  return parts.join('\n');
-}
+const noTask = Identifier.fromPartial({});
 
-function taskKeyOf(executionId: bigint, nodeId: string, attempt: number, task: Identifier): string {
-  return keyOf(executionId, nodeId, attempt, task.org, task.project, task.domain, task.name, task.version);
+const keyOf = (executionId: bigint, nodeId: string, attempt = 0): string => `${executionId}\n${nodeId}\n${attempt}`;
+
+function taskKeyOf(nodeId: string, attempt: number, { org, project, domain, name, version }: Identifier): string {
+  return `${nodeId}\n${attempt}\n${org}\n${project}\n${domain}\n${name}\n${version}`;
 }

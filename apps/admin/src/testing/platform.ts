@@ -21,7 +21,7 @@ import { adminExtraRoutes, adminGrpcServices, AdminModule } from '../admin.modul
 import { adminConfigSchema } from '../config.js';
 import { AdminLifecycle } from '../lifecycle.js';
 import { adminMigrations } from '../migrations/index.js';
-import { eventsTopic, eventsType } from '../projection/projection.service.js';
+import { eventsTopic, eventsType } from '../projection/decode-events.js';
 import { commandsTopic } from '../executions/commands.js';
 
 type Event = Omit<Parameters<typeof ExecutionEvent.fromPartial>[0], 'sequence'>;

@@ -1,16 +1,22 @@
 import { executionKey, shardOf, type Bus, type Consumer, type IncomingMessage, type Stream } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import { unavailable } from '@aloft/errors';
-import { ExecutionEvents, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
+import type { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { AdminConfig } from '../config.js';
-import { eventsTopic, eventsType } from '../projection/projection.service.js';
+import { decodeEvents, eventsTopic, eventsType } from '../projection/decode-events.js';
 import { EventQueue } from './event-queue.js';
 
 export interface LiveEvent {
   id: WorkflowExecutionIdentifier;
   uid: string;
   event: ExecutionEvent;
+}
+
+/** Recent events of a run; the first `gone` are so no more. */
+interface Recent {
+  events: LiveEvent[];
+  gone: number;
 }
 
 const beforeBeginning = 2n ** 63n - 1n;
@@ -23,7 +29,7 @@ export class LiveEvents {
   private consumer: Consumer | undefined;
   private readonly byRun = new Map<string, Set<EventQueue<LiveEvent>>>();
   private readonly byDomain = new Map<string, Set<EventQueue<LiveEvent>>>();
-  private readonly recentByRun = new Map<string, LiveEvent[]>();
+  private readonly recentByRun = new Map<string, Recent>();
   /** Their runs in order of arrival, oldest first from `oldest` on. */
   private recent: string[] = [];
   private oldest = 0;
@@ -78,7 +84,8 @@ export class LiveEvents {
   ofRun(id: WorkflowExecutionIdentifier): EventQueue<LiveEvent> {
     const key = executionKey(id);
     const queue = this.queueIn(this.byRun, key);
-    for (const event of this.recentByRun.get(key) ?? []) queue.push(event);
+    const recent = this.recentByRun.get(key);
+    for (const event of recent?.events.slice(recent.gone) ?? []) queue.push(event);
     return queue;
   }
 
@@ -105,7 +112,7 @@ export class LiveEvents {
       const key = executionKey(id);
       const watchers = this.byRun.get(key);
       const domainWatchers = this.byDomain.get(domainKey(id.org, id.project, id.domain));
-      for (const event of ExecutionEvents.decode(envelope.payload).events) {
+      for (const event of decodeEvents(envelope)) {
         const live = { id, uid, event };
         this.keep(key, live);
         for (const queue of watchers ?? []) queue.push(live);
@@ -116,19 +123,27 @@ export class LiveEvents {
 
   private keep(key: string, live: LiveEvent): void {
     const ofRun = this.recentByRun.get(key);
-    if (ofRun) ofRun.push(live);
-    else this.recentByRun.set(key, [live]);
+    if (ofRun) ofRun.events.push(live);
+    else this.recentByRun.set(key, { events: [live], gone: 0 });
     this.recent.push(key);
     if (this.recent.length - this.oldest <= this.config.watch.recentEvents) return;
     const gone = this.recent[this.oldest] as string;
     this.oldest++;
     const rest = this.recentByRun.get(gone);
-    rest?.shift();
-    if (rest?.length === 0) this.recentByRun.delete(gone);
+    if (rest) this.dropOldest(gone, rest);
     // Taking off the front one by one would move the whole array each time.
     if (this.oldest > this.config.watch.recentEvents) {
       this.recent = this.recent.slice(this.oldest);
       this.oldest = 0;
+    }
+  }
+
+  private dropOldest(key: string, recent: Recent): void {
+    recent.gone++;
+    if (recent.gone === recent.events.length) this.recentByRun.delete(key);
+    else if (recent.gone > 256 && recent.gone * 2 > recent.events.length) {
+      recent.events = recent.events.slice(recent.gone);
+      recent.gone = 0;
     }
   }
 }

@@ -82,7 +82,10 @@ export class WatchService {
           }
           if (!request.executionOnly || event.event?.$case === 'workflow' || event.event?.$case === 'quarantined')
             yield { update: { $case: 'event', value: event } };
-          if (endsRun(event.event)) return;
+          if (endsRun(event.event)) {
+            if (request.untilStored) await this.stored(key, event.sequence, signal);
+            return;
+          }
         }
       }
     } finally {
@@ -134,6 +137,16 @@ export class WatchService {
       if (snapshot.response.sequence + 1n >= sequence && (snapshot.bridged || snapshot.over)) return snapshot;
       await this.applied(signal);
       if (signal.aborted) return undefined;
+    }
+  }
+
+  /** Resolves when the read model has the run up to that sequence. */
+  private async stored(key: NameKey, sequence: bigint, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      // Before looking: what is applied while we look is not missed.
+      const moved = this.applied(signal);
+      if ((await this.rowOf(this.database, key)).lastSequence >= sequence) return;
+      await moved;
     }
   }
 

@@ -25,7 +25,7 @@ export async function followRun(
   for (let failures = 0; !run.isOver;) {
     try {
       const stream = watch.watchExecution(
-        { id, executionOnly: false, afterSequence: run.sequence },
+        { id, executionOnly: false, afterSequence: run.sequence, untilStored: false },
         { signal: handlers.signal },
       );
       for await (const message of stream) {
@@ -47,7 +47,12 @@ export async function followRun(
 
 /** What is known of a run now: its nodes at every depth (at most the first 5,000), and their attempts. */
 export async function snapshotOf({ watch }: Connection, id: WorkflowExecutionIdentifier): Promise<ExecutionSnapshot> {
-  for await (const { update } of watch.watchExecution({ id, executionOnly: false, afterSequence: 0n }))
+  for await (const { update } of watch.watchExecution({
+    id,
+    executionOnly: false,
+    afterSequence: 0n,
+    untilStored: false,
+  }))
     if (update?.$case === 'snapshot') return update.value;
   throw new AloftError('INTERNAL', `the platform sent no snapshot of ${id.name}`);
 }

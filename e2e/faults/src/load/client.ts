@@ -123,7 +123,8 @@ export class Client {
   ): AsyncGenerator<WatchExecutionResponse> {
     for (let pause = 50; !options.isOver(); pause = Math.min(this.settings.maxBackoffMs, pause * 2)) {
       try {
-        const request = { id: Client.id(name), executionOnly: options.executionOnly, afterSequence: options.after() };
+        const { executionOnly } = options;
+        const request = { id: Client.id(name), executionOnly, afterSequence: options.after(), untilStored: false };
         for await (const message of this.watches.watchExecution(request, { signal: options.signal })) {
           pause = 50;
           yield message;

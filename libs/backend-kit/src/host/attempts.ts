@@ -46,6 +46,7 @@ export class Attempts {
   readonly sender: ReportSender;
   readonly recorder: EndRecorder;
   launches = 0;
+  private told = 0;
   private readonly plugin: BackendPlugin;
   private readonly logger: Logger;
   /** Came in since the last look at what fits. */
@@ -325,6 +326,18 @@ export class Attempts {
     };
     for (const [i, message] of messages.entries()) this.sender.send(`${id}/${i}`, message, true, done);
     return { committed: done };
+  }
+
+  /** Resolves when all of these ends are acknowledged. */
+  tell(messages: readonly OutgoingMessage[]): Promise<void> {
+    const id = ++this.told;
+    return new Promise((resolve) => {
+      let waitingFor = messages.length;
+      const done = () => {
+        if (--waitingFor === 0) resolve();
+      };
+      for (const [i, message] of messages.entries()) this.sender.send(`told ${id}/${i}`, message, true, done);
+    });
   }
 
   private sweepSoon(): void {

@@ -99,6 +99,7 @@ describe('BackendHost over Postgres', () => {
     const done = (async () => {
       for (let batch = await reader.next(2000); batch; batch = await reader.next(2000)) {
         taken.push(...batch.messages.map(({ envelope }) => TaskReport.decode(envelope.payload)));
+        wake();
         await commit(batch.messages.length);
         batch.acknowledge();
         wake();
@@ -179,6 +180,29 @@ describe('BackendHost over Postgres', () => {
     await empty('work');
     expect(plugin.launched).toEqual(['run1-n0-0']);
     expect(reports.taken.filter(({ phase }) => phase === Phase.SUCCEEDED)).toHaveLength(1);
+    await reports.close();
+  });
+
+  it('an inline answer writes nothing, and is given again by the next process until it is acknowledged', async () => {
+    let acknowledge = () => {};
+    let held: Promise<void> = new Promise((resolve) => (acknowledge = resolve));
+    const reports = takeReports(() => held);
+    const first = await start();
+    await publish([launchOf({ name: 'run1-n0-0', type: 'noop' })]);
+    await reports.until(() => reports.taken.length === 1);
+    await first.host.stop();
+    expect(await count('finished')).toBe(0);
+    // Too late for the first host: it is gone, and nothing says that the answer was heard.
+    held = Promise.resolve();
+    acknowledge();
+    const second = await start();
+    await reports.until(() => reports.taken.length === 2);
+    await second.host.caughtUp();
+    await second.host.stop();
+    const third = await start();
+    await third.host.caughtUp();
+    expect(reports.taken.map(({ attempt }) => attempt?.name)).toEqual(['run1-n0-0', 'run1-n0-0']);
+    expect(await count('finished')).toBe(0);
     await reports.close();
   });
 

@@ -178,6 +178,7 @@ export class BackendHost {
       mode: 'leased',
       maxBatch: options.maxBatch ?? 1000,
       handle: (messages, tx) => this.handle(messages, tx as Transaction),
+      handleRepeatable: (messages) => this.answerInline(messages),
       onParked: ({ message, reason }) =>
         this.logger.error({ key: message.envelope.key, reason }, 'a command was parked with its key'),
     });
@@ -295,6 +296,40 @@ export class BackendHost {
     for (const entry of found)
       if (neverStarted.has(entry.key) && entry.state === 'active' && entry.abortReason === undefined)
         attempts.requeue(entry);
+  }
+
+  /**
+   * Commands at the front of a batch that the plugin answers by itself, without effects: nothing is written for them. Until the
+   * propeller has the answer their position stays, so whoever has the stream after a crash gives the same answer again.
+   */
+  private answerInline(messages: readonly IncomingMessage[]): { count: number; done: Promise<void> } | undefined {
+    if (!this.plugin.runInline || this.mode !== 'running') return undefined;
+    const answers: OutgoingMessage[] = [];
+    for (const message of messages) {
+      const answer = this.inlineAnswer(message);
+      if (!answer) break;
+      answers.push(answer);
+    }
+    if (answers.length === 0) return undefined;
+    return { count: answers.length, done: this.attempts.tell(answers) };
+  }
+
+  /** `undefined` where anything else has to be looked at: that is `handle`'s, also its errors. */
+  private inlineAnswer(message: IncomingMessage): OutgoingMessage | undefined {
+    try {
+      const command = decodeCommand(message);
+      if (command.$case !== 'launch') return undefined;
+      const key = attemptKey(command.value.attempt);
+      if (this.attempts.entries.has(key) || this.fences.has(key)) return undefined;
+      const report = this.plugin.runInline?.(command.value);
+      if (!report) return undefined;
+      const entry = new AttemptEntry(message.envelope, command.value, noRequest);
+      const answer = reportMessage(message.envelope, entry.next(report, this.plugin.name));
+      traceExecution(entry, this.plugin.name);
+      return answer;
+    } catch {
+      return undefined;
+    }
   }
 
   private async handle(messages: readonly IncomingMessage[], tx: Transaction): Promise<void> {

@@ -8,10 +8,13 @@ import type {
   IncomingMessage,
   ParkedMessage,
   PositionStore,
+  ReadBatch,
   StreamReader,
 } from '../port.js';
+import { gather } from './gather.js';
 import type { LoadedParkingStore } from './parking.js';
 import { LeaseLostError } from './positions.js';
+import { RepeatableMessages } from './repeatable-messages.js';
 
 export interface WorkerEnvironment {
   options: ConsumerOptions;
@@ -25,11 +28,17 @@ export interface WorkerEnvironment {
 /** Why a worker ended: it was asked to, another process owns the stream, or it can't go on. */
 export type WorkerEnd = { kind: 'closed' } | { kind: 'lost' } | { kind: 'failed'; error: unknown };
 
+/** How long a position waits for others before it is stored, where nothing else is. */
+const storeMs = 50;
+
 /** Works one stream off while its lease is held: one batch at a time, each with the position in one transaction. */
 export class StreamWorker {
   readonly #stop = new AbortController();
   /** One thing at a time: a batch, or the release of a parked key. */
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #repeatable: RepeatableMessages;
+  #lost = false;
+  #timer: NodeJS.Timeout | undefined;
   readonly ended: Promise<WorkerEnd>;
 
   constructor(
@@ -38,6 +47,7 @@ export class StreamWorker {
     public position: bigint,
     readonly environment: WorkerEnvironment,
   ) {
+    this.#repeatable = new RepeatableMessages(this.#stop.signal, () => this.#passSoon());
     this.ended = this.#run();
   }
 
@@ -50,9 +60,15 @@ export class StreamWorker {
     const { maxBatch = 500 } = this.environment.options;
     try {
       for (;;) {
-        const batch = await this.reader.next(maxBatch);
+        const batch = await this.#next(maxBatch);
+        if (this.#lost) return { kind: 'lost' };
         if (batch === undefined || this.#stop.signal.aborted) return { kind: 'closed' };
-        await this.#inTurn(() => this.#work(batch.messages));
+        const rest = this.#takeRepeatable(batch.messages);
+        if (rest.length > 0) {
+          // Their position lies before this batch's.
+          await this.#repeatable.done();
+          await this.#inTurn(() => this.#work(rest));
+        }
         batch.acknowledge();
         if (this.#stop.signal.aborted) return { kind: 'closed' };
       }
@@ -62,6 +78,56 @@ export class StreamWorker {
     } finally {
       await this.reader.close();
     }
+  }
+
+  async #next(maxBatch: number): Promise<ReadBatch | undefined> {
+    const { gatherMs, urgent } = this.environment.options;
+    const batch = await this.reader.next(maxBatch);
+    return batch && gatherMs ? gather(this.reader, batch, { maxBatch, gatherMs, urgent }) : batch;
+  }
+
+  /** Returns what is left for `handle`. */
+  #takeRepeatable(messages: readonly IncomingMessage[]): readonly IncomingMessage[] {
+    const { options, parking } = this.environment;
+    if (!options.handleRepeatable || messages.some(({ envelope }) => parking.isParked(envelope.key))) return messages;
+    const taken = options.handleRepeatable(messages);
+    if (!taken) return messages;
+    this.#repeatable.add(messages[taken.count - 1]!.position!, taken.done);
+    return messages.slice(taken.count);
+  }
+
+  /** Stores the position of what was done without a transaction: a failure repeats nothing but this. */
+  #passSoon(pauseMs = storeMs): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#stop.signal.aborted) void this.#pass();
+    }, pauseMs);
+  }
+
+  async #pass(): Promise<void> {
+    try {
+      await this.#inTurn(() => this.#store());
+    } catch (error) {
+      if (error instanceof LeaseLostError) {
+        this.#lost = true;
+        await this.reader.close();
+        return;
+      }
+      this.environment.log.warn({ err: error, stream: this.lease.stream }, 'could not store a position; tried again');
+      this.#passSoon(1_000);
+    }
+  }
+
+  async #store(): Promise<void> {
+    const { options, positions } = this.environment;
+    const { stream, epoch } = this.lease;
+    const to = this.#repeatable.passed;
+    if (to === undefined || to <= this.position) return;
+    const move = { stream, from: this.position, to, epoch, mark: this.reader.mark(to) };
+    await options.database.transaction(async (tx) => positions.advance(tx, [move]));
+    this.position = to;
+    this.#repeatable.stored(to);
+    this.environment.moved();
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -145,6 +211,7 @@ export class StreamWorker {
       positions.advance(tx, [{ stream, from, to, epoch, mark: this.reader.mark(to) }]);
     });
     this.position = to;
+    this.#repeatable.stored(to);
     this.environment.moved();
     if (poison !== undefined) for (const message of parked) this.#announce(message);
   }
@@ -183,6 +250,8 @@ export class StreamWorker {
     this.#stop.abort();
     await this.reader.close();
     await this.ended;
-    await this.#turn;
+    clearTimeout(this.#timer);
+    // Else they come again, which is harmless.
+    await this.#inTurn(() => this.#store()).catch(() => undefined);
   }
 }

@@ -4,6 +4,7 @@ import { recoveryCases } from './contract-recovery.js';
 import { parkingCases } from './contract-parking.js';
 import { boundCases } from './contract-bounds.js';
 import { deliveryCases, storedDeliveryCases } from './contract-delivery.js';
+import { repeatableCases } from './contract-repeatable.js';
 import { sharingCases } from './contract-sharing.js';
 import type { BusDriver, BusFixture } from './fixture.js';
 
@@ -35,6 +36,7 @@ export function busContract(driver: BusDriver): void {
     describe('recovery', () => recoveryCases(context));
     describe('parking', () => parkingCases(context));
     describe('bounds', () => boundCases(context));
+    describe('what may be repeated', () => repeatableCases(context));
     describe('sharing', () => sharingCases(context));
     if (driver.storesDelivered) describe('delivery without an outbox', () => storedDeliveryCases(context));
     else describe('delivery without a commit', () => deliveryCases(context));
