@@ -31,6 +31,7 @@ export default {
   modulePathIgnorePatterns: ['/dist/.*package.json'],
   moduleNameMapper: {
     '^@aloft/idl/(descriptor|json)$': '<rootDir>/libs/idl/src/$1.ts',
+    '^@aloft/idl/wire$': '<rootDir>/libs/idl/dist/wire.js',
     '^@aloft/idl/(.*)$': '<rootDir>/libs/idl/dist/gen/$1.js',
     '^@aloft/bus/kafka$': '<rootDir>/libs/bus/src/kafka/index.ts',
     '^@aloft/backend-(?!kit)([^/]+)$': '<rootDir>/libs/backends/$1/src/index.ts',

@@ -82,10 +82,15 @@ function checkEnvelope(message: Envelope): void {
     throw invalidArgument(`message ${message.id}: envelope.shard is ${message.shard}, must be 0…${shardCount - 1}`);
 }
 
-/** A message's bytes. INVALID_ARGUMENT: not complete; RESOURCE_EXHAUSTED: larger than {@link maxMessageBytes}. */
-export function encodeMessage({ topic, envelope: message }: OutgoingMessage): Uint8Array {
+function checkComplete({ topic, envelope: message }: OutgoingMessage): void {
   if (topic === '') throw invalidArgument(`message ${message.id} has no topic`);
   checkEnvelope(message);
+}
+
+/** A message's bytes. INVALID_ARGUMENT: not complete; RESOURCE_EXHAUSTED: larger than {@link maxMessageBytes}. */
+export function encodeMessage(outgoing: OutgoingMessage): Uint8Array {
+  checkComplete(outgoing);
+  const { topic, envelope: message } = outgoing;
   const bytes = Envelope.encode(message).finish();
   if (bytes.length > maxMessageBytes)
     throw resourceExhausted(
@@ -93,6 +98,13 @@ export function encodeMessage({ topic, envelope: message }: OutgoingMessage): Ui
         `allowed: put values over 32 KiB into blob storage and send their reference`,
     );
   return bytes;
+}
+
+/** Refuses what {@link encodeMessage} would; only a message that may be too large is encoded to be sure. */
+export function checkMessage(message: OutgoingMessage): void {
+  const { payload, id, key } = message.envelope;
+  if (payload.length + id.length + key.length > maxMessageBytes / 2) encodeMessage(message);
+  else checkComplete(message);
 }
 
 /** Versions of payload schemas that a consumer understands, by type; {@link readerVersion} for those not named. */

@@ -10,3 +10,4 @@ export { Backoff } from './backoff.js';
 export { createPostgresBus, type PostgresBus, type PostgresBusOptions } from './postgres/postgres-bus.js';
 export { postgresBusMigrations } from './postgres/migrations.js';
 export { allowPublishing } from './postgres/grants.js';
+export { payloadOf, rememberPayload } from './payloads.js';

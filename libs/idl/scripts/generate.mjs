@@ -64,8 +64,18 @@ execFileSync(buf, ['build', '--as-file-descriptor-set', '--exclude-source-info',
   env,
 });
 execFileSync(buf, ['generate'], { cwd: work, stdio: 'inherit', env });
+writeWithOurWriter(out, '..');
 writeFileSync(stamp, fingerprint);
 console.log(`generated libs/idl/src/gen in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+
+// Codecs write with src/wire.ts, which spares them a buffer a message.
+function writeWithOurWriter(folder, up) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) writeWithOurWriter(path, `../${up}`);
+    else writeFileSync(path, readFileSync(path, 'utf8').replace('"@bufbuild/protobuf/wire"', `"${up}/wire.js"`));
+  }
+}
 
 function findPackage(name) {
   for (let dir = idl; ; dir = dirname(dir)) {

@@ -1,3 +1,4 @@
+import { payloadOf } from '@aloft/bus';
 import { invalidArgument } from '@aloft/errors';
 import { ExecutionEvents, type Envelope, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import { isTerminalExecution } from './phases.js';
@@ -5,21 +6,11 @@ import { isTerminalExecution } from './phases.js';
 export const eventsTopic = 'executions.events';
 export const eventsType = 'aloft.v1.ExecutionEvents';
 
-/** The bus hands the very same envelope to all readers of this process. */
-const decoded = new WeakMap<Envelope, readonly ExecutionEvent[]>();
-
-/**
- * The events of a message: decoded once for the live streams and the projection, so they are not to be changed. INVALID_ARGUMENT if
- * it is not what its topic carries.
- */
+/** The events of a message, not to be changed. INVALID_ARGUMENT if it is not what its topic carries. */
 export function decodeEvents(envelope: Envelope): readonly ExecutionEvent[] {
-  const known = decoded.get(envelope);
-  if (known) return known;
   if (envelope.type !== eventsType)
     throw invalidArgument(`message ${envelope.id} of ${eventsTopic} is a ${envelope.type}; ${eventsType} is expected`);
-  const { events } = ExecutionEvents.decode(envelope.payload);
-  decoded.set(envelope, events);
-  return events;
+  return payloadOf(envelope, ExecutionEvents).events;
 }
 
 /** Somebody may wait for the read model to have it: a run ends, a gate opens, a run is set aside. */

@@ -17,7 +17,7 @@ import type { ExecutionRow, ExecutionsRepository } from '../executions/execution
 import { toNodeExecution } from '../node-executions/node-answers.js';
 import type { NodeExecutionsRepository } from '../node-executions/node-executions.repository.js';
 import { isTerminalExecution } from '../projection/phases.js';
-import { projectionGroup, type ProjectionService } from '../projection/projection.service.js';
+import { projectionGroup, type Applied, type ProjectionService } from '../projection/projection.service.js';
 import { describeKey, requireExecutionId, type NameKey } from '../registry/identifiers.js';
 import { toTaskExecution } from '../task-executions/task-answers.js';
 import type { TaskExecutionsRepository } from '../task-executions/task-executions.repository.js';
@@ -83,7 +83,7 @@ export class WatchService {
           if (!request.executionOnly || event.event?.$case === 'workflow' || event.event?.$case === 'quarantined')
             yield { update: { $case: 'event', value: event } };
           if (endsRun(event.event)) {
-            if (request.untilStored) await this.stored(key, event.sequence, signal);
+            if (request.untilStored) await this.stored(key, uid as string, event.sequence, signal);
             return;
           }
         }
@@ -141,27 +141,33 @@ export class WatchService {
   }
 
   /** Resolves when the read model has the run up to that sequence. */
-  private async stored(key: NameKey, sequence: bigint, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+  private async stored(key: NameKey, uid: string, sequence: bigint, signal: AbortSignal): Promise<void> {
+    // Another process's projection tells nothing here: looked for less and less often.
+    for (let pause = behindPauseMs; !signal.aborted; pause = Math.min(2 * pause, 1_000)) {
       // Before looking: what is applied while we look is not missed.
-      const moved = this.applied(signal);
+      const moved = this.applied(signal, (applied) => (applied.get(uid) ?? -1n) >= sequence, pause);
       if ((await this.rowOf(this.database, key)).lastSequence >= sequence) return;
-      await moved;
+      if (await moved) return;
     }
   }
 
-  /** Resolves when the projection has moved: at once told by this process's, otherwise after a moment. */
-  private applied(signal: AbortSignal): Promise<void> {
+  /** `true` when this process's projection says that what is wanted has been applied; `false` after a moment, or on abort. */
+  private applied(
+    signal: AbortSignal,
+    wanted: (applied: Applied) => boolean = () => true,
+    pauseMs = behindPauseMs,
+  ): Promise<boolean> {
     return new Promise((resolve) => {
-      const done = () => {
+      const done = (told: boolean) => {
         off();
         clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
+        signal.removeEventListener('abort', aborted);
+        resolve(told);
       };
-      const off = this.projection.onApplied(done);
-      const timer = setTimeout(done, behindPauseMs);
-      signal.addEventListener('abort', done);
+      const aborted = () => done(false);
+      const off = this.projection.onApplied((applied) => wanted(applied) && done(true));
+      const timer = setTimeout(aborted, pauseMs);
+      signal.addEventListener('abort', aborted);
     });
   }
 

@@ -186,7 +186,7 @@ export class Applier {
     switch (effect.kind) {
       case 'event': {
         const { event } = effect;
-        change.events.push({ sequence: event.sequence, bytes: fitEvent(event) });
+        change.events.push(fitEvent(event));
         entry.times.observe(event, at, change.ended);
         return;
       }

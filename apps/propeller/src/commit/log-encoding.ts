@@ -1,6 +1,6 @@
 import { EngineInput, type LogEntry } from '@aloft/idl/aloft/v1/engine';
 import { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryWriter } from '@aloft/idl/wire';
 import { encodeBytes } from '../events/encode.js';
 
 /** Version of LogSegment that this code writes; it reads all up to it. */

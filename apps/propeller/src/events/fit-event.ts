@@ -1,16 +1,17 @@
 import { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import { encode } from './encode.js';
-import { maxPayloadBytes } from './outgoing.js';
+import { maxPayloadBytes, type EncodedEvent } from './outgoing.js';
 
 /**
- * An event's bytes, at most what a message may carry. What does not fit by value is there by reference: the closure of a
+ * An event with its bytes, at most what a message may carry. What does not fit by value is there by reference: the closure of a
  * dynamic node (A-2, C-153) has its URI beside it.
  */
-export function fitEvent(event: ExecutionEvent): Uint8Array {
+export function fitEvent(event: ExecutionEvent): EncodedEvent {
+  const { sequence } = event;
   const bytes = encode(ExecutionEvent, event);
-  if (bytes.length <= maxPayloadBytes) return bytes;
+  if (bytes.length <= maxPayloadBytes) return { sequence, bytes, event };
   const lean = encode(ExecutionEvent, withoutClosure(event));
-  if (lean.length <= maxPayloadBytes) return lean;
+  if (lean.length <= maxPayloadBytes) return { sequence, bytes: lean };
   throw new Error(
     `event ${event.sequence} (${event.event?.$case}) has ${lean.length} bytes, a message takes ${maxPayloadBytes}`,
   );

@@ -57,7 +57,7 @@ describe('outgoing messages', () => {
         },
       },
     });
-    const kept = ExecutionEvent.decode(fitEvent(big));
+    const kept = ExecutionEvent.decode(fitEvent(big).bytes);
     expect(kept).toMatchObject({
       event: {
         value: { targetMetadata: { value: { dynamicWorkflow: { dynamicJobSpecUri: 's3://aloft/closure.pb' } } } },

@@ -1,8 +1,16 @@
-import { executionKey, maxMessageBytes, shardOf, type OutgoingMessage } from '@aloft/bus';
-import { TaskCommand, ExecutionCommand, TaskReport, type ChildEnded, type TaskAttempt } from '@aloft/idl/aloft/v1/bus';
+import { executionKey, maxMessageBytes, rememberPayload, shardOf, type OutgoingMessage } from '@aloft/bus';
+import {
+  TaskCommand,
+  ExecutionCommand,
+  TaskReport,
+  type ChildEnded,
+  type ExecutionEvent,
+  type ExecutionEvents,
+  type TaskAttempt,
+} from '@aloft/idl/aloft/v1/bus';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { TraceContext } from '@aloft/telemetry';
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryWriter } from '@aloft/idl/wire';
 import { launchTrace } from '../trace/run-trace.js';
 import { encode } from './encode.js';
 import type { RunIdentity } from './run-identity.js';
@@ -55,6 +63,8 @@ function message(topic: string, run: RunIdentity, content: Content): OutgoingMes
 export interface EncodedEvent {
   sequence: bigint;
   bytes: Uint8Array;
+  /** What `bytes` encode, where that is at hand. */
+  event?: ExecutionEvent;
 }
 
 /**
@@ -64,30 +74,33 @@ export interface EncodedEvent {
 export function eventMessages(run: RunIdentity, events: readonly EncodedEvent[], time: Timestamp): OutgoingMessage[] {
   const messages: OutgoingMessage[] = [];
   let writer = new BinaryWriter();
+  let values: (ExecutionEvent | undefined)[] = [];
   let size = 0;
   let first = events[0];
   const flush = () => {
     if (first === undefined) return;
-    const payload = writer.finish();
-    messages.push(
-      message(topics.events, run, {
-        id: `${run.uid}:event:${first.sequence}`,
-        type: 'aloft.v1.ExecutionEvents',
-        key: run.key,
-        payload,
-        time,
-      }),
-    );
+    const outgoing = message(topics.events, run, {
+      id: `${run.uid}:event:${first.sequence}`,
+      type: 'aloft.v1.ExecutionEvents',
+      key: run.key,
+      payload: writer.finish(),
+      time,
+    });
+    const events = values.filter((value) => value !== undefined);
+    if (events.length === values.length) rememberPayload(outgoing.envelope, { events } satisfies ExecutionEvents);
+    messages.push(outgoing);
   };
   for (const event of events) {
     const added = event.bytes.length + 6;
     if (size > 0 && size + added > maxPayloadBytes) {
       flush();
       writer = new BinaryWriter();
+      values = [];
       size = 0;
       first = event;
     }
     writer.uint32(10).bytes(event.bytes);
+    values.push(event.event);
     size += added;
   }
   flush();
@@ -106,15 +119,18 @@ export function taskCommand(
   time: Timestamp,
 ): OutgoingMessage {
   const attempt = command.value.attempt!;
-  return message(topics.tasks(backend), run, {
+  const built: TaskCommand = { command };
+  const outgoing = message(topics.tasks(backend), run, {
     id: `${attemptKey(attempt)}:${attempt.generation}:${command.$case}`,
     type: 'aloft.v1.TaskCommand',
     key: attempt.name,
-    payload: encode(TaskCommand, { command }),
+    payload: encode(TaskCommand, built),
     generation: attempt.generation,
     time,
     trace: launchTrace(run, attempt),
   });
+  rememberPayload(outgoing.envelope, built);
+  return outgoing;
 }
 
 /** A report that the propeller makes itself, for an attempt that no backend ever got. */

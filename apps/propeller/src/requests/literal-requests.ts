@@ -5,7 +5,7 @@ import { ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
 import { Literal, type LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { acceptsNone, AttributePathError, literalOf, resolveAttributePath } from '@aloft/literals';
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryWriter } from '@aloft/idl/wire';
 import type { LiteralStore } from '../commit/literal-store.js';
 import { RequestFailed, systemFault, type Answer } from './answers.js';
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from '@aloft/bus';
+import { payloadOf, type IncomingMessage } from '@aloft/bus';
 import { invalidArgument } from '@aloft/errors';
 import { type AbortTask, type Envelope, type LaunchTask, type TaskAttempt, TaskCommand } from '@aloft/idl/aloft/v1/bus';
 import type { WorkRow } from './work-store.js';
@@ -15,7 +15,7 @@ export function decodeCommand({ envelope }: IncomingMessage): DecodedCommand {
   if (envelope.type !== 'aloft.v1.TaskCommand') throw refuse(`its type is "${envelope.type}"`);
   let command: TaskCommand['command'];
   try {
-    command = TaskCommand.decode(envelope.payload).command;
+    command = payloadOf(envelope, TaskCommand).command;
   } catch (error) {
     throw refuse(`its ${envelope.payload.length} bytes do not decode (${(error as Error).message})`);
   }

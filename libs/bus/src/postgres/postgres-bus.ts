@@ -2,7 +2,7 @@ import type { Database, Statement, Transaction } from '@aloft/database';
 import { failedPrecondition, toAloftError, unavailable } from '@aloft/errors';
 import { createLogger, type Logger } from '@aloft/telemetry';
 import { startConsumer } from '../consumer/consumer.js';
-import { encodeMessage, type ReaderVersions } from '../envelope.js';
+import { checkMessage, type ReaderVersions } from '../envelope.js';
 import type { Bus, Consumer, ConsumerOptions, OutgoingMessage, ReadOptions, Stream, StreamReader } from '../port.js';
 import { append, encodeAll, streamName, type Encoded, type Published } from '../batch.js';
 import { PostgresReader } from './reader.js';
@@ -113,12 +113,14 @@ export class PostgresBus implements Bus {
     this.#checkOpen();
     const byStream = new Map<string, OutgoingMessage[]>();
     for (const message of messages) {
-      encodeMessage(message); // Checked here too, although those handed over in memory need no bytes.
+      checkMessage(message); // Here too, although those handed over in memory need no bytes.
       const name = streamName({
         topic: message.topic,
         partition: message.envelope.shard % this.#partitions(message.topic),
       });
-      byStream.set(name, [...(byStream.get(name) ?? []), message]);
+      const list = byStream.get(name);
+      if (list) list.push(message);
+      else byStream.set(name, [message]);
     }
     await Promise.all([...byStream].map(([name, list]) => this.#deliverTo(name, list)));
   }
