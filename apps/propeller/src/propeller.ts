@@ -252,11 +252,11 @@ export class Propeller {
     this.renewal?.cancel();
     this.calm?.cancel();
     await this.changing.catch(() => undefined);
-    const held = this.incarnation?.held ?? [];
     await this.incarnation?.stop();
     // First the member, then its shards: who hears of them counts itself as one of the others only.
     await this.members.leave();
-    await this.leases.release(this.streams(held));
+    if (this.leases.held.length > 0) await this.leases.release(this.leases.held.map(({ stream }) => stream));
+    else await this.leases.announce(); // Nothing to take, but one less to share with.
     await this.leases.close();
     await this.compiler.stop();
     this.notify();
