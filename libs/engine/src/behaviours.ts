@@ -17,7 +17,7 @@ export const Behaviour = {
   NothingLeftBehind: 1 << 3,
   /**
    * Since November 2026. Events tell more: for whose reservation an array's items wait (C-98); the link of a deck while its task runs,
-   * and after it failed (C-110).
+   * and after it failed (C-110); what a recovered node had of the cache (C-80).
    */
   TellsMore: 1 << 4,
   /** Since November 2026. The cases of a branch that was recovered don't run again (C-80). */

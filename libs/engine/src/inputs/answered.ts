@@ -1,6 +1,8 @@
 import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
 import { CacheLookedUp_Result, type RecoveredNode } from '@aloft/idl/aloft/v1/engine';
+import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { ExecutionError_ErrorKind, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
+import { Behaviour, behaves } from '../behaviours.js';
 import { childCause } from '../lifecycle/orphans.js';
 import { releaseSources } from '../data/compose.js';
 import { fail, succeed } from '../lifecycle/finish.js';
@@ -94,6 +96,10 @@ function recovered(run: RunState, work: NodeWork, answer: RecoveredNode): void {
   if (answer.found) {
     work.inputs = answer.inputs;
     work.cacheMetadata = answer.cacheMetadata;
+    if (answer.cacheMetadata && behaves(run, Behaviour.TellsMore)) {
+      const isHit = answer.cacheMetadata.sourceExecution !== undefined;
+      work.cacheStatus = isHit ? CatalogCacheStatus.CACHE_HIT : CatalogCacheStatus.CACHE_POPULATED;
+    }
     work.deckUri = answer.deckUri;
     releaseSources(work.scope, work.node);
     return succeed(run, work, answer.outputs, undefined, NodeState.Recovered);

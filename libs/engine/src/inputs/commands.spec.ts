@@ -1,5 +1,5 @@
 import { CacheLookedUp_Result, RecoveredNode, type CacheLookedUp } from '@aloft/idl/aloft/v1/engine';
-import { CatalogMetadata } from '@aloft/idl/flyteidl/core/catalog';
+import { CatalogCacheStatus, CatalogMetadata } from '@aloft/idl/flyteidl/core/catalog';
 import type { Request } from '../api.js';
 import { array, closure, Driver, eachWay, INT, int, listOf, task, type DriverOptions } from '../testing/index.js';
 
@@ -194,7 +194,11 @@ eachWay('recovery', () => {
     const onRequest: DriverOptions['onRequest'] = (ask: Request['ask']) => {
       if (ask.kind !== 'recovered-node') return undefined;
       asked.push(ask.specPath);
-      const found = RecoveredNode.fromPartial({ found: true, deckUri: 's3://deck' });
+      const found = RecoveredNode.fromPartial({
+        found: true,
+        deckUri: 's3://deck',
+        cacheMetadata: { artifactTag: { artifactId: 'a', name: 'flyte_cached-x' } },
+      });
       found.outputs = { value: { $case: 'inline', value: { literals: { o: int(4) } } } };
       const value = ask.specPath === 'n0' ? found : RecoveredNode.fromPartial({ checkpointUri: 's3://checkpoint' });
       return { $case: 'recovered', value };
@@ -203,6 +207,8 @@ eachWay('recovery', () => {
     expect(asked).toEqual(['n0', 'n1']);
     expect(driver.phases()).toContain('n0:RECOVERED');
     expect(driver.events().nodes.find((event) => event.phase === 10)).toMatchObject({ deckUri: 's3://deck' });
+    const recovered = driver.events().nodes.find((event) => event.phase === 10)?.targetMetadata;
+    expect(recovered).toMatchObject({ value: { cacheStatus: CatalogCacheStatus.CACHE_POPULATED } });
     expect(driver.launchOf('n1')).toMatchObject({ prevCheckpointPrefix: 's3://checkpoint' });
     driver.succeed('n1', { o: int(1) });
     expect(driver.phase()).toBe('SUCCEEDED');
