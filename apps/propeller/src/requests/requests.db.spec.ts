@@ -1,4 +1,5 @@
 import { AloftError } from '@aloft/errors';
+import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { DynamicJobSpec } from '@aloft/idl/flyteidl/core/dynamic_job';
 import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
@@ -98,6 +99,37 @@ describe('what runs ask of catalog, admin and blob storage', () => {
     for (const { uid } of runs) expect(await rig.events.ended(uid)).toBe(Phase.SUCCEEDED);
     expect(backend.launches).toHaveLength(1);
     expect(catalog.released).toHaveLength(1);
+    expect(await rig.rows('SELECT attempt FROM reservations')).toEqual([]);
+  });
+
+  it('C-95, C-98: the reservation of an owner that died is taken over when it expires; until then the node says for whom it waits', async () => {
+    catalog.dead = { ownerId: 'p/d/dead-n0-0', expiresAt: Date.now() + 500 };
+    const run = await rig.start(chain(1, cached(true)));
+    expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+    expect(Date.now()).toBeGreaterThanOrEqual(catalog.dead.expiresAt);
+    expect(backend.launches).toHaveLength(1);
+    const waits = rig.events.of(run.uid).flatMap(({ event }) => (event?.$case === 'wait' ? [event.value] : []));
+    expect(waits.map(({ kind }) => kind)).toEqual([WaitReason_Kind.RESERVATION]);
+    expect(waits[0]!.detail).toContain('p/d/dead-n0-0');
+    expect(cacheStatuses(run)).toContain(CatalogCacheStatus.CACHE_POPULATED);
+  });
+
+  it('C-95: a reservation that is granted after its node was aborted is given back', async () => {
+    let grant!: () => void;
+    const asked = new Promise<void>((resolve) => {
+      catalog.beforeReserve = () => {
+        resolve();
+        return new Promise((granted) => (grant = granted));
+      };
+    });
+    const run = await rig.start(chain(1, cached(true)));
+    await asked;
+    await rig.send(run, { $case: 'abort', value: { cause: 'changed my mind', principal: '' } });
+    expect(await rig.events.ended(run.uid)).toBe(Phase.ABORTED);
+    while (catalog.released.length < 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    grant();
+    while (catalog.released.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(catalog.reservations.size).toBe(0);
     expect(await rig.rows('SELECT attempt FROM reservations')).toEqual([]);
   });
 

@@ -8,6 +8,7 @@ import {
 } from '@aloft/idl/flyteidl/datacatalog/datacatalog';
 import { createClient, type Handlers, type RpcServer } from '@aloft/rpc';
 import { serveForTest } from '@aloft/rpc/testing';
+import { toTimestamp } from '../runs/clock.js';
 import type { CatalogClient } from '../requests/catalog-requests.js';
 
 /** A catalog in memory behind the real gRPC interface. */
@@ -21,6 +22,10 @@ export class FakeCatalog {
   readonly released: string[] = [];
   readonly calls: string[] = [];
   down = false;
+  /** Awaited before a reservation is granted. */
+  beforeReserve: () => Promise<void> | void = () => undefined;
+  /** Somebody who is dead holds every reservation until it expires. */
+  dead: { ownerId: string; expiresAt: number } | undefined;
 
   private constructor(
     private server: RpcServer | undefined,
@@ -92,6 +97,14 @@ export class FakeCatalog {
       getOrExtendReservation: async ({ reservationId, ownerId, heartbeatInterval }) => {
         const self = called('getOrExtendReservation');
         const key = `${keyOf(reservationId!.datasetId!)}#${reservationId!.tagName}`;
+        await self.beforeReserve();
+        const { dead } = self;
+        if (dead && Date.now() < dead.expiresAt) {
+          const expiresAt = toTimestamp(dead.expiresAt);
+          return {
+            reservation: { reservationId, ownerId: dead.ownerId, heartbeatInterval, expiresAt, metadata: undefined },
+          };
+        }
         const owner = self.reservations.get(key) ?? ownerId;
         self.reservations.set(key, owner);
         return {
