@@ -11,6 +11,7 @@ import { TaskCreateRequest } from '@aloft/idl/flyteidl/admin/task';
 import { WorkflowCreateRequest } from '@aloft/idl/flyteidl/admin/workflow';
 import { ExecutionCreateRequest, WorkflowExecutionGetRequest } from '@aloft/idl/flyteidl/admin/execution';
 import { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { WorkflowTemplate } from '@aloft/idl/flyteidl/core/workflow';
 import { domain, identifier, integerLiteral, noopTask, project } from './shapes.js';
 
@@ -31,8 +32,7 @@ export class BenchClient {
     this.watch = createClient(WatchServiceClient, address, { deadlineMs: 600_000 });
   }
 
-  async registerTask(version: string): Promise<void> {
-    const template = noopTask(version);
+  async registerTask(version: string, template: TaskTemplate = noopTask(version)): Promise<void> {
     await this.admin.createTask(TaskCreateRequest.fromPartial({ id: template.id, spec: { template } }));
   }
 

@@ -4,7 +4,7 @@ import { BenchClient } from './client.js';
 import { commitMs, quantile } from './commit-time.js';
 import { startPlatform, type Shape } from './platform.js';
 import { usageOf, type Usage } from './processes.js';
-import { chain, fanOut } from './shapes.js';
+import { chain, fanOut, sleepChain, sleepTask } from './shapes.js';
 
 /**
  * Noop tasks through the public API against a running platform: each is dispatched over the bus to a backend host and
@@ -115,6 +115,18 @@ async function manyRuns(count: number, steps: number): Promise<void> {
   report('c_many', count * steps, count * steps, samples, before, usageOf(platform.processes));
 }
 
+/** What is added to steps that take two seconds each. */
+async function slowSteps(n: number, seconds: number): Promise<void> {
+  const workflow = `bench.sleep_chain_${n}`;
+  await client.registerTask(version, sleepTask(version, seconds));
+  await client.register(sleepChain(n, version, seconds), version);
+  await timeRun(workflow);
+  const before = usageOf(platform.processes);
+  const samples: number[] = [];
+  for (let i = 0; i < repeat; i++) samples.push((await timeRun(workflow)).watched - n * seconds * 1000);
+  report('e_slow', n, n, samples, before, usageOf(platform.processes));
+}
+
 async function latency(times: number): Promise<void> {
   for (let i = 0; i < 20; i++) await timeRun('bench.chain_1');
   const before = usageOf(platform.processes);
@@ -133,6 +145,7 @@ try {
     if (!options.short) await repeated('b_fanout', 'bench.fanout_5000', 5000);
   }
   if (wanted('c_many')) await manyRuns(options.short ? 100 : 500, 10);
+  if (wanted('e_slow') && !options.short) await slowSteps(5, 2);
   if (wanted('d_latency')) await latency(options.short ? 100 : 300);
 } finally {
   client.close();

@@ -35,6 +35,17 @@ export function noopTask(version: string): TaskTemplate {
   });
 }
 
+/** A process that sleeps; nothing in and out. */
+export function sleepTask(version: string, seconds: number): TaskTemplate {
+  return TaskTemplate.fromPartial({
+    id: identifier(ResourceType.TASK, `bench.sleep_${seconds}`, version),
+    type: 'container',
+    metadata: { runtime: { type: 0, version: '1', flavor: 'bench' }, retries: { retries: 0 } },
+    interface: { inputs: variables(), outputs: variables() },
+    target: { $case: 'container', value: { image: 'none', command: ['sleep', String(seconds)] } },
+  });
+}
+
 const fromNode = (nodeId: string, variable: string): BindingData =>
   BindingData.fromPartial({ value: { $case: 'promise', value: { nodeId, var: variable } } });
 const bind = (name: string, binding: BindingData): Binding => ({ var: name, binding }) as Binding;
@@ -74,4 +85,18 @@ export function chain(n: number, version: string): WorkflowTemplate {
 export function fanOut(n: number, version: string): WorkflowTemplate {
   const nodes = Array.from({ length: n }, (_, i) => noopNode(i, version, fromNode('', 'x')));
   return workflow(`bench.fanout_${n}`, version, nodes);
+}
+
+/** n steps of some seconds each, one after the other. */
+export function sleepChain(n: number, version: string, seconds: number): WorkflowTemplate {
+  const task = identifier(ResourceType.TASK, `bench.sleep_${seconds}`, version);
+  const nodes = Array.from({ length: n }, (_, i) =>
+    Node.fromPartial({
+      id: `n${i}`,
+      metadata: { name: 'sleep' },
+      upstreamNodeIds: i === 0 ? [] : [`n${i - 1}`],
+      target: { $case: 'taskNode', value: { reference: { $case: 'referenceId', value: task } } },
+    }),
+  );
+  return workflow(`bench.sleep_chain_${n}`, version, nodes);
 }
