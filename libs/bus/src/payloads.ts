@@ -4,7 +4,8 @@ const payloads = new WeakMap<Envelope, unknown>();
 
 /**
  * Says what an envelope's payload holds: readers in this process get the very envelope, and need not decode what was just encoded.
- * The value is everybody's from now on, so nobody may change it.
+ * The value is everybody's from now on, so nobody may change it. Not for what is folded into a log: there the bytes are the truth, and
+ * a value can hold what they can't.
  */
 export function rememberPayload(envelope: Envelope, value: unknown): void {
   payloads.set(envelope, value);

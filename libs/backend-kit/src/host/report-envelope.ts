@@ -1,4 +1,4 @@
-import { executionKey, rememberPayload, type OutgoingMessage } from '@aloft/bus';
+import { executionKey, type OutgoingMessage } from '@aloft/bus';
 import { Envelope, TaskReport } from '@aloft/idl/aloft/v1/bus';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { attemptKey } from './attempt-key.js';
@@ -9,7 +9,7 @@ const topic = 'tasks.reports';
 export function reportMessage(command: Omit<Envelope, 'payload'>, report: TaskReport): OutgoingMessage {
   const attempt = report.attempt as NonNullable<TaskReport['attempt']>;
   const execution = attempt.execution as WorkflowExecutionIdentifier;
-  const message: OutgoingMessage = {
+  return {
     topic,
     envelope: {
       id: `${attemptKey(attempt)}/${attempt.generation}/${report.phase}.${report.phaseVersion}`,
@@ -28,8 +28,6 @@ export function reportMessage(command: Omit<Envelope, 'payload'>, report: TaskRe
       payload: TaskReport.encode(report).finish() as Buffer,
     },
   };
-  rememberPayload(message.envelope, report);
-  return message;
 }
 
 /** Several messages as one value, each with its length before it. */
