@@ -8,7 +8,7 @@ import { DeliveriesRepository } from './deliveries/deliveries.repository.js';
 import { SenderService } from './deliveries/sender.service.js';
 import { EndedRunsRepository } from './runs/ended-runs.repository.js';
 import { ExpansionService, type ExecutionReader } from './runs/expansion.service.js';
-import { runEndsOf } from './runs/run-ends.js';
+import { endless, runEndsOf } from './runs/run-ends.js';
 import { WorkLoop } from './work-loop.js';
 
 export interface NotifierDependencies {
@@ -68,6 +68,12 @@ export class Notifier {
       group: 'notifier',
       database,
       mode: 'leased',
+      // Nearly all events end no run: they cost no commit of their own.
+      handleRepeatable: (messages) => {
+        const count = endless(messages);
+        return count > 0 ? { count, done: Promise.resolve() } : undefined;
+      },
+      gatherMs: 50,
       handle: async (messages, tx) => {
         const ends = runEndsOf(messages);
         if (ends.length === 0 || !tx) return;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { toAloftError } from '@aloft/errors';
 import type { Logger } from '@aloft/telemetry';
 
@@ -21,7 +22,10 @@ export class WorkLoop {
     private readonly work: Work,
     private readonly logger: Logger,
     private readonly errorDelayMs = 2_000,
-  ) {}
+  ) {
+    // As many calls as there is work at once end with it.
+    setMaxListeners(0, this.controller.signal);
+  }
 
   wake(): void {
     if (this.controller.signal.aborted) return;

@@ -49,6 +49,18 @@ export function runEndsOf(messages: readonly IncomingMessage[]): RunEnd[] {
   });
 }
 
+/** How many messages, from the first, tell of no end. One that cannot be read is none of them. */
+export function endless(messages: readonly IncomingMessage[]): number {
+  const first = messages.findIndex((message) => {
+    try {
+      return runEndsOf([message]).length > 0;
+    } catch {
+      return true;
+    }
+  });
+  return first < 0 ? messages.length : first;
+}
+
 const eventsField = 1;
 const workflowField = 2;
 
