@@ -1,5 +1,5 @@
 import type { BlobStore } from '@aloft/blob';
-import type { LaunchTask, TaskAttempt, TaskOutcome, TaskUsage } from '@aloft/idl/aloft/v1/bus';
+import type { LaunchTask, TaskAttempt, TaskOutcome, TaskUsage, WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import type { TaskExecution_Phase, TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { Logger } from '@aloft/telemetry';
 
@@ -94,6 +94,11 @@ export interface AttemptContext {
 export interface PhaseReport {
   phase: TaskExecution_Phase;
   reason?: string;
+  /**
+   * In a phase before RUNNING, what it waits for, where that is something else than the phase tells by itself (room for
+   * WAITING_FOR_RESOURCES, the image for INITIALIZING with a reason): LIMIT, QUOTA, BACKOFF … (U-12).
+   */
+  waitsFor?: WaitReason_Kind;
   /** Kept from the previous report when absent; so are `customInfo` and `usage`. */
   logs?: TaskLog[];
   customInfo?: Record<string, unknown>;

@@ -1,5 +1,11 @@
 import type { EngineInput, LogEntry } from '@aloft/idl/aloft/v1/engine';
-import type { ExecutionEvent, LiteralsValue, TaskAttempt, ExecutionSettings } from '@aloft/idl/aloft/v1/bus';
+import type {
+  ExecutionEvent,
+  ExecutionSettings,
+  LiteralsValue,
+  TaskAttempt,
+  WaitReason,
+} from '@aloft/idl/aloft/v1/bus';
 import type { Duration } from '@aloft/idl/google/protobuf/duration';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
@@ -43,8 +49,10 @@ export interface Run {
   takeEffects(): Effect[];
   /** Unanswered requests and running timers, for a run just restored. */
   outstanding(): Effect[];
-  /** Why a node isn't running, from state (U-12). */
+  /** Why a node isn't running, from state (U-12). `nodeId` is the unique id; undefined if the run has no such node (yet). */
   explain(nodeId: string): NodeExplanation | undefined;
+  /** What each active node does or waits for, those that wait in front. Walks the graph: for people who ask. */
+  overview(limit: number): RunOverview;
   /** Compact, versioned. `restore(snapshot)` then the later log entries give the same run. */
   snapshot(): Uint8Array;
 }
@@ -79,9 +87,19 @@ export interface RunStatics {
 }
 
 export interface NodeExplanation {
+  nodeId: string;
+  /** Name of its state: Waiting, Parked, Launched, Running, … */
   state: string;
-  waitingFor: string;
-  since: Timestamp | undefined;
+  /** Absent for nodes that run or are over; of kind NONE where it is a matter of milliseconds. */
+  wait: WaitReason | undefined;
+}
+
+export interface RunOverview {
+  /** At most as many as were asked for. */
+  nodes: NodeExplanation[];
+  inFlight: number;
+  /** Nodes that wait for others. */
+  dependent: number;
 }
 
 export type Effect =

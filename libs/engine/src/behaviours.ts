@@ -26,6 +26,8 @@ export const Behaviour = {
   ReadsOffloaded: 1 << 6,
   /** Since November 2026. An attribute that isn't there is the author's error, however large the value is (C-103). */
   PathsAreUsers: 1 << 7,
+  /** Since November 2026. Nodes that wait say so in events: QUEUED already when parked, and why on node and task events (U-12). */
+  TellsWaits: 1 << 16,
 } as const;
 export type Behaviour = (typeof Behaviour)[keyof typeof Behaviour];
 

@@ -1,8 +1,8 @@
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
 import type { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
-import type { Effect, GraphLookup, NodeExplanation, Run } from './api.js';
-import { explain } from './explain.js';
+import type { Effect, GraphLookup, NodeExplanation, Run, RunOverview } from './api.js';
+import { explain, overview } from './explain/explain.js';
 import { applyInput } from './inputs/apply-input.js';
 import { drain } from './lifecycle/schedule.js';
 import { effectOf } from './lifecycle/requests.js';
@@ -61,6 +61,10 @@ export class ExecutionRun implements Run {
 
   explain(nodeId: string): NodeExplanation | undefined {
     return explain(this.state, nodeId);
+  }
+
+  overview(limit: number): RunOverview {
+    return overview(this.state, limit);
   }
 
   snapshot(): Uint8Array {

@@ -197,7 +197,7 @@ export class WatchService {
     const execution = toExecution(row);
     return {
       uid: row.uid,
-      response: { execution, nodes: [], tasks: [], sequence: row.lastSequence, parentNodeIds: {} },
+      response: { execution, nodes: [], tasks: [], sequence: row.lastSequence, parentNodeIds: {}, waits: [] },
       over: isTerminalExecution(execution.closure?.phase ?? Phase.UNDEFINED),
       bridged,
     };

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from '@aloft/bus';
 import { executionPrefix, type Effect, type Graph, type LaunchTaskEffect, type Request } from '@aloft/engine';
 import { errorMapping, toAloftError } from '@aloft/errors';
-import { ExecutionEvent, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionEvent, WaitReason_Kind, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
 import { ExecutionError_ErrorKind, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
@@ -325,6 +325,7 @@ function quarantineEvent(reason: string, released: boolean): EncodedEvent {
     sequence: 0n,
     event: { $case: 'quarantined', value: { reason, released } },
     usage: undefined,
+    waiting: undefined,
   };
   return { sequence: 0n, bytes: ExecutionEvent.encode(event).finish() };
 }
@@ -367,6 +368,7 @@ function refusal(
       usage: undefined,
       backend: 'propeller',
       interruptible: false,
+      waitsFor: WaitReason_Kind.NONE,
     },
     time,
   );

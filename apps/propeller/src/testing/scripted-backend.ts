@@ -155,6 +155,7 @@ export class ScriptedBackend {
       usage: undefined,
       backend: 'local',
       interruptible: false,
+      waitsFor: 0,
     };
     return {
       topic: 'tasks.reports',

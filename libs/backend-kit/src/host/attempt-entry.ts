@@ -1,4 +1,10 @@
-import type { Envelope, LaunchTask, TaskAttempt, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import {
+  WaitReason_Kind,
+  type Envelope,
+  type LaunchTask,
+  type TaskAttempt,
+  type TaskReport,
+} from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Queued } from '../capacity/attempt-queue.js';
 import type { ResourceRequest } from '../capacity/quantity.js';
@@ -65,6 +71,7 @@ export class AttemptEntry implements Queued {
       usage: report.usage ?? previous?.usage,
       backend,
       interruptible: this.launch.interruptible,
+      waitsFor: report.waitsFor ?? WaitReason_Kind.NONE,
     };
     return this.last;
   }

@@ -1,6 +1,7 @@
 import type { BlobStore } from '@aloft/blob';
 import type { Bus, OutgoingMessage } from '@aloft/bus';
 import { errorMapping, toAloftError } from '@aloft/errors';
+import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Logger } from '@aloft/telemetry';
 import { AttemptQueue } from '../capacity/attempt-queue.js';
@@ -154,6 +155,7 @@ export class Attempts {
     this.logger.warn({ err: error, ...attemptFields(entry), pause }, 'a launch failed and is tried again');
     this.report(entry, {
       phase: TaskExecution_Phase.WAITING_FOR_RESOURCES,
+      waitsFor: WaitReason_Kind.BACKOFF,
       reason: `Start ${entry.launchFailures} failed, tried again in ${pause} ms: ${(error as Error).message}`,
     });
     entry.relaunch = setTimeout(() => {

@@ -1,8 +1,10 @@
-import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { WaitReason, WaitReason_Kind, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { TaskExecution_Phase, type ExecutionError, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import { ResourceType, type WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { ExternalResourceInfo, TaskExecutionEvent, TaskExecutionMetadata } from '@aloft/idl/flyteidl/event/event';
+import { Behaviour, behaves } from '../behaviours.js';
+import { itemsWait } from '../explain/items-wait.js';
 import { setTimer } from '../lifecycle/timers.js';
 import { taskName } from '../names.js';
 import type { ArrayItems, ItemChange } from '../state/array-items.js';
@@ -105,7 +107,16 @@ export function arrayEvent(
   event.metadata = metadata;
   items.changes.clear();
   items.dirty = false;
-  emit(run, { $case: 'task', value: event });
+  emit(run, { $case: 'task', value: event }, undefined, waitingOf(run, work, phase));
+}
+
+/** What its items wait for, all of them, if that is something else than events said last (U-12). */
+function waitingOf(run: RunState, work: NodeWork, phase: TaskExecution_Phase): WaitReason | undefined {
+  if (!behaves(run, Behaviour.TellsWaits)) return undefined;
+  const now = phase === TaskExecution_Phase.RUNNING ? itemsWait(run, work) : undefined;
+  if ((now?.kind ?? WaitReason_Kind.NONE) === (work.waiting?.kind ?? WaitReason_Kind.NONE)) return undefined;
+  work.waiting = now?.kind ? now : undefined;
+  return work.waiting ?? WaitReason.create({ nodeId: work.id, since: run.now });
 }
 
 function resourceOf(name: string, index: number, change: ItemChange): ExternalResourceInfo {

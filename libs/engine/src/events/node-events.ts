@@ -1,4 +1,4 @@
-import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { LiteralsValue, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { CatalogCacheStatus, CatalogReservation_Status } from '@aloft/idl/flyteidl/core/catalog';
 import type { ExecutionError, NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
@@ -16,6 +16,8 @@ export interface NodeFacts {
   outputs?: LiteralsValue;
   error?: ExecutionError;
   occurredAt?: Timestamp;
+  /** What it waits for from now on. */
+  waiting?: WaitReason;
 }
 
 /** A node entered a phase that clients see (A-61, C-21, C-25). `work` is absent for nodes that were never active. */
@@ -61,7 +63,8 @@ export function nodeEvent(
     event.targetMetadata = { $case: 'workflowNodeMetadata', value: { executionId: work.child } };
   }
   event.deckUri = work?.deckUri ?? '';
-  emit(run, { $case: 'node', value: event });
+  if (work) work.waiting = facts.waiting;
+  emit(run, { $case: 'node', value: event }, undefined, facts.waiting);
 }
 
 function taskMetadata(scope: Scope, node: number, work: NodeWork): TaskNodeMetadata {

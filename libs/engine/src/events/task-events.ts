@@ -1,10 +1,12 @@
-import type { LiteralsValue, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { WaitReason, type LiteralsValue, type TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { type ExecutionError, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import {
   TaskExecutionEvent,
   TaskExecutionMetadata,
   TaskExecutionMetadata_InstanceClass,
 } from '@aloft/idl/flyteidl/event/event';
+import { Behaviour, behaves } from '../behaviours.js';
+import { reportedWait } from '../explain/waits.js';
 import { taskName } from '../names.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
@@ -19,6 +21,14 @@ export interface TaskFacts {
   interruptible?: boolean;
   /** What the backend said. */
   report?: TaskReport;
+}
+
+/** What the attempt waits for from now on; that it no longer waits, if events had said so; else nothing. */
+function waitingOf(run: RunState, work: NodeWork, report: TaskReport | undefined): WaitReason | undefined {
+  const before = work.waiting;
+  work.waiting = report && behaves(run, Behaviour.TellsWaits) ? reportedWait(run, work, report) : undefined;
+  if (work.waiting || !before) return work.waiting;
+  return WaitReason.create({ nodeId: work.id, since: run.now });
 }
 
 /** An attempt of a task entered a phase, or changed within one (A-62, C-173). */
@@ -57,5 +67,5 @@ export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Ph
       ? TaskExecutionMetadata_InstanceClass.INTERRUPTIBLE
       : TaskExecutionMetadata_InstanceClass.DEFAULT;
   event.metadata = metadata;
-  emit(run, { $case: 'task', value: event }, report?.usage);
+  emit(run, { $case: 'task', value: event }, report?.usage, waitingOf(run, work, report));
 }

@@ -58,12 +58,11 @@ describe('compileGraph', () => {
 describe('explain', () => {
   it('U-12: names what a waiting node waits for', () => {
     const driver = new Driver(closure({ tasks, nodes: [task('n0', 'free'), task('n1', 't', { a: 'n0.o' })] }));
-    expect(driver.run.explain('n1')).toEqual({
+    expect(driver.run.explain('n1')).toMatchObject({
       state: 'Waiting',
-      waitingFor: 'waiting for n0 (Launched)',
-      since: undefined,
+      wait: { detail: 'waiting for n0 (Launched)', since: undefined },
     });
-    expect(driver.run.explain('n0')).toMatchObject({ state: 'Launched', since: { seconds: 1000n } });
+    expect(driver.run.explain('n0')).toMatchObject({ state: 'Launched', wait: { since: { seconds: 1000n } } });
     expect(driver.run.explain('n7')).toBeUndefined();
   });
 });

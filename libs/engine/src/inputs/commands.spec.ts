@@ -13,7 +13,7 @@ eachWay('max parallelism', () => {
     expect(driver.launchedIds()).toEqual(['n0', 'n1']);
     expect(driver.run.explain('n3')).toMatchObject({
       state: 'Parked',
-      waitingFor: "waiting for one of the run's 2 parallel nodes, position 2",
+      wait: { detail: "waiting for one of the run's 2 parallel nodes, position 2" },
     });
     driver.succeed('n1', { o: int(1) });
     expect(driver.launchedIds()).toEqual(['n0', 'n2']);
@@ -112,7 +112,7 @@ eachWay('the catalog', () => {
       'cache-lookup',
       looked({ result: CacheLookedUp_Result.RESERVED, holder: 'exec9/n3', retryAt: { seconds: 1010n, nanos: 0 } }),
     );
-    expect(driver.run.explain('n0')?.waitingFor).toBe('waiting for the cache reservation held by exec9/n3');
+    expect(driver.run.explain('n0')?.wait?.detail).toBe('waiting for the cache reservation held by exec9/n3');
     expect(driver.effects).toContainEqual(
       expect.objectContaining({
         event: expect.objectContaining({ event: expect.objectContaining({ $case: 'wait' }) }),

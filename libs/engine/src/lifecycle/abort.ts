@@ -1,4 +1,5 @@
 import { ExecutionError_ErrorKind, NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { Behaviour, behaves } from '../behaviours.js';
 import { attemptOf } from '../data/attempts.js';
 import { templateOf } from '../data/task-settings.js';
 import { arrayEvent } from '../events/array-events.js';
@@ -28,11 +29,11 @@ export function discardScope(run: RunState, scope: Scope, reason: string): void 
 }
 
 export function abortNode(run: RunState, work: NodeWork, reason: string): void {
-  // One that backed off was seen before it was parked.
-  const wasParked = work.state === NodeState.Parked && !work.queuedAt;
+  // One that backed off was seen before it was parked; others only if they were told of.
+  const wasSeen = work.state !== NodeState.Parked || work.queuedAt !== undefined || behaves(run, Behaviour.TellsWaits);
   stopAttempt(run, work, reason);
   enter(run, work, NodeState.Aborted);
-  if (!wasParked) {
+  if (wasSeen) {
     nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.ABORTED, {
       error: {
         code: 'NodeAborted',

@@ -11,6 +11,7 @@ import { skip, skipBranch } from './finish.js';
 import { countsAsParallel, isFull, leaveLine, lineUp, takePermit } from './parallelism.js';
 import { begin } from './prepare.js';
 import { settle } from './settle.js';
+import { tellParked } from './waits.js';
 
 /** Does all that the input at hand made possible. Chains of nodes that end at once take a loop, not a stack. */
 export function drain(run: RunState): void {
@@ -43,6 +44,7 @@ function ready(run: RunState, scope: Scope, node: number): void {
     if (isFull(run)) {
       enter(run, work, NodeState.Parked);
       lineUp(run, work);
+      tellParked(run, work);
       return;
     }
     takePermit(run, work);

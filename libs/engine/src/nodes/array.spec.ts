@@ -150,7 +150,7 @@ eachWay('an array', () => {
     expect(driver.launchedIds()).toEqual(['n0[0]', 'n0[1]']);
     driver.succeed('n0', { o: int(1) }, 1);
     expect(driver.launchedIds()).toEqual(['n0[0]', 'n0[2]']);
-    expect(driver.run.explain('n0')?.waitingFor).toBe('2 items in flight, 1 waiting, 1 succeeded, 0 failed');
+    expect(driver.run.explain('n0')?.wait?.detail).toBe('2 items in flight, 1 waiting, 1 succeeded, 0 failed');
     expect(mapping(4, { parallelism: 0 }).launched).toHaveLength(4);
   });
 

@@ -1,12 +1,14 @@
-import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import { CacheLookedUp_Result, type CacheLookedUp } from '@aloft/idl/aloft/v1/engine';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
+import { Behaviour, behaves } from '../behaviours.js';
 import { templateOf } from '../data/task-settings.js';
-import { emit } from '../events/emit.js';
+import { reservationWait } from '../explain/waits.js';
 import { enter } from '../lifecycle/active.js';
 import { succeed } from '../lifecycle/finish.js';
 import { request } from '../lifecycle/requests.js';
 import { setTimer } from '../lifecycle/timers.js';
+import { tellWait } from '../lifecycle/waits.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
@@ -52,22 +54,18 @@ function proceed(run: RunState, work: NodeWork): void {
 
 function waitForReservation(run: RunState, work: NodeWork, answer: CacheLookedUp): void {
   enter(run, work, NodeState.Reserved);
-  tellHolder(run, work, answer.holder, 'waiting');
   const at = answer.retryAt ?? addMillis(run.now, defaultRetryMillis);
+  tellHolder(run, work, answer.holder, 'waiting', at);
   work.waitTimer = setTimer(run, TimerPurpose.Wait, work, at);
 }
 
 /** C-98 Ours: whoever waits is told for whom, once. */
-export function tellHolder(run: RunState, work: NodeWork, holder: string, waiting: string): void {
-  if (work.reservationHolder === holder) return;
+export function tellHolder(run: RunState, work: NodeWork, holder: string, waiting: string, until?: Timestamp): void {
+  // A node that no longer waited, and finds the same holder again, waits anew.
+  const tellsAgain = behaves(run, Behaviour.TellsWaits) && !work.items && !work.waiting;
+  if (work.reservationHolder === holder && !tellsAgain) return;
   work.reservationHolder = holder;
-  emit(run, {
-    $case: 'wait',
-    value: {
-      nodeId: work.id,
-      kind: WaitReason_Kind.RESERVATION,
-      detail: `${waiting} for the cache reservation held by ${holder}`,
-      since: run.now,
-    },
-  });
+  const since = (!work.items && work.waiting?.since) || run.now;
+  const detail = `${waiting} for the cache reservation held by ${holder}`;
+  tellWait(run, work, { ...reservationWait(work, since, until), detail });
 }

@@ -4,10 +4,12 @@ import { NodeExecution_Phase, WorkflowExecution_Phase, type ExecutionError } fro
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { userError } from '../data/failures.js';
 import { nodeEvent } from '../events/node-events.js';
+import { childWait } from '../explain/waits.js';
 import { enter } from '../lifecycle/active.js';
 import { fail, succeed } from '../lifecycle/finish.js';
 import { request } from '../lifecycle/requests.js';
 import { limitAttempt } from '../lifecycle/retry.js';
+import { told } from '../lifecycle/waits.js';
 import { childExecutionName } from '../names.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
@@ -30,7 +32,8 @@ function running(run: RunState, work: NodeWork, child: WorkflowExecutionIdentifi
   work.child = child;
   enter(run, work, NodeState.ChildRunning);
   limitAttempt(run, work);
-  nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.RUNNING);
+  const waiting = told(run, childWait(work));
+  nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.RUNNING, { waiting });
 }
 
 /** The end of the current attempt's child; it may come before the answer to its creation. */

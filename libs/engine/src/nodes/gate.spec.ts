@@ -18,7 +18,7 @@ eachWay('a gate', () => {
       (effect) => effect.kind === 'event' && effect.event.event?.$case === 'gateReached',
     );
     expect(reached).toMatchObject({ event: { event: { value: { signalId: 's', nodeId: 'g', type: BOOL } } } });
-    expect(driver.run.explain('g')).toMatchObject({ state: 'Gated', waitingFor: 'waiting for approval "s"' });
+    expect(driver.run.explain('g')).toMatchObject({ state: 'Gated', wait: { detail: 'waiting for approval "s"' } });
     driver.signal('s', bool(true));
     driver.succeed('n1', { o: int(1) });
     expect(driver.phase()).toBe('SUCCEEDED');

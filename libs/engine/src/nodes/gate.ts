@@ -2,15 +2,18 @@ import type { SetSignal } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import { LiteralType, SimpleType } from '@aloft/idl/flyteidl/core/types';
-import type { GateNode } from '@aloft/idl/flyteidl/core/workflow';
+import type { Duration } from '@aloft/idl/google/protobuf/duration';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { userError } from '../data/failures.js';
 import { emptyValue, inlineValue } from '../data/values.js';
 import { emit } from '../events/emit.js';
 import { nodeEvent } from '../events/node-events.js';
+import { conditionOf, gateWait } from '../explain/waits.js';
 import { enter } from '../lifecycle/active.js';
 import { fail, succeed } from '../lifecycle/finish.js';
 import { limitAttempt } from '../lifecycle/retry.js';
 import { setTimer } from '../lifecycle/timers.js';
+import { told } from '../lifecycle/waits.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { TimerPurpose, type RunState } from '../state/run-state.js';
@@ -23,10 +26,14 @@ export const gateNode: NodeKind = {
   start(run, work) {
     const condition = conditionOf(work);
     enter(run, work, NodeState.Gated);
-    if (!work.announced) nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.RUNNING);
+    const until = condition?.$case === 'sleep' ? wakesAt(run, condition.value.duration) : undefined;
+    if (!work.announced) {
+      const waiting = told(run, gateWait(work, run.now, until));
+      nodeEvent(run, work.scope, work.node, work, NodeExecution_Phase.RUNNING, { waiting });
+    }
     work.announced = true;
     limitAttempt(run, work);
-    if (condition?.$case === 'sleep') return sleep(run, work, condition.value.duration);
+    if (condition?.$case === 'sleep') return sleep(run, work, until);
     if (!condition) return fail(run, work, userError(run, 'BadSpecification', 'the gate has no condition'));
     const { signalId } = condition.value;
     const type = condition.$case === 'signal' ? condition.value.type : boolean;
@@ -37,15 +44,14 @@ export const gateNode: NodeKind = {
   },
 };
 
-function conditionOf(work: NodeWork): GateNode['condition'] {
-  const target = work.scope.template.specs[work.node]!.target;
-  return target?.$case === 'gateNode' ? target.value.condition : undefined;
+/** C-132 */
+function sleep(run: RunState, work: NodeWork, until: Timestamp | undefined): void {
+  if (!until) return succeed(run, work, emptyValue);
+  work.waitTimer = setTimer(run, TimerPurpose.Wait, work, until);
 }
 
-/** C-132 */
-function sleep(run: RunState, work: NodeWork, duration: { seconds: bigint; nanos: number } | undefined): void {
-  if (!isPositive(duration)) return succeed(run, work, emptyValue);
-  work.waitTimer = setTimer(run, TimerPurpose.Wait, work, addDuration(run.now, duration));
+function wakesAt(run: RunState, duration: Duration | undefined): Timestamp | undefined {
+  return isPositive(duration) ? addDuration(run.now, duration) : undefined;
 }
 
 export function slept(run: RunState, work: NodeWork): void {

@@ -93,6 +93,10 @@ export class ByteReader {
 
   constructor(private readonly buffer: Uint8Array) {}
 
+  get atEnd(): boolean {
+    return this.at === this.buffer.length;
+  }
+
   int(): number {
     let value = 0;
     let scale = 1;

@@ -1,4 +1,4 @@
-import { LiteralsValue, StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -93,6 +93,12 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
     const work = find(from.int(), from.int());
     // Earlier versions wrote those that were over, too.
     if (work && (work.state === NodeState.Parked || work.items)) lineUp(run, work);
+  });
+  // Snapshots from before waits were told end here.
+  if (from.atEnd) return run;
+  from.list(() => {
+    const work = must();
+    work.waiting = from.message(WaitReason);
   });
   return run;
 }

@@ -1,4 +1,4 @@
-import { LiteralsValue, StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -65,6 +65,13 @@ export function writeSnapshot(run: RunState): Uint8Array {
     [...run.parked].filter((work) => work.inLine),
     place,
   );
+  const waiting = [...run.scopes.values()].flatMap((scope) =>
+    [...scope.active.values()].filter((work) => work.waiting),
+  );
+  out.list(waiting, (work) => {
+    place(work);
+    out.message(WaitReason, work.waiting);
+  });
   return out.finish();
 }
 

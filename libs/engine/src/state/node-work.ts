@@ -1,4 +1,4 @@
-import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { LiteralsValue, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import type { RecoveredNode } from '@aloft/idl/aloft/v1/engine';
 import { CatalogCacheStatus, type CatalogMetadata } from '@aloft/idl/flyteidl/core/catalog';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -44,6 +44,8 @@ export class NodeWork {
   /** The attempt that took the cache reservation (C-95); -1 without one. */
   reservedBy = -1;
   reservationHolder = '';
+  /** What events said last that it waits for; undefined when it doesn't (U-12). */
+  waiting: WaitReason | undefined;
   deckUri = '';
   checkpointUri = '';
   /** Number of the scope under it; -1 without one. */
