@@ -1,4 +1,6 @@
 import type { BlobStore } from '@aloft/blob';
+import { ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
+import { HistoryServiceService } from '@aloft/idl/aloft/v1/history';
 import { LogServiceService, WatchServiceService } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { AuthMetadataServiceService } from '@aloft/idl/flyteidl/service/auth';
@@ -20,6 +22,11 @@ import { ExecutionMetricsService } from './executions/execution-metrics.service.
 import { ExecutionReadsService } from './executions/execution-reads.service.js';
 import { ExecutionsController } from './executions/executions.controller.js';
 import { ExecutionsService } from './executions/executions.service.js';
+import { ExplainController } from './explain/explain.controller.js';
+import { ExplainService } from './explain/explain.service.js';
+import { HistoryController } from './history/history.controller.js';
+import { HistoryService } from './history/history.service.js';
+import { ReplayService } from './history/replay.service.js';
 import { InProcessCalls } from './http/in-process-calls.js';
 import { OutputsHttpController } from './http/outputs.controller.js';
 import { BuildInformation } from './identity/build-information.js';
@@ -55,12 +62,23 @@ export const adminGrpcServices: readonly ServiceDefinition[] = [
   AuthMetadataServiceService,
   WatchServiceService,
   LogServiceService,
+  HistoryServiceService,
+  ExplainServiceService,
 ];
 
 /** REST routes beside the annotated ones, for the gateway's `extraRoutes`: live streams as lines of JSON or server-sent events. */
 export const adminExtraRoutes: readonly (readonly [pattern: string, rpc: string])[] = [
   ['GET /api/v1/watch/executions/{id.project}/{id.domain}/{id.name}', 'aloft.v1.WatchService/WatchExecution'],
   ['GET /api/v1/watch/projects/{project}/{domain}', 'aloft.v1.WatchService/WatchProject'],
+  ['GET /api/v1/history/{id.project}/{id.domain}/{id.name}', 'aloft.v1.HistoryService/StreamHistory'],
+  ['GET /api/v1/history/{id.project}/{id.domain}/{id.name}/at', 'aloft.v1.HistoryService/GetExecutionAt'],
+  ['GET /api/v1/history/{id.project}/{id.domain}/{id.name}/replay', 'aloft.v1.HistoryService/ReplayExecution'],
+  ['GET /api/v1/explain/{id.project}/{id.domain}/{id.name}', 'aloft.v1.ExplainService/ExplainExecution'],
+  [
+    'GET /api/v1/explain/{id.execution_id.project}/{id.execution_id.domain}/{id.execution_id.name}/{id.node_id}',
+    'aloft.v1.ExplainService/ExplainNode',
+  ],
+  ['GET /api/v1/waiting/{project}/{domain}', 'aloft.v1.ExplainService/ListWaiting'],
 ];
 
 export interface AdminModuleDependencies extends AdminDependencies {
@@ -98,6 +116,8 @@ export class AdminModule {
         VersionController,
         WatchController,
         LogsController,
+        HistoryController,
+        ExplainController,
         OutputsHttpController,
         ConsoleController,
       ],
@@ -129,6 +149,9 @@ function providersOf(services: AdminServices): Provider[] {
     { provide: DataProxyService, useValue: services.dataProxy },
     { provide: WatchService, useValue: services.watch },
     { provide: LogsService, useValue: services.logs },
+    { provide: HistoryService, useValue: services.history },
+    { provide: ReplayService, useValue: services.replays },
+    { provide: ExplainService, useValue: services.explain },
     { provide: BuildInformation, useValue: services.build },
     { provide: AdminLifecycle, useValue: services.lifecycle },
   ];

@@ -2,6 +2,8 @@ import type { Policy } from '@aloft/auth';
 import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import { createDataSource, type Database } from '@aloft/database';
+import { RunLogServiceClient } from '@aloft/idl/aloft/v1/history';
+import { createClient } from '@aloft/rpc';
 import type { Logger, Metrics } from '@aloft/telemetry';
 import { AttributesRepository } from './attributes/attributes.repository.js';
 import { AttributesService } from './attributes/attributes.service.js';
@@ -17,6 +19,15 @@ import { ExecutionWriter } from './executions/execution-writer.js';
 import { ExecutionsRepository } from './executions/executions.repository.js';
 import { ExecutionsService } from './executions/executions.service.js';
 import { LaunchResolver } from './executions/launch-resolver.js';
+import { ExplainService } from './explain/explain.service.js';
+import { WaitsRepository } from './explain/waits.repository.js';
+import { FoldSlots } from './history/fold-slots.js';
+import { HistoryService } from './history/history.service.js';
+import { ReadModelRepository } from './history/read-model.repository.js';
+import { ReplayService } from './history/replay.service.js';
+import { RunFolder } from './history/run-folder.js';
+import { RunGraphs } from './history/run-graphs.js';
+import { RunLogs } from './history/run-logs.js';
 import { BuildInformation } from './identity/build-information.js';
 import { LaunchPlansRepository } from './launch-plans/launch-plans.repository.js';
 import { LaunchPlansService } from './launch-plans/launch-plans.service.js';
@@ -51,6 +62,8 @@ export interface AdminDependencies {
   bus: Bus;
   blob: BlobStore;
   policy: Policy;
+  /** gRPC target of the propeller's RunLogService (see `createClient`); read when the first call is made. */
+  propellerAddress: () => string;
   logger: Logger;
   metrics?: Metrics;
   /** Version told by GetVersion; default: this package's. */
@@ -76,6 +89,9 @@ export interface AdminServices {
   dataProxy: DataProxyService;
   watch: WatchService;
   logs: LogsService;
+  history: HistoryService;
+  replays: ReplayService;
+  explain: ExplainService;
   build: BuildInformation;
   lifecycle: AdminLifecycle;
 }
@@ -126,8 +142,16 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     bus,
     config,
   );
-  const projection = new ProjectionService(new ProjectionRepository(), blob, config, dependencies.metrics);
+  const projectionRows = new ProjectionRepository();
+  const projection = new ProjectionService(projectionRows, blob, config, dependencies.metrics);
   const live = new LiveEvents(bus, database, config);
+  const propeller = lazily(() =>
+    createClient(RunLogServiceClient, dependencies.propellerAddress(), { safe: () => true }),
+  );
+  const runLogs = new RunLogs(propeller.get);
+  const folder = new RunFolder(runLogs, new RunGraphs(blob));
+  const slots = new FoldSlots(config.history.foldsAtOnce, config.history.maxWaiting);
+  const readModel = new ReadModelRepository(projectionRows);
   return {
     projects,
     attributes,
@@ -156,7 +180,33 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     ),
     watch: new WatchService(database, executionRows, nodeRows, taskRows, live, projection, config),
     logs: new LogsService(database, executionRows, taskRows, live, blob),
+    history: new HistoryService(database, executionRows, runLogs, folder, slots, config),
+    replays: new ReplayService(database, executionRows, readModel, runLogs, folder, slots),
+    explain: new ExplainService(database, executionRows, nodeRows, new WaitsRepository(), folder, slots),
     build: dependencies.build ?? BuildInformation.ofThisPackage(),
-    lifecycle: new AdminLifecycle(database, bus, projection, live, registry, logger, dependencies.metrics),
+    lifecycle: new AdminLifecycle(
+      database,
+      bus,
+      projection,
+      live,
+      {
+        close: async () => {
+          propeller.made?.close();
+          await registry.close();
+        },
+      },
+      logger,
+      dependencies.metrics,
+    ),
+  };
+}
+
+function lazily<T>(make: () => T): { get: () => T; readonly made: T | undefined } {
+  let made: T | undefined;
+  return {
+    get: () => (made ??= make()),
+    get made() {
+      return made;
+    },
   };
 }

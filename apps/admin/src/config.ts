@@ -100,6 +100,14 @@ export const adminConfigSchema = z
         snapshotRows: z.number().int().positive().default(5_000),
       })
       .prefault({}),
+    /** Deriving runs from their logs: replay, time travel, explanations. */
+    history: z
+      .object({
+        /** Runs folded by one process at once; and how many more calls may wait for their turn. */
+        foldsAtOnce: z.number().int().positive().default(2),
+        maxWaiting: z.number().int().nonnegative().default(64),
+      })
+      .prefault({}),
     caches: z
       .object({
         /** Launch plans, workflows and task specs kept in memory, each. */

@@ -3,7 +3,6 @@ import type { Database } from '@aloft/database';
 import { runFields, type Logger, type Metrics } from '@aloft/telemetry';
 import { eventsTopic, isAwaited } from './projection/decode-events.js';
 import { projectionGroup, type ProjectionService } from './projection/projection.service.js';
-import type { Registry } from './registry/registry.js';
 import type { LiveEvents } from './watch/live-events.js';
 
 /** Background work of the admin service. Whoever composes the process calls {@link start} before and {@link stop} after serving. */
@@ -16,7 +15,8 @@ export class AdminLifecycle {
     private readonly bus: Bus,
     private readonly projection: ProjectionService,
     private readonly live: LiveEvents,
-    private readonly registry: Registry,
+    /** What the module opened itself. */
+    private readonly opened: { close(): Promise<void> },
     private readonly logger: Logger,
     private readonly metrics?: Metrics,
   ) {}
@@ -64,6 +64,6 @@ export class AdminLifecycle {
 
   /** After {@link stop} and the servers: closes what the module opened itself. */
   async close(): Promise<void> {
-    await this.registry.close();
+    await this.opened.close();
   }
 }

@@ -36,6 +36,7 @@ await runService({
       bus,
       blob,
       policy: allowAll,
+      propellerAddress: () => config.propellerAddress,
       logger,
       metrics: service.metrics,
       dispatcher: () => rpc.dispatcher,

@@ -1,4 +1,4 @@
-import { blobConfig, busConfig, databaseConfig, grpcConfig, serviceConfig } from '@aloft/service';
+import { blobConfig, busConfig, databaseConfig, grpcConfig, grpcTarget, serviceConfig } from '@aloft/service';
 import { adminConfigSchema } from './config.js';
 
 /** Settings of admin in a process of its own. */
@@ -7,5 +7,7 @@ export const adminServiceConfig = serviceConfig.extend({
   bus: busConfig,
   blob: blobConfig.prefault({}),
   grpc: grpcConfig.prefault({}),
+  /** Where the logs of runs are read, for history, replay and explanations. */
+  propellerAddress: grpcTarget,
   admin: adminConfigSchema,
 });

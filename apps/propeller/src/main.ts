@@ -1,17 +1,12 @@
 import 'reflect-metadata';
-import {
-  closeHttp,
-  openBlobStore,
-  openBus,
-  openServiceDatabase,
-  runService,
-  sharedCheck,
-  startOperationsServer,
-} from '@aloft/service';
-import { NestFactory } from '@nestjs/core';
+import { readFileSync } from 'node:fs';
+import { allowAll } from '@aloft/auth';
+import { descriptorSetPath } from '@aloft/idl/descriptor';
+import { openBlobStore, openBus, openServiceDatabase, runService, sharedCheck } from '@aloft/service';
+import { createRpcServer, serveNest } from '@aloft/service/nest';
 import { propellerTopics, topics } from './events/outgoing.js';
 import { propellerMigrations } from './migrations.js';
-import { PropellerModule } from './propeller.module.js';
+import { PropellerModule, propellerServices } from './propeller.module.js';
 import { PropellerService } from './propeller.service.js';
 import { propellerServiceConfig } from './service-config.js';
 
@@ -30,22 +25,27 @@ await runService({
       topics: [commands, reports, events, ...config.propeller.backends.known.map(tasks)],
     });
     const blob = await openBlobStore(service);
-    const http = await startOperationsServer(config.http, health, metrics);
-    shutdown.add('servers', 'HTTP', (remainingMs) => closeHttp(http, remainingMs));
-    const app = await NestFactory.createApplicationContext(
-      PropellerModule.register({
-        database,
-        bus,
-        blob,
-        adminAddress: () => config.adminAddress,
-        catalogAddress: () => config.catalogAddress,
-        config: config.propeller,
-        logger,
-        metrics,
-      }),
-      { logger: ['error', 'warn'], abortOnError: false },
-    );
-    shutdown.add('flush', 'modules', () => app.close());
+    const rpc = createRpcServer(service, {
+      ...config.grpc,
+      policy: allowAll,
+      descriptorSet: readFileSync(descriptorSetPath),
+    });
+    const module = PropellerModule.register({
+      database,
+      bus,
+      blob,
+      adminAddress: () => config.adminAddress,
+      catalogAddress: () => config.catalogAddress,
+      config: config.propeller,
+      logger,
+      metrics,
+    });
+    const { app } = await serveNest(service, {
+      modules: [module],
+      rpc,
+      services: propellerServices,
+      http: config.http,
+    });
     const propeller = app.get(PropellerService);
     health.add('ready', 'shards', () => propeller.check());
     for (const [name, check] of Object.entries(propeller.callees)) health.add('ready', name, sharedCheck(check));

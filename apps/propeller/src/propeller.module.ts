@@ -1,12 +1,16 @@
 import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
+import { RunLogServiceService } from '@aloft/idl/aloft/v1/history';
 import { DataCatalogClient } from '@aloft/idl/flyteidl/datacatalog/datacatalog';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
-import { createClient } from '@aloft/rpc';
+import { createClient, type ServiceDefinition } from '@aloft/rpc';
 import type { Logger, Metrics } from '@aloft/telemetry';
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { PropellerConfig } from './config.js';
+import { RunLogController } from './history/run-log.controller.js';
+import { RunLogRepository } from './history/run-log.repository.js';
+import { RunLogService } from './history/run-log.service.js';
 import { Propeller } from './propeller.js';
 import { PropellerService } from './propeller.service.js';
 
@@ -28,7 +32,10 @@ const adminCalls = { safe: () => false, deadlineMs: 15_000, waitForReady: true }
 const catalogCalls = { safe: () => false, deadlineMs: 5_000 };
 const reachableMs = 1_500;
 
-/** Serves nothing: it consumes. {@link PropellerService} starts and stops it in the order its process wants. */
+/** What the propeller serves over gRPC, to other services. */
+export const propellerServices: readonly ServiceDefinition[] = [RunLogServiceService];
+
+/** {@link PropellerService} starts and stops its consuming in the order its process wants. */
 @Module({})
 export class PropellerModule {
   static register(dependencies: PropellerDependencies): DynamicModule {
@@ -43,9 +50,16 @@ export class PropellerModule {
         catalog.made?.close();
       },
     );
+    const { database, blob, config } = dependencies;
+    const repository = new RunLogRepository();
+    const logOptions = { database, blob, repository, maxHistoryBytes: config.limits.historyBytes };
     return {
       module: PropellerModule,
-      providers: [{ provide: PropellerService, useValue: service }],
+      controllers: [RunLogController],
+      providers: [
+        { provide: PropellerService, useValue: service },
+        { provide: RunLogService, useValue: new RunLogService(logOptions) },
+      ],
       exports: [PropellerService],
     };
   }

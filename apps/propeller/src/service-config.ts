@@ -1,4 +1,4 @@
-import { blobConfig, busConfig, databaseConfig, grpcTarget, serviceConfig } from '@aloft/service';
+import { blobConfig, busConfig, databaseConfig, grpcConfig, grpcTarget, serviceConfig } from '@aloft/service';
 import { propellerConfigSchema } from './config.js';
 
 /** Settings of a propeller in a process of its own. */
@@ -6,6 +6,8 @@ export const propellerServiceConfig = serviceConfig.extend({
   database: databaseConfig,
   bus: busConfig,
   blob: blobConfig.prefault({}),
+  /** Other services read the logs of runs here. */
+  grpc: grpcConfig.prefault({}),
   adminAddress: grpcTarget,
   catalogAddress: grpcTarget,
   propeller: propellerConfigSchema,

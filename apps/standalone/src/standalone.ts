@@ -7,7 +7,13 @@ import { catalogMigrations, CatalogModule, catalogServices } from '@aloft/catalo
 import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { Notifier, notifierMigrations, NotifierModule } from '@aloft/notifier';
-import { propellerMigrations, PropellerModule, PropellerService, propellerTopics } from '@aloft/propeller';
+import {
+  propellerMigrations,
+  PropellerModule,
+  PropellerService,
+  propellerServices,
+  propellerTopics,
+} from '@aloft/propeller';
 import { createClient, RestGateway, serviceName, type RpcServer } from '@aloft/rpc';
 import { Shutdown } from '@aloft/service';
 import { createRpcServer, serveNest } from '@aloft/service/nest';
@@ -95,7 +101,7 @@ async function compose<T>(
     grpcAddress: () => grpcAddress,
     publicUrl: () => publicUrl,
   });
-  const services = [...adminGrpcServices, ...catalogServices];
+  const services = [...adminGrpcServices, ...catalogServices, ...propellerServices];
   const { app, httpUrl } = await serveNest(host, {
     modules,
     rpc,
@@ -148,6 +154,7 @@ async function serviceModules(
       ...of('admin'),
       config: config.admin,
       policy: allowAll,
+      propellerAddress: grpcAddress,
       dispatcher: () => rpc.dispatcher,
     }),
     CatalogModule.register(of('catalog')),

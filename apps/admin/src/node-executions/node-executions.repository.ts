@@ -12,10 +12,12 @@ export interface NodeExecutionRow {
   outputs: Buffer | null;
   dynamicWorkflowId: Buffer | null;
   dynamicClosureUri: string | null;
+  /** Encoded aloft.v1.WaitReason. */
+  wait: Buffer | null;
 }
 
 const columns = `n.node_id AS "nodeId", n.parent_node_id AS "parentNodeId", n.closure, n.metadata, n.input_uri AS "inputUri",
-  n.inputs, n.outputs, n.dynamic_workflow_id AS "dynamicWorkflowId", n.dynamic_closure_uri AS "dynamicClosureUri"`;
+  n.inputs, n.outputs, n.dynamic_workflow_id AS "dynamicWorkflowId", n.dynamic_closure_uri AS "dynamicClosureUri", n.wait`;
 
 /** Whose children are asked for. */
 export type NodeParent =

@@ -18,6 +18,8 @@ export interface ExecutionState {
 export function foldExecutionEvent(state: ExecutionState, event: WorkflowExecutionEvent): Verdict {
   const { closure } = state;
   const verdict = judgeExecution(closure.phase, event.phase);
+  // Aborted before its beginning was told: it stays ABORTING, and began all the same.
+  if (verdict === 'backwards' && event.phase === Phase.RUNNING) closure.startedAt ??= event.occurredAt;
   if (verdict !== 'apply') return verdict;
   closure.phase = event.phase;
   closure.updatedAt = event.occurredAt;

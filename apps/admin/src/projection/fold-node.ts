@@ -1,3 +1,4 @@
+import type { WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecutionClosure, NodeExecutionMetaData } from '@aloft/idl/flyteidl/admin/node_execution';
 import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import { NodeExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
@@ -24,8 +25,8 @@ export interface NodeState {
   /** Came with this batch's events and is not stored yet. */
   dynamicClosure: CompiledWorkflowClosure | undefined;
   eventVersion: number;
-  waitKind: number;
-  waitDetail: string;
+  /** Why it isn't running (U-12); undefined when it doesn't wait. */
+  wait: WaitReason | undefined;
 }
 
 export function newNodeState(nodeId: string): NodeState {
@@ -42,8 +43,7 @@ export function newNodeState(nodeId: string): NodeState {
     dynamicClosureUri: null,
     dynamicClosure: undefined,
     eventVersion: 0,
-    waitKind: 0,
-    waitDetail: '',
+    wait: undefined,
   };
 }
 
@@ -63,8 +63,7 @@ export function foldNodeEvent(state: NodeState, event: NodeExecutionEvent): Verd
     const starts = event.phase === Phase.RUNNING || event.phase === Phase.DYNAMIC_RUNNING;
     if (starts && !closure.startedAt) closure.startedAt = event.occurredAt;
     if (isTerminalNode(event.phase)) end(state, event);
-    state.waitKind = 0;
-    state.waitDetail = '';
+    state.wait = undefined;
   }
   applyMetadata(state, event);
   applyData(state, event);

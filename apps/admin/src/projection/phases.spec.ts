@@ -67,6 +67,15 @@ describe('execution', () => {
     expect(LiteralMap.decode(run.outputs as Buffer)).toEqual(outputs);
   });
 
+  test('aborted before its beginning was told, it stays ABORTING and has begun all the same', () => {
+    const run = state({ phase: Phase.ABORTING });
+    const began = WorkflowExecutionEvent.fromPartial({ phase: Phase.RUNNING, occurredAt: at(10) });
+    expect(foldExecutionEvent(run, began)).toBe('backwards');
+    expect(run.closure).toMatchObject({ phase: Phase.ABORTING, startedAt: at(10) });
+    foldExecutionEvent(run, WorkflowExecutionEvent.fromPartial({ phase: Phase.ABORTED, occurredAt: at(12) }));
+    expect(run.closure).toMatchObject({ phase: Phase.ABORTED, duration: { seconds: 2n, nanos: 0 } });
+  });
+
   test("K-20: cause and principal outlive the engine's own words on the abort", () => {
     const abort = { $case: 'abortMetadata' as const, value: { cause: 'enough', principal: 'me' } };
     const run = state({ phase: Phase.ABORTING, outputResult: abort });

@@ -1,5 +1,5 @@
 import { arrayParameter, type Element, type ElementType, type Queryable, type Transaction } from '@aloft/database';
-import { TaskUsage } from '@aloft/idl/aloft/v1/bus';
+import { TaskUsage, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionClosure } from '@aloft/idl/flyteidl/admin/execution';
 import { NodeExecutionClosure, NodeExecutionMetaData } from '@aloft/idl/flyteidl/admin/node_execution';
 import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
@@ -87,8 +87,10 @@ const nodeColumns: Columns<ProjectedNode> = [
   ['is_dynamic', 'boolean', (n) => n.state.metadata.isDynamic],
   ['is_array', 'boolean', (n) => n.state.metadata.isArray],
   ['event_version', 'smallint', (n) => n.state.eventVersion],
-  ['wait_kind', 'smallint', (n) => n.state.waitKind],
-  ['wait_detail', 'text', (n) => n.state.waitDetail],
+  ['wait_kind', 'smallint', (n) => n.state.wait?.kind ?? 0],
+  ['wait_detail', 'text', (n) => n.state.wait?.detail ?? ''],
+  ['wait', 'bytea', ({ state: { wait } }) => (wait ? WaitReason.encode(wait).finish() : null)],
+  ['wait_since', 'timestamptz', (n) => n.state.wait?.since ?? null],
   ...timeColumns<ProjectedNode>((n) => n.state.closure),
   ['error_kind', 'text', (n) => outcomeColumns(errorOf(n.state.closure.outputResult)).kind],
   ['error_code', 'text', (n) => outcomeColumns(errorOf(n.state.closure.outputResult)).code],
@@ -188,7 +190,7 @@ const loadNodes = {
   text: `SELECT n.execution_id AS "executionId", n.node_id AS "nodeId", n.parent_node_id AS "parentNodeId",
   n.parent_task AS "parentTask", n.closure, n.metadata, n.input_uri AS "inputUri", n.inputs, n.outputs,
   n.dynamic_workflow_id AS "dynamicWorkflowId", n.dynamic_closure_uri AS "dynamicClosureUri",
-  n.event_version AS "eventVersion", n.wait_kind AS "waitKind", n.wait_detail AS "waitDetail"
+  n.event_version AS "eventVersion", n.wait
 FROM unnest($1::bigint[], $2::text[]) AS k(execution_id, node_id)
 JOIN node_executions n ON n.execution_id = k.execution_id AND n.node_id = k.node_id`,
 };
@@ -218,11 +220,12 @@ interface LoadedExecution {
   lastSequence: bigint;
 }
 
-type LoadedNode = Omit<NodeState, 'closure' | 'metadata' | 'dynamicWorkflowId' | 'dynamicClosure'> & {
+type LoadedNode = Omit<NodeState, 'closure' | 'metadata' | 'dynamicWorkflowId' | 'dynamicClosure' | 'wait'> & {
   executionId: bigint;
   closure: Buffer;
   metadata: Buffer;
   dynamicWorkflowId: Buffer | null;
+  wait: Buffer | null;
 };
 
 type LoadedTask = Omit<TaskState, 'closure' | 'usage' | 'task' | 'phaseVersion'> &
@@ -251,7 +254,7 @@ export class ProjectionRepository {
       keys.map((key) => key.executionId),
       keys.map((key) => key.nodeId),
     ]);
-    return rows.map(({ executionId, closure, metadata, dynamicWorkflowId, ...rest }) => ({
+    return rows.map(({ executionId, closure, metadata, dynamicWorkflowId, wait, ...rest }) => ({
       executionId,
       state: {
         ...newNodeState(rest.nodeId),
@@ -259,6 +262,7 @@ export class ProjectionRepository {
         closure: NodeExecutionClosure.decode(closure),
         metadata: NodeExecutionMetaData.decode(metadata),
         dynamicWorkflowId: dynamicWorkflowId ? Identifier.decode(dynamicWorkflowId) : undefined,
+        wait: wait ? WaitReason.decode(wait) : undefined,
       },
     }));
   }

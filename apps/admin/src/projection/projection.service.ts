@@ -14,6 +14,7 @@ import { decodeEvents, eventsTopic } from './decode-events.js';
 import { foldExecutionEvent } from './fold-execution.js';
 import { foldNodeEvent, newNodeState } from './fold-node.js';
 import { foldTaskEvent, newTaskState } from './fold-task.js';
+import { foldWait, waiterOf } from './fold-wait.js';
 import { KeptRows, noRows, type RunRows } from './kept-rows.js';
 import { isTerminalExecution } from './phases.js';
 import type {
@@ -144,7 +145,7 @@ export class ProjectionService {
       const { execution, rows } = batch.runs.get(uid) as BatchRun;
       if (rows.complete) continue;
       const { id: executionId } = execution;
-      const nodeId = nodeIdOf(event);
+      const nodeId = waiterOf(event);
       if (nodeId !== undefined && !rows.nodes.has(nodeId))
         nodeKeys.set(keyOf(executionId, nodeId), { executionId, nodeId });
       if (event.event?.$case !== 'task') continue;
@@ -219,11 +220,14 @@ function fold(batch: Batch, run: BatchRun, event: ExecutionEvent): void {
     case 'workflow':
       foldExecutionEvent(execution.state, event.event.value);
       break;
-    case 'node':
-      foldNodeEvent(nodeOf(run, event.event.value.id?.nodeId ?? '').state, event.event.value);
+    case 'node': {
+      const { state } = nodeOf(run, event.event.value.id?.nodeId ?? '');
+      foldWait(state, event, foldNodeEvent(state, event.event.value));
       break;
+    }
     case 'task':
       foldTaskEvent(taskOf(run, event.event.value).state, event.event.value, event.usage);
+      if (event.waiting) foldWait(nodeOf(run, waiterOf(event) ?? '').state, event);
       break;
     case 'gateReached': {
       const { signalId, nodeId, type } = event.event.value;
@@ -234,21 +238,12 @@ function fold(batch: Batch, run: BatchRun, event: ExecutionEvent): void {
     case 'quarantined':
       execution.state.quarantineReason = event.event.value.released ? null : event.event.value.reason;
       break;
-    case 'wait': {
-      const { nodeId, kind, detail } = event.event.value;
-      const { state } = nodeOf(run, nodeId);
-      state.waitKind = kind;
-      state.waitDetail = detail;
+    case 'wait':
+      foldWait(nodeOf(run, event.event.value.nodeId).state, event);
       break;
-    }
     case undefined:
       break;
   }
-}
-
-function nodeIdOf({ event }: ExecutionEvent): string | undefined {
-  if (event?.$case === 'node') return event.value.id?.nodeId ?? '';
-  return event?.$case === 'wait' ? event.value.nodeId : undefined;
 }
 
 function nodeOf({ execution, rows, nodes }: BatchRun, nodeId: string): ProjectedNode {

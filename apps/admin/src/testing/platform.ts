@@ -6,6 +6,8 @@ import { envelope, type Consumer } from '@aloft/bus';
 import { testBus, type TestBus } from '@aloft/bus/testing';
 import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { ExecutionCommand, ExecutionEvent, ExecutionEvents, type StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
+import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
 import { LogServiceClient, WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
@@ -29,6 +31,8 @@ type Event = Omit<Parameters<typeof ExecutionEvent.fromPartial>[0], 'sequence'>;
 export interface PlatformOptions {
   config?: Parameters<typeof adminConfigSchema.parse>[0];
   policy?: Policy;
+  /** Default: no propeller answers. */
+  propellerAddress?: string;
 }
 
 /**
@@ -53,6 +57,7 @@ export async function startPlatform(options: PlatformOptions = {}) {
         bus: test.bus,
         blob: blobs.store,
         policy,
+        propellerAddress: () => options.propellerAddress ?? '127.0.0.1:1',
         logger,
         dispatcher: () => rpc.dispatcher,
       }),
@@ -79,6 +84,8 @@ export async function startPlatform(options: PlatformOptions = {}) {
     auth: createClient(AuthMetadataServiceClient, address),
     watch: createClient(WatchServiceClient, address),
     logs: createClient(LogServiceClient, address),
+    explain: createClient(ExplainServiceClient, address),
+    history: createClient(HistoryServiceClient, address),
   };
   const sequences = new Map<string, bigint>();
   return {

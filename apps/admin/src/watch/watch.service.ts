@@ -1,6 +1,7 @@
 import { createPositionStore } from '@aloft/bus';
 import type { Database, Queryable, Transaction } from '@aloft/database';
 import { invalidArgument, notFound } from '@aloft/errors';
+import { WaitReason } from '@aloft/idl/aloft/v1/bus';
 import {
   type ExecutionSnapshot,
   type WatchExecutionRequest,
@@ -213,6 +214,7 @@ export class WatchService {
       if ((room -= NodeExecution.encode(node).finish().length) < 0) return;
       snapshot.nodes.push(node);
       if (row.parentNodeId !== null) snapshot.parentNodeIds[row.nodeId] = row.parentNodeId;
+      if (row.wait) snapshot.waits.push(WaitReason.decode(row.wait));
     }
     for (const task of tasks.map((row) => toTaskExecution(key, row))) {
       if ((room -= TaskExecution.encode(task).finish().length) < 0) return;

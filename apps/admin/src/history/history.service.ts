@@ -1,0 +1,96 @@
+import type { Database } from '@aloft/database';
+import { invalidArgument } from '@aloft/errors';
+import { NodeExecution } from '@aloft/idl/flyteidl/admin/node_execution';
+import { TaskExecution } from '@aloft/idl/flyteidl/admin/task_execution';
+import type {
+  GetExecutionAtRequest,
+  GetExecutionAtResponse,
+  HistoryEntry,
+  StreamHistoryRequest,
+} from '@aloft/idl/aloft/v1/history';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import type { AdminConfig } from '../config.js';
+import { knownExecution, type KnownExecution } from '../executions/execution-lookup.js';
+import type { ExecutionsRepository } from '../executions/executions.repository.js';
+import { compareTimes } from '../time.js';
+import type { FoldSlots } from './fold-slots.js';
+import { FoldedReadModel } from './folded-read-model.js';
+import type { FoldStep, RunFolder } from './run-folder.js';
+import type { NumberedEntry, RunLogs } from './run-logs.js';
+import { snapshotOf } from './snapshots.js';
+import { effectOf, summaryOf } from './summaries.js';
+
+/** Room for nodes and tasks in an answer: stock clients take messages of 4 MiB. */
+const maxSnapshotBytes = 3 * 1024 * 1024;
+
+/** What happened in a run, and how it was at any moment. */
+export class HistoryService {
+  constructor(
+    private readonly database: Database,
+    private readonly executions: ExecutionsRepository,
+    private readonly logs: RunLogs,
+    private readonly folder: RunFolder,
+    private readonly slots: FoldSlots,
+    private readonly config: AdminConfig,
+  ) {}
+
+  async *stream(request: StreamHistoryRequest, signal: AbortSignal): AsyncGenerator<HistoryEntry> {
+    const name = nameOf(await knownExecution(this.database, this.executions, request.id, 'id'));
+    const first = request.firstEntry || 1n;
+    if (request.entriesOnly) {
+      for await (const entry of this.logs.entries(name, first, request.limit, signal)) yield entryOf(entry);
+      return;
+    }
+    const last = request.limit === 0n ? undefined : first + request.limit - 1n;
+    const release = await this.slots.take();
+    try {
+      for await (const step of this.folder.fold(name, signal)) {
+        if (step.number >= first) yield { ...entryOf(step), ...causedBy(step) };
+        if (step.number === last) return;
+      }
+    } finally {
+      release();
+    }
+  }
+
+  /** As after the last entry that isn't later. Before the first, the run exists and nothing has happened. */
+  async at(request: GetExecutionAtRequest, signal: AbortSignal): Promise<GetExecutionAtResponse> {
+    const { moment } = request;
+    if (!moment) throw invalidArgument('moment: missing; give a time or the number of an entry');
+    const known = await knownExecution(this.database, this.executions, request.id, 'id');
+    return this.slots.with(async () => {
+      const model = new FoldedReadModel(known.row);
+      let [entry, entries] = [0n, 0n];
+      let entryTime: Timestamp | undefined;
+      for await (const { number, entry: logged, effects } of this.folder.fold(nameOf(known), signal)) {
+        entries = number;
+        const later =
+          moment.$case === 'entry' ? number > moment.value : compareTimes(logged.time as Timestamp, moment.value) > 0;
+        if (later) continue;
+        entry = number;
+        entryTime = logged.time;
+        for (const effect of effects) if (effect.kind === 'event') model.apply(effect.event);
+      }
+      const snapshot = snapshotOf(known, model, this.config.watch.snapshotRows);
+      let room = maxSnapshotBytes;
+      snapshot.nodes = snapshot.nodes.filter((node) => (room -= NodeExecution.encode(node).finish().length) >= 0);
+      snapshot.tasks = snapshot.tasks.filter((task) => (room -= TaskExecution.encode(task).finish().length) >= 0);
+      return { snapshot, entry, entryTime, entries };
+    });
+  }
+}
+
+function nameOf({ key, row }: KnownExecution) {
+  return { id: key, uid: row.uid };
+}
+
+function entryOf({ number, entry: { time, behaviourFlags, input } }: NumberedEntry): HistoryEntry {
+  return { number, time, behaviourFlags, input, summary: summaryOf(input), events: [], effects: [] };
+}
+
+function causedBy({ effects }: FoldStep): Pick<HistoryEntry, 'events' | 'effects'> {
+  return {
+    events: effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : [])),
+    effects: effects.flatMap((effect) => effectOf(effect) ?? []),
+  };
+}
