@@ -1,4 +1,6 @@
 import { AloftError } from '@aloft/errors';
+import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
+import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
 import { LogServiceClient, WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { DataProxyServiceClient } from '@aloft/idl/flyteidl/service/dataproxy';
@@ -22,6 +24,8 @@ export function connect(target: Target) {
     signals: createClient(SignalServiceClient, endpoint),
     watch: createClient(WatchServiceClient, endpoint),
     logs: createClient(LogServiceClient, endpoint),
+    explain: createClient(ExplainServiceClient, endpoint),
+    history: createClient(HistoryServiceClient, endpoint),
   };
   return {
     ...clients,

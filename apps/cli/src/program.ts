@@ -10,10 +10,13 @@ import {
   watchCommand,
 } from './commands/executions.js';
 import { getCommand } from './commands/get.js';
+import { historyCommand } from './commands/history.js';
 import { logsCommand } from './commands/logs.js';
 import { registerCommand } from './commands/register.js';
+import { replayCommand } from './commands/replay.js';
 import { runCommand } from './commands/run.js';
 import { startCommand } from './commands/start.js';
+import { whyCommand } from './commands/why.js';
 import { exitCodes, explain } from './failure.js';
 
 export function program(): Command {
@@ -24,7 +27,7 @@ export function program(): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 done; 1 the run that was waited for did not succeed; 2 the command or a file is not as it must be;
+Exit codes: 0 done; 1 the run that was waited for did not succeed, or a replay differs; 2 the command or a file is not as it must be;
 3 the platform refused or does not answer.`,
     )
     .addCommand(startCommand())
@@ -34,6 +37,9 @@ Exit codes: 0 done; 1 the run that was waited for did not succeed; 2 the command
     .addCommand(getCommand())
     .addCommand(watchCommand())
     .addCommand(logsCommand())
+    .addCommand(whyCommand())
+    .addCommand(historyCommand())
+    .addCommand(replayCommand())
     .addCommand(signalCommand())
     .addCommand(terminateCommand())
     .addCommand(relaunchCommand())

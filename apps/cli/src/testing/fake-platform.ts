@@ -2,6 +2,13 @@ import type { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
 import { createS3Endpoint, type S3Endpoint } from '@aloft/blob';
 import { temporaryBlobStore } from '@aloft/blob/testing';
+import { ExplainExecutionResponse, ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
+import {
+  GetExecutionAtResponse,
+  HistoryServiceService,
+  type HistoryEntry,
+  type ReplayExecutionResponse,
+} from '@aloft/idl/aloft/v1/history';
 import {
   LogServiceService,
   StreamLogsResponse,
@@ -31,6 +38,12 @@ export class FakePlatform {
   readonly activated: string[] = [];
   /** What WatchExecution sends. */
   script: WatchExecutionResponse[] = [];
+  /** What StreamHistory, ReplayExecution and GetExecutionAt answer, and what they were asked. */
+  history: HistoryEntry[] = [];
+  replays: Record<string, ReplayExecutionResponse> = {};
+  then = GetExecutionAtResponse.create();
+  askedHistory: unknown[] = [];
+  explained = ExplainExecutionResponse.create();
   outputs: LiteralMap = { literals: {} };
   logs: Record<string, string> = {};
   endpoint = '';
@@ -61,6 +74,25 @@ export class FakePlatform {
       async *watchExecution() {
         yield* platform.script;
       },
+    });
+    server.register(HistoryServiceService, {
+      async *streamHistory(request) {
+        platform.askedHistory.push(request);
+        yield* platform.history;
+      },
+      replayExecution: async ({ id }) => {
+        const answer = platform.replays[id!.name];
+        if (!answer) throw notFound(`there is no execution ${id!.name}`);
+        return answer;
+      },
+      getExecutionAt: async (request) => {
+        platform.askedHistory.push(request.moment);
+        return platform.then;
+      },
+    });
+    server.register(ExplainServiceService, {
+      explainExecution: async () => platform.explained,
+      explainNode: async ({ id }) => ({ node: platform.explained.nodes.find(({ nodeId }) => nodeId === id!.nodeId) }),
     });
     server.register(LogServiceService, {
       async *streamLogs({ node }) {
@@ -136,6 +168,12 @@ export class FakePlatform {
         if (id!.name === 'unknown') throw notFound(`execution ${id!.project}/${id!.domain}/unknown does not exist`);
         return Execution.fromPartial({ id, closure: { phase: 4, duration: { seconds: 2n, nanos: 0 } } });
       },
+      listExecutions: async () => ({
+        executions: Object.keys(this.replays).map((name) =>
+          Execution.fromPartial({ id: { org: '', project: 'p', domain: 'd', name } }),
+        ),
+        token: '',
+      }),
       getExecutionData: async () => ({
         inputs: undefined,
         outputs: undefined,

@@ -1,4 +1,4 @@
-import type { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
+import { WaitReason_Kind, type ExecutionEvent, type WaitReason } from '@aloft/idl/aloft/v1/bus';
 import type { ExecutionSnapshot } from '@aloft/idl/aloft/v1/watch';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import {
@@ -26,8 +26,8 @@ export interface NodeState {
   attempt: number;
   error?: ExecutionError;
   reason?: string;
-  /** What it waits for, in the platform's words. */
-  waiting?: string;
+  /** What it waits for, in the platform's words, and since when in milliseconds since 1970 (U-12). */
+  waiting?: { kind: WaitReason_Kind; detail: string; since?: number };
   deckUri?: string;
   taskName?: string;
   /** Items of a map by index. */
@@ -104,6 +104,7 @@ export class RunState {
       if (own.outputResult?.$case === 'error') node.error = own.outputResult.value;
       if (own.targetMetadata?.$case === 'taskNodeMetadata') node.cache = own.targetMetadata.value.cacheStatus;
     }
+    for (const wait of snapshot.waits) this.node(wait.nodeId).waiting = waitingOf(wait);
     for (const task of snapshot.tasks) {
       const node = this.node(task.id!.nodeExecutionId!.nodeId);
       node.taskName = task.id!.taskId?.name;
@@ -135,7 +136,7 @@ export class RunState {
         node.isParent = change.isParent || node.isParent;
         node.phase = change.phase;
         node.queuedAt ??= at;
-        node.waiting = undefined;
+        node.waiting = waitingOf(event.waiting);
         if (change.phase === NodeExecution_Phase.RUNNING || change.phase === NodeExecution_Phase.DYNAMIC_RUNNING)
           node.startedAt ??= at;
         if (endedNode.has(change.phase)) node.endedAt = at;
@@ -151,7 +152,13 @@ export class RunState {
         node.taskName = change.taskId?.name ?? node.taskName;
         node.attempt = Math.max(node.attempt, change.retryAttempt);
         node.reason = change.reason || node.reason;
+        if (event.waiting) node.waiting = waitingOf(event.waiting);
         this.items(node, change.metadata?.externalResources ?? []);
+        return node;
+      }
+      case 'wait': {
+        const node = this.node(event.event.value.nodeId);
+        node.waiting = waitingOf(event.event.value);
         return node;
       }
       default:
@@ -184,6 +191,11 @@ export class RunState {
     for (const { index, phase, cacheStatus } of resources)
       node.items.set(index, { phase, cached: cacheStatus === CatalogCacheStatus.CACHE_HIT });
   }
+}
+
+function waitingOf(wait: WaitReason | undefined): NodeState['waiting'] {
+  if (!wait || wait.kind === WaitReason_Kind.NONE) return undefined;
+  return { kind: wait.kind, detail: wait.detail, since: wait.since && millisecondsOf(wait.since) };
 }
 
 export const hasEnded = (node: NodeState): boolean => endedNode.has(node.phase);

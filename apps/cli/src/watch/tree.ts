@@ -1,4 +1,5 @@
 import chalk from 'chalk';
+import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import {
   NodeExecution_Phase as Phase,
   TaskExecution_Phase as TaskPhase,
@@ -40,11 +41,25 @@ export function nodeLine(node: NodeState, now: number, frame?: number): string {
   else if (isFromCatalog(node)) parts.push(chalk.magenta('from the catalog'));
   else if (begin !== undefined && node.phase !== Phase.QUEUED)
     parts.push(chalk.dim(formatDuration((node.endedAt ?? now) - begin)));
-  else if (node.phase === Phase.QUEUED) parts.push(chalk.dim(node.waiting ?? 'queued'));
+  else if (node.phase === Phase.QUEUED && !node.waiting) parts.push(chalk.dim('queued'));
+  if (node.waiting && !hasEnded(node)) parts.push(waitText(node.waiting, now));
   if (node.attempt > 0) parts.push(chalk.yellow(`attempt ${node.attempt + 1}`));
   if (node.phase === Phase.ABORTED) parts.push(chalk.yellow('aborted'));
   if (node.error && !node.isParent) parts.push(chalk.red(firstLine(node.error.message)));
   return parts.join(' ');
+}
+
+/** Why it isn't running, each kind in a colour of its own group, and for how long. */
+function waitText({ kind, detail, since }: NonNullable<NodeState['waiting']>, now: number): string {
+  const time = since === undefined ? '' : ` · ${formatDuration(now - since)}`;
+  return waitColour(kind)(`${firstLine(detail)}${time}`);
+}
+
+/** Yellow: somebody has to do something; blue: room is short; the rest goes on by itself. */
+function waitColour(kind: WaitReason_Kind): (text: string) => string {
+  if (kind === WaitReason_Kind.GATE) return chalk.yellow;
+  const short = [WaitReason_Kind.CAPACITY, WaitReason_Kind.QUOTA, WaitReason_Kind.LIMIT, WaitReason_Kind.PARALLELISM];
+  return short.includes(kind) ? chalk.blue : chalk.dim;
 }
 
 function progressOf(node: NodeState): string {

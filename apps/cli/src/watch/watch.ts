@@ -116,7 +116,7 @@ function linePerChange(name: string, output: Output): Shown {
     change: (_run, node) => {
       if (!node || /(^|-)(start-node|end-node)$/.test(node.id)) return;
       const done = [...node.items.values()].filter(({ phase }) => phase === 3).length;
-      const key = `${node.phase} ${done}`;
+      const key = `${node.phase} ${done} ${node.waiting?.detail ?? ''}`;
       if (last.get(node.id) === key) return;
       last.set(node.id, key);
       output.say(nodeLine(node, Date.now()));
