@@ -238,9 +238,11 @@ describe('S-32: what the chart makes of its values', () => {
     const propeller = named('examples/eks', 'Deployment', 'aloft-propeller')['spec'].template.spec;
     expect(propeller.containers[0].image).toBe('123456789012.dkr.ecr.eu-west-1.amazonaws.com/aloft-propeller:0.1.0');
     expect(propeller.serviceAccountName).toBe('aloft-propeller');
-    const config = parse(named('examples/eks', 'ConfigMap', 'aloft-propeller')['data']['aloft.yaml']) as KubeObject;
-    for (const setting of ['adminAddress', 'catalogAddress']) {
-      const [, host, port] = /^dns:\/\/\/([^:]+):(\d+)$/.exec(config[setting])!;
+    const configOf = (name: string) =>
+      parse(named('examples/eks', 'ConfigMap', name)['data']['aloft.yaml']) as KubeObject;
+    const { adminAddress, catalogAddress } = configOf('aloft-propeller');
+    for (const address of [adminAddress, catalogAddress, configOf('aloft-admin')['propellerAddress']]) {
+      const [, host, port] = /^dns:\/\/\/([^:]+):(\d+)$/.exec(address)!;
       const service = named('examples/eks', 'Service', host!.split('.')[0]!);
       expect(host).toBe(`${service.metadata.name}.aloft.svc.cluster.local`);
       expect(service['spec']).toMatchObject({

@@ -31,6 +31,7 @@ describe('a service that cannot start', () => {
       ALOFT_BLOB_SECRET_ACCESS_KEY: s3.secretAccessKey,
       ALOFT_ADMIN_ADDRESS: '127.0.0.1:1',
       ALOFT_CATALOG_ADDRESS: '127.0.0.1:1',
+      ALOFT_PROPELLER_ADDRESS: '127.0.0.1:1',
       ALOFT_START_PATIENCE_MS: '0',
     };
     for (const app of ['admin', 'catalog', 'notifier'] as const) {

@@ -21,7 +21,7 @@ const waves = [
   ['propeller', 'backends', 'notifier'],
 ];
 const names = waves.flat();
-const servesGrpc = new Set(['catalog', 'admin']);
+const servesGrpc = new Set(['catalog', 'admin', 'propeller']);
 
 export class Launcher {
   #options;
@@ -177,6 +177,7 @@ export class Launcher {
       ...(spec.grpc ? { ALOFT_GRPC_PORT: spec.grpc.split(':')[1] } : {}),
       ALOFT_ADMIN_ADDRESS: targetOf('admin'),
       ALOFT_CATALOG_ADDRESS: targetOf('catalog'),
+      ALOFT_PROPELLER_ADDRESS: targetOf('propeller'),
       ...(spec.name === 'backends' ? { ALOFT_DATA_DIR: join(dataDir, 'hosts', String(spec.replica)) } : {}),
     };
   }

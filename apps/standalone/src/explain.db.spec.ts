@@ -155,6 +155,8 @@ describe('U-12: why a node is not running, forced and read from the API', () => 
         expect.objectContaining({ node_id: 'kid', wait: expect.objectContaining({ kind: 'CHILD' }) }),
       ]),
     });
+    const node = await fetch(`${services.httpUrl}/api/v1/explain/${project}/${domain}/outer-1/nap`);
+    expect(await node.json()).toMatchObject({ node: { node_id: 'nap', wait: { kind: 'GATE', detail: 'sleeping' } } });
     const page = await fetch(`${services.httpUrl}/api/v1/waiting/${project}/${domain}?kinds=GATE&limit=1`);
     const { nodes, token } = (await page.json()) as { nodes: { id: { node_id: string } }[]; token: string };
     expect(nodes).toHaveLength(1);

@@ -16,7 +16,10 @@ import { approveNode, domain, project, registerTask, registerWorkflow, taskNode 
 let services: Services;
 beforeAll(async () => {
   // Snapshots early, so that there are some to compare.
-  services = await startServices({ commit: { snapshotMinLogBytes: 1 } });
+  services = await startServices({
+    commit: { snapshotMinLogBytes: 1 },
+    cache: { reservedRetryMs: 50, heartbeatMs: 500 },
+  });
   await registerTask(services, 'step', { retries: 1 });
 });
 afterAll(() => services.stop());
@@ -117,6 +120,13 @@ describe('X-3: time travel', () => {
     expect(await at({ $case: 'time', value: asked.time })).toEqual(then);
     const before = await at({ $case: 'time', value: { seconds: 1n, nanos: 0 } });
     expect(before).toMatchObject({ entry: 0n, snapshot: { nodes: [], sequence: 0n } });
+    const response = await fetch(
+      `${services.httpUrl}/api/v1/history/${project}/${domain}/travelled/at?entry=${asked.number}`,
+    );
+    expect(await response.json()).toMatchObject({
+      entry: String(asked.number),
+      snapshot: { waits: [{ node_id: 'ask' }] },
+    });
     const last = await at({ $case: 'entry', value: 1_000_000n });
     const now = await services.admin.getExecution({ id: executionOf('travelled') });
     expect(last.snapshot!.execution).toEqual(now);
@@ -131,6 +141,8 @@ describe('X-3: replay', () => {
     expect(live.nodes).toBe(3n);
     await approve('replayed');
     await endOf(services, 'replayed');
+    const response = await fetch(`${services.httpUrl}/api/v1/history/${project}/${domain}/replayed/replay`);
+    expect(await response.json()).toMatchObject({ equal: true });
     expect(await replay('replayed')).toMatchObject({
       equal: true,
       differences: [],
@@ -187,36 +199,41 @@ describe('X-3: replay', () => {
     expect(differences).toContainEqual(expect.objectContaining({ where: 'run', derived: 'RUNNING', stored: 'FAILED' }));
   });
 
-  test('is equal for random runs, whatever became of them', async () => {
-    const seed = Number(process.env.ALOFT_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
-    const random = randomOf(seed);
-    await registerTask(services, 'cached', { cached: true, retries: 1 });
-    await registerWorkflow(services, 'leaf', [taskNode('l0', 'step')], { output: 'l0' });
-    const tries = new Map<string, number>();
-    services.backend.script = (launch: LaunchTask) => {
-      const { executionUid, nodeId, retryAttempt } = launch.attempt!;
-      tries.set(`${executionUid}/${nodeId}`, retryAttempt);
-      const fate = random(12);
-      const begin = fate % 2 === 0 ? [{ phase: Phase.WAITING_FOR_RESOURCES, reason: 'no room' }] : [];
-      if (fate === 1) return [...begin, failure('it broke', false)];
-      if (fate < 4) return [...begin, { phase: Phase.RUNNING }, failure('try again', true)];
-      return [...begin, { phase: Phase.RUNNING }, succeeds(launch, random(100))];
-    };
-    const names = Array.from({ length: 12 }, (_, at) => `random-${at}`);
-    for (const name of names) {
-      const maxParallelism = await registerRandom(services, name, random(2 ** 31), {
-        tasks: ['step', 'cached'],
-        plans: ['leaf'],
-      });
-      await startRun(services, name, name, { maxParallelism });
-      if (random(6) === 0) await services.admin.terminateExecution({ id: executionOf(name), cause: 'at random' });
-    }
-    const ends = await Promise.all(names.map((name) => endOf(services, name)));
-    const answers = await Promise.all(names.map(replay));
-    const unequal = answers.flatMap(({ differences }, at) =>
-      differences.map((difference) => ({ seed, run: names[at], ended: ends[at], ...difference })),
-    );
-    expect(unequal).toEqual([]);
-    expect(answers.every(({ equal, events }) => equal && events > 0n)).toBe(true);
-  });
+  // ALOFT_TEST_SEED repeats a failure.
+  const seeds = [Number(process.env.ALOFT_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))];
+  test.each(seeds)(
+    'is equal for random runs of seed %i, whatever became of them',
+    async (seed) => {
+      const random = randomOf(seed);
+      await registerTask(services, 'cached', { cached: true, retries: 1 });
+      await registerWorkflow(services, 'leaf', [taskNode('l0', 'step')], { output: 'l0' });
+      const tries = new Map<string, number>();
+      services.backend.script = (launch: LaunchTask) => {
+        const { executionUid, nodeId, retryAttempt } = launch.attempt!;
+        tries.set(`${executionUid}/${nodeId}`, retryAttempt);
+        const fate = random(12);
+        const begin = fate % 2 === 0 ? [{ phase: Phase.WAITING_FOR_RESOURCES, reason: 'no room' }] : [];
+        if (fate === 1) return [...begin, failure('it broke', false)];
+        if (fate < 4) return [...begin, { phase: Phase.RUNNING }, failure('try again', true)];
+        return [...begin, { phase: Phase.RUNNING }, succeeds(launch, random(100))];
+      };
+      const names = Array.from({ length: 12 }, (_, at) => `random-${at}`);
+      for (const name of names) {
+        const maxParallelism = await registerRandom(services, name, random(2 ** 31), {
+          tasks: ['step', 'cached'],
+          plans: ['leaf'],
+        });
+        await startRun(services, name, name, { maxParallelism });
+        if (random(6) === 0) await services.admin.terminateExecution({ id: executionOf(name), cause: 'at random' });
+      }
+      const ends = await Promise.all(names.map((name) => endOf(services, name)));
+      const answers = await Promise.all(names.map(replay));
+      const unequal = answers.flatMap(({ differences }, at) =>
+        differences.map((difference) => ({ seed, run: names[at], ended: ends[at], ...difference })),
+      );
+      expect(unequal).toEqual([]);
+      expect(answers.every(({ equal, events }) => equal && events > 0n)).toBe(true);
+    },
+    120_000,
+  );
 });

@@ -1,4 +1,4 @@
-import { runs, type Effect, type Graph, type Run } from '@aloft/engine';
+import { behaviourFlags, runs, type Effect, type Graph, type Run } from '@aloft/engine';
 import { AloftError } from '@aloft/errors';
 import type { NumberedEntry, RunLogs, RunName, Stored } from './run-logs.js';
 import type { RunGraphs } from './run-graphs.js';
@@ -62,6 +62,13 @@ export class RunFolder {
         throw new AloftError(
           'DATA_LOSS',
           `the log of run ${name.uid} has entry ${number} where ${next - 1n} should be`,
+        );
+      const unknown = entry.behaviourFlags & ~behaviourFlags;
+      if (unknown !== 0n)
+        throw new AloftError(
+          'FAILED_PRECONDITION',
+          `entry ${number} of run ${name.uid} was written with behaviours 0x${unknown.toString(16)} that this binary does not ` +
+            'know: roll admin out to the version of the propeller',
         );
       const needed = entry.input && runs.graphOf(entry.input);
       if (needed && !loaded.has(needed.digest)) loaded.set(needed.digest, await this.graphs.load(needed));

@@ -27,6 +27,8 @@ export interface Stored {
 
 /** Version of LogSegment that this code reads. */
 const logFormatVersion = 1;
+/** A propeller that hangs is left after this time; the largest logs take a minute. */
+const deadlineMs = 600_000;
 
 /** Logs of runs, as the propeller gives them out. */
 export class RunLogs {
@@ -35,7 +37,7 @@ export class RunLogs {
   /** Entries in order from number `first` on; as many as there are, or `limit`. */
   async *entries(run: RunName, first: bigint, limit: bigint, signal?: AbortSignal): AsyncGenerator<NumberedEntry> {
     let left = limit;
-    const parts = this.client().readRunLog({ ...run, firstEntry: first, limit }, { signal });
+    const parts = this.client().readRunLog({ ...run, firstEntry: first, limit }, { signal, deadlineMs });
     for await (const { firstEntry, segment } of parts) {
       let number = firstEntry;
       for (const entry of entriesOf(run, firstEntry, segment)) {
@@ -48,7 +50,7 @@ export class RunLogs {
   async stored(run: RunName, signal?: AbortSignal): Promise<Stored> {
     let found: StoredRun | undefined;
     const parts: Buffer[] = [];
-    for await (const { part } of this.client().readStoredRun(run, { signal })) {
+    for await (const { part } of this.client().readStoredRun(run, { signal, deadlineMs })) {
       if (part?.$case === 'run') found = part.value;
       else if (part?.$case === 'snapshot') parts.push(part.value);
     }

@@ -20,6 +20,9 @@
 {{- end -}}
 {{- $admin := include "aloft.target" (dict "root" .root "name" "admin") -}}
 {{- if has .name (list "propeller" "notifier") }}{{ $_ := set $config "adminAddress" $admin }}{{ end -}}
+{{- if eq .name "admin" -}}
+{{- $_ := set $config "propellerAddress" (include "aloft.target" (dict "root" .root "name" "propeller")) -}}
+{{- end -}}
 {{- if eq .name "propeller" -}}
 {{- $_ := set $config "catalogAddress" (include "aloft.target" (dict "root" .root "name" "catalog")) -}}
 {{- end -}}

@@ -14,7 +14,7 @@ The services, and what each has: `grpc`, `bus`, `blob`; `consumes`: its consumer
 */}}
 {{- define "aloft.services" -}}
 admin: { grpc: true, bus: true, blob: true, consumes: { group: admin-projection, topics: [executions.events] } }
-propeller: { bus: true, blob: true, consumes: { group: propeller, topics: [executions.commands, tasks.reports] } }
+propeller: { grpc: true, bus: true, blob: true, consumes: { group: propeller, topics: [executions.commands, tasks.reports] } }
 catalog: { grpc: true }
 notifier: { bus: true, consumes: { group: notifier, topics: [executions.events] } }
 backends: { bus: true, blob: true, work: true, consumes: { group: local, topics: [tasks.commands.local] } }

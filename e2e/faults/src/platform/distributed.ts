@@ -92,6 +92,7 @@ export class DistributedPlatform implements PlatformUnderTest {
     const s3 = this.s3 as S3Server;
     const admins = this.replicas.filter(({ name }) => name === 'admin');
     const catalogs = this.replicas.filter(({ name }) => name === 'catalog');
+    const propellers = this.replicas.filter(({ name }) => name === 'propeller');
     this.front = await createFront();
     this.directGrpc = await this.front.listen(0, () =>
       admins.map(({ grpc, http }) => ({ ...local(grpc as number), ready: `http://127.0.0.1:${http}/readyz` })),
@@ -114,6 +115,7 @@ export class DistributedPlatform implements PlatformUnderTest {
           s3: await to('s3', 's3', Number(new URL(s3.endpoint).port)),
           admins: calls ? await called('admin', admins) : admins.map(({ grpc }) => local(grpc as number)),
           catalogs: calls ? await called('catalog', catalogs) : catalogs.map(({ grpc }) => local(grpc as number)),
+          propellers: propellers.map(({ grpc }) => local(grpc as number)),
           front: { grpc: this.directGrpc },
         }),
       );

@@ -10,7 +10,7 @@ import { root } from './infra.js';
 
 export const serviceNames = ['catalog', 'admin', 'propeller', 'backends', 'notifier'] as const;
 export type ServiceName = (typeof serviceNames)[number];
-const servesGrpc: ReadonlySet<string> = new Set(['catalog', 'admin']);
+const servesGrpc: ReadonlySet<string> = new Set(['catalog', 'admin', 'propeller']);
 
 export interface Replica {
   name: ServiceName;
@@ -28,6 +28,7 @@ export interface Surroundings {
   s3: Address;
   admins: Address[];
   catalogs: Address[];
+  propellers: Address[];
   /** Not through a line: links that people and tasks follow. */
   front: { grpc: string };
 }
@@ -68,7 +69,7 @@ export function environmentOf(
   { name, replica, http, grpc }: Replica,
   folder: string,
   { databasePasswords, s3 }: Credentials,
-  { postgres, kafka, s3: s3Address, admins, catalogs, front }: Surroundings,
+  { postgres, kafka, s3: s3Address, admins, catalogs, propellers, front }: Surroundings,
 ): NodeJS.ProcessEnv {
   const urlOf = (schema: ServiceName | 'bus') =>
     `postgresql://aloft_${schema}:${databasePasswords[schema]}@${at(postgres)}/aloft`;
@@ -95,6 +96,7 @@ export function environmentOf(
     ...(grpc ? { ALOFT_GRPC_PORT: String(grpc) } : {}),
     ALOFT_ADMIN_ADDRESS: admins.map(at).join(','),
     ALOFT_CATALOG_ADDRESS: catalogs.map(at).join(','),
+    ALOFT_PROPELLER_ADDRESS: propellers.map(at).join(','),
     ...(name === 'backends'
       ? {
           ALOFT_DATA_DIR: join(folder, 'hosts', String(replica)),
