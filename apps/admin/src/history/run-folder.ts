@@ -1,4 +1,4 @@
-import { behaviourFlags, runs, type Effect, type Graph, type Run } from '@aloft/engine';
+import { currentBehaviours, runs, type Effect, type Graph, type Run } from '@aloft/engine';
 import { AloftError } from '@aloft/errors';
 import type { NumberedEntry, RunLogs, RunName, Stored } from './run-logs.js';
 import type { RunGraphs } from './run-graphs.js';
@@ -63,7 +63,7 @@ export class RunFolder {
           'DATA_LOSS',
           `the log of run ${name.uid} has entry ${number} where ${next - 1n} should be`,
         );
-      const unknown = entry.behaviourFlags & ~behaviourFlags;
+      const unknown = entry.behaviourFlags & ~currentBehaviours;
       if (unknown !== 0n)
         throw new AloftError(
           'FAILED_PRECONDITION',

@@ -378,7 +378,7 @@ export function historyScenarios(): HistoryScenario[] {
     ...shapes.map(([name, description, run]) => ({
       name: `flags-0-${name}`,
       description: `${description}; as before there were behaviour flags`,
-      run: () => run({ behaviourFlags: 0n }),
+      run: () => run({ behaviours: 0n }),
     })),
     ...drawn.map(({ flow, seed, input, maxParallelism }, at) => ({
       name: `random-${String(at + 1).padStart(2, '0')}`,
