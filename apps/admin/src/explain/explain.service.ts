@@ -1,6 +1,6 @@
 import type { NodeExplanation } from '@aloft/engine';
 import type { Database } from '@aloft/database';
-import { invalidArgument, notFound } from '@aloft/errors';
+import { invalidArgument, notFound, toAloftError } from '@aloft/errors';
 import { WaitReason } from '@aloft/idl/aloft/v1/bus';
 import type {
   ExplainExecutionRequest,
@@ -41,7 +41,9 @@ export class ExplainService {
     const { phase } = ExecutionClosure.decode(known.row.closure);
     const quarantineReason = known.row.quarantineReason ?? '';
     if (isTerminalExecution(phase)) return { phase, nodes: [], inFlight: 0, dependent: 0, quarantineReason };
-    const run = await this.current(known, signal);
+    const run = await this.current(known, signal).catch(absentIfNotFound);
+    // Its start is on its way.
+    if (!run) return { phase, nodes: [], inFlight: 0, dependent: 0, quarantineReason };
     const limit = Math.min(request.limit || mostListed, mostListed);
     return { phase: run.phase || phase, ...run.overview(limit), quarantineReason };
   }
@@ -91,6 +93,10 @@ export class ExplainService {
     const phase = NodeExecution_Phase[NodeExecutionClosure.decode(found.closure).phase] ?? '';
     return { nodeId, state: phase.charAt(0) + phase.slice(1).toLowerCase(), wait: undefined };
   }
+}
+
+function absentIfNotFound(error: unknown): undefined {
+  if (toAloftError(error).code !== 'NOT_FOUND') throw error;
 }
 
 function scopeOf({

@@ -12,30 +12,26 @@ export class FoldSlots {
 
   /** @throws RESOURCE_EXHAUSTED when too many wait already. */
   async with<T>(work: () => Promise<T>): Promise<T> {
-    const release = await this.take();
+    await this.take();
     try {
       return await work();
     } finally {
-      release();
-    }
-  }
-
-  /** Resolves with what gives the slot back. */
-  async take(): Promise<() => void> {
-    if (this.taken >= this.slots) {
-      if (this.waiting.length >= this.maxWaiting)
-        throw resourceExhausted(
-          `${this.slots} histories are being folded here and ${this.waiting.length} wait: try again later`,
-        );
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    } else this.taken++;
-    let given = false;
-    return () => {
-      if (given) return;
-      given = true;
+      // Whoever waits longest gets it.
       const next = this.waiting.shift();
       if (next) next();
       else this.taken--;
-    };
+    }
+  }
+
+  private async take(): Promise<void> {
+    if (this.taken < this.slots) {
+      this.taken++;
+      return;
+    }
+    if (this.waiting.length >= this.maxWaiting)
+      throw resourceExhausted(
+        `${this.slots} histories are being folded here and ${this.waiting.length} wait: try again later`,
+      );
+    await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 }

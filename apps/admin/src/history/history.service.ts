@@ -22,6 +22,7 @@ import { effectOf, summaryOf } from './summaries.js';
 
 /** Room for nodes and tasks in an answer: stock clients take messages of 4 MiB. */
 const maxSnapshotBytes = 3 * 1024 * 1024;
+const entriesAtOnce = 100;
 
 /** What happened in a run, and how it was at any moment. */
 export class HistoryService {
@@ -42,14 +43,16 @@ export class HistoryService {
       return;
     }
     const last = request.limit === 0n ? undefined : first + request.limit - 1n;
-    const release = await this.slots.take();
+    const steps = this.folder.fold(name, signal);
     try {
-      for await (const step of this.folder.fold(name, signal)) {
-        if (step.number >= first) yield { ...entryOf(step), ...causedBy(step) };
-        if (step.number === last) return;
+      for (let done = false; !done;) {
+        // A slot is held for the work only: who reads slowly keeps nobody waiting.
+        const piece: HistoryEntry[] = [];
+        done = await this.slots.with(() => gather(steps, first, last, piece));
+        yield* piece;
       }
     } finally {
-      release();
+      await steps.return(undefined);
     }
   }
 
@@ -78,6 +81,22 @@ export class HistoryService {
       return { snapshot, entry, entryTime, entries };
     });
   }
+}
+
+/** Folds on, until there is a piece of the answer; resolves with whether that was the last. */
+async function gather(
+  steps: AsyncGenerator<FoldStep>,
+  first: bigint,
+  last: bigint | undefined,
+  into: HistoryEntry[],
+): Promise<boolean> {
+  while (into.length < entriesAtOnce) {
+    const { value: step, done } = await steps.next();
+    if (done) return true;
+    if (step.number >= first) into.push({ ...entryOf(step), ...causedBy(step) });
+    if (step.number === last) return true;
+  }
+  return false;
 }
 
 function nameOf({ key, row }: KnownExecution) {

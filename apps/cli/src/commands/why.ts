@@ -52,7 +52,10 @@ function overview(name: string, answer: ExplainExecutionResponse): string {
   const { phase, nodes, inFlight, dependent, quarantineReason } = answer;
   const lines = [`${chalk.bold(name)} ${colourPhase(WorkflowExecution_Phase[phase] ?? '')}`];
   if (quarantineReason !== '') lines.push(chalk.red(`The run is set aside: ${quarantineReason}`));
-  if (inFlight === 0 && dependent === 0) return [...lines, 'Nothing of it waits.'].join('\n');
+  if (inFlight === 0 && dependent === 0) {
+    const begun = phase > WorkflowExecution_Phase.QUEUED;
+    return [...lines, begun ? 'Nothing of it waits.' : 'It has not begun: its start is on its way.'].join('\n');
+  }
   const waiting = nodes.filter(isWaiting).length;
   lines.push(`${inFlight} in flight, ${waiting} of them waiting; ${dependent} more depend on them.`);
   lines.push(
