@@ -1,4 +1,4 @@
-import { WaitReason_Kind as Kind, type WaitReason } from '@aloft/idl/aloft/v1/bus';
+import { RetryPolicy, WaitReason_Kind as Kind, type WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { CacheLookedUp_Result } from '@aloft/idl/aloft/v1/engine';
 import {
   NodeExecution_Phase,
@@ -9,6 +9,7 @@ import type { StartChild } from '../api.js';
 import { array, BOOL, bool, closure, Driver, eachWay, gate, INT, int, child, sub, task } from '../testing/index.js';
 
 const tasks = { inc: { inputs: { a: INT }, outputs: { o: INT } } };
+const retried = { inc: { ...tasks.inc, metadata: { retries: { retries: 1 } } } };
 const inc = (id: string, after: string[] = []) => task(id, 'inc', { a: int(1) }, { after });
 
 /** Why events say that a node waits, one after the other; `-` where one says that it no longer does. */
@@ -158,6 +159,21 @@ eachWay('U-12: why a node is not running', () => {
     driver.report(driver.launchOf('n0'), Phase.WAITING_FOR_RESOURCES);
     driver.running('n0');
     expect(told(driver, 'n0').slice(-2)).toEqual(['CAPACITY: waiting for room at its backend', '-']);
+  });
+
+  it('BACKOFF: until when the next attempt waits, and that it is over', () => {
+    const driver = new Driver(closure({ tasks: retried, nodes: [inc('n0')], outputs: {} }), {
+      settings: { retryPolicy: RetryPolicy.fromPartial({ delay: { seconds: 5n, nanos: 0 } }) },
+    });
+    driver.running('n0');
+    driver.fail('n0', { retryable: true });
+    expect(driver.run.explain('n0')).toMatchObject({
+      state: 'BackingOff',
+      wait: { kind: Kind.BACKOFF, since: { seconds: 1000n }, until: { seconds: 1005n } },
+    });
+    expect(told(driver, 'n0').at(-1)).toMatch(/^BACKOFF: attempt 1 starts 5s after/);
+    driver.advance(5);
+    expect(told(driver, 'n0').at(-1)).toBe('-');
   });
 
   it('before its backend said anything, and while it just starts', () => {

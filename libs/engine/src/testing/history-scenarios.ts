@@ -384,7 +384,7 @@ export function historyScenarios(): HistoryScenario[] {
       name: `random-${String(at + 1).padStart(2, '0')}`,
       description: `random workflow ${at + 1} of seed ${randomSeed}${at % 4 === 3 ? ', aborted on its way' : ''}`,
       run: () => {
-        const simulation = new Simulation(flow, seed, input, maxParallelism);
+        const simulation = new Simulation(flow, seed, input, { driver: { settings: { maxParallelism } } });
         simulation.finish(at % 4 === 3 ? 6 : Infinity);
         if (at % 4 === 3) simulation.driver.abort();
         return simulation.driver;
