@@ -46,7 +46,12 @@ async function reasonOf(name: string, nodeId: string): Promise<WaitReason> {
   const overview = await services.explain.explainExecution({ id, limit: 0 });
   expect(overview.nodes).toContainEqual(node);
   let snapshot: WaitReason | undefined;
-  for await (const { update } of services.watch.watchExecution({ id, executionOnly: false, afterSequence: 0n })) {
+  for await (const { update } of services.watch.watchExecution({
+    id,
+    executionOnly: false,
+    afterSequence: 0n,
+    untilStored: false,
+  })) {
     if (update?.$case === 'snapshot') snapshot = update.value.waits.find((wait) => wait.nodeId === nodeId);
     break;
   }

@@ -32,11 +32,11 @@ export async function endOf(services: Services, name: string): Promise<string> {
     id: executionOf(name),
     executionOnly: true,
     afterSequence: 0n,
+    untilStored: true,
   })) {
     if (update?.$case === 'snapshot') phase = update.value.execution?.closure?.phase ?? phase;
     if (update?.$case === 'event' && update.value.event?.$case === 'workflow') phase = update.value.event.value.phase;
   }
-  await services.caughtUp();
   return Phase[phase] as string;
 }
 
@@ -50,6 +50,7 @@ export async function eventOf(
     id: executionOf(name),
     executionOnly: false,
     afterSequence: 0n,
+    untilStored: false,
   })) {
     const waits = update?.$case === 'snapshot' ? update.value.waits : [];
     const found =
