@@ -3,6 +3,7 @@ import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { TaskExecution_Phase, type ExecutionError, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import { ResourceType, type WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { ExternalResourceInfo, TaskExecutionEvent, TaskExecutionMetadata } from '@aloft/idl/flyteidl/event/event';
+import { taskIfAny } from '../data/task-settings.js';
 import { setTimer } from '../lifecycle/timers.js';
 import { taskName } from '../names.js';
 import type { ArrayItems, ItemChange } from '../state/array-items.js';
@@ -71,7 +72,7 @@ export function arrayEvent(
   facts: { inputs?: LiteralsValue; outputs?: LiteralsValue; error?: ExecutionError } = {},
 ): void {
   const { scope, node } = work;
-  const task = scope.graph.tasks[scope.template.targets[node]!];
+  const task = taskIfAny(scope, node);
   if (work.taskPhase !== phase) items.phaseVersion = 0;
   else items.phaseVersion++;
   work.taskPhase = phase;

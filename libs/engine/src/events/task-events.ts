@@ -5,6 +5,7 @@ import {
   TaskExecutionMetadata,
   TaskExecutionMetadata_InstanceClass,
 } from '@aloft/idl/flyteidl/event/event';
+import { taskOf } from '../data/task-settings.js';
 import { taskName } from '../names.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
@@ -24,7 +25,7 @@ export interface TaskFacts {
 /** An attempt of a task entered a phase, or changed within one (A-62, C-173). */
 export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Phase, facts: TaskFacts = {}): void {
   const { scope, node } = work;
-  const task = scope.graph.tasks[scope.template.targets[node]!]!;
+  const task = taskOf(scope, node);
   const report = facts.report;
   const event = TaskExecutionEvent.create();
   event.taskId = task.id;

@@ -1,7 +1,7 @@
 import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import { CacheLookedUp_Result, type CacheLookedUp } from '@aloft/idl/aloft/v1/engine';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
-import { templateOf } from '../data/task-settings.js';
+import { overwritesCache, templateOf } from '../data/task-settings.js';
 import { emit } from '../events/emit.js';
 import { enter } from '../lifecycle/active.js';
 import { succeed } from '../lifecycle/finish.js';
@@ -18,7 +18,7 @@ export const defaultRetryMillis = 10_000;
 
 /** Asks the catalog before anything is launched (C-93); told to overwrite, it doesn't ask, nor reserve (C-94). */
 export function lookUpCache(run: RunState, work: NodeWork): void {
-  if (run.settings.overwriteCache) {
+  if (overwritesCache(run, work.scope, work.node)) {
     work.cacheStatus = CatalogCacheStatus.CACHE_SKIPPED;
     return proceed(run, work);
   }
