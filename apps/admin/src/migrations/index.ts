@@ -1,9 +1,11 @@
 import type { Migration } from '@aloft/database';
 import { registrySql } from './0001-registry.sql.js';
 import { executionsSql } from './0002-executions.sql.js';
+import { nodeRevisionsSql } from './node-revisions.sql.js';
 
 /** Tables of the admin schema: run `migrate(database, 'admin', adminMigrations)`, beside the bus's consumer tables. */
 export const adminMigrations: readonly Migration[] = [
   { name: '0001 registry', sql: registrySql },
   { name: '0002 executions', sql: executionsSql },
+  { name: 'node revisions', sql: nodeRevisionsSql },
 ];

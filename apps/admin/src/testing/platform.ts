@@ -6,6 +6,7 @@ import { envelope, type Consumer } from '@aloft/bus';
 import { testBus, type TestBus } from '@aloft/bus/testing';
 import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { ExecutionCommand, ExecutionEvent, ExecutionEvents, type StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { NodeControlServiceClient } from '@aloft/idl/aloft/v1/control';
 import { LogServiceClient, WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
@@ -79,6 +80,7 @@ export async function startPlatform(options: PlatformOptions = {}) {
     auth: createClient(AuthMetadataServiceClient, address),
     watch: createClient(WatchServiceClient, address),
     logs: createClient(LogServiceClient, address),
+    nodes: createClient(NodeControlServiceClient, address),
   };
   const sequences = new Map<string, bigint>();
   return {
