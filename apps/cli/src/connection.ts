@@ -1,4 +1,5 @@
 import { AloftError } from '@aloft/errors';
+import { NodeControlServiceClient } from '@aloft/idl/aloft/v1/control';
 import { LogServiceClient, WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { DataProxyServiceClient } from '@aloft/idl/flyteidl/service/dataproxy';
@@ -22,6 +23,7 @@ export function connect(target: Target) {
     signals: createClient(SignalServiceClient, endpoint),
     watch: createClient(WatchServiceClient, endpoint),
     logs: createClient(LogServiceClient, endpoint),
+    nodes: createClient(NodeControlServiceClient, endpoint),
   };
   return {
     ...clients,

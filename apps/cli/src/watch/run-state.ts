@@ -154,6 +154,10 @@ export class RunState {
         this.items(node, change.metadata?.externalResources ?? []);
         return node;
       }
+      case 'nodesReset':
+        // They wait for their turn again.
+        for (const id of event.event.value.nodeIds) this.nodes.delete(id);
+        return undefined;
       default:
         return undefined;
     }
