@@ -1,6 +1,7 @@
 import type { BlobStore } from '@aloft/blob';
 import { ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceService } from '@aloft/idl/aloft/v1/history';
+import { NodeControlServiceService } from '@aloft/idl/aloft/v1/control';
 import { LogServiceService, WatchServiceService } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { AuthMetadataServiceService } from '@aloft/idl/flyteidl/service/auth';
@@ -38,6 +39,8 @@ import { LogsController } from './logs/logs.controller.js';
 import { LogsService } from './logs/logs.service.js';
 import { NamedEntitiesController } from './named-entities/named-entities.controller.js';
 import { NamedEntitiesService } from './named-entities/named-entities.service.js';
+import { NodeControlController } from './node-control/node-control.controller.js';
+import { NodeControlService } from './node-control/node-control.service.js';
 import { NodeExecutionsController } from './node-executions/node-executions.controller.js';
 import { NodeExecutionsService } from './node-executions/node-executions.service.js';
 import { ProjectsController } from './projects/projects.controller.js';
@@ -64,6 +67,7 @@ export const adminGrpcServices: readonly ServiceDefinition[] = [
   LogServiceService,
   HistoryServiceService,
   ExplainServiceService,
+  NodeControlServiceService,
 ];
 
 /** REST routes beside the annotated ones, for the gateway's `extraRoutes`: live streams as lines of JSON or server-sent events. */
@@ -108,6 +112,7 @@ export class AdminModule {
         LaunchPlansController,
         ExecutionsController,
         NodeExecutionsController,
+        NodeControlController,
         TaskExecutionsController,
         SignalsController,
         DataProxyController,
@@ -143,6 +148,7 @@ function providersOf(services: AdminServices): Provider[] {
     { provide: ExecutionControlService, useValue: services.control },
     { provide: ExecutionReadsService, useValue: services.reads },
     { provide: ExecutionMetricsService, useValue: services.metrics },
+    { provide: NodeControlService, useValue: services.nodeControl },
     { provide: NodeExecutionsService, useValue: services.nodeExecutions },
     { provide: TaskExecutionsService, useValue: services.taskExecutions },
     { provide: SignalsService, useValue: services.signals },

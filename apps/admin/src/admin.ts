@@ -35,6 +35,10 @@ import { AdminLifecycle } from './lifecycle.js';
 import { LogsService } from './logs/logs.service.js';
 import { NamedEntitiesRepository } from './named-entities/named-entities.repository.js';
 import { NamedEntitiesService } from './named-entities/named-entities.service.js';
+import { InheritedRevisions } from './node-control/inherited-revisions.js';
+import { NodeControlService } from './node-control/node-control.service.js';
+import { NodePlaces } from './node-control/node-places.js';
+import { RevisionsRepository } from './node-control/revisions.repository.js';
 import { NodeExecutionsRepository } from './node-executions/node-executions.repository.js';
 import { NodeExecutionsService } from './node-executions/node-executions.service.js';
 import { ProjectionRepository } from './projection/projection.repository.js';
@@ -81,6 +85,7 @@ export interface AdminServices {
   launchPlans: LaunchPlansService;
   executions: ExecutionsService;
   control: ExecutionControlService;
+  nodeControl: NodeControlService;
   reads: ExecutionReadsService;
   metrics: ExecutionMetricsService;
   nodeExecutions: NodeExecutionsService;
@@ -131,6 +136,8 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
   const nodeRows = new NodeExecutionsRepository();
   const taskRows = new TaskExecutionsRepository();
   const literals = new LiteralReader(blob, config, logger);
+  const revisionRows = new RevisionsRepository();
+  const inherited = new InheritedRevisions(database, revisionRows, tasks);
   const executions = new ExecutionsService(
     database,
     executionRows,
@@ -138,12 +145,13 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     new LaunchResolver(registry, tasks, workflows, launchPlans),
     projects,
     attributes,
+    inherited,
     blob,
     bus,
     config,
   );
   const projectionRows = new ProjectionRepository();
-  const projection = new ProjectionService(projectionRows, blob, config, dependencies.metrics);
+  const projection = new ProjectionService(projectionRows, revisionRows, blob, config, dependencies.metrics);
   const live = new LiveEvents(bus, database, config);
   const propeller = lazily(() =>
     createClient(RunLogServiceClient, dependencies.propellerAddress(), { safe: () => true }),
@@ -162,6 +170,18 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     launchPlans,
     executions,
     control: new ExecutionControlService(database, executionRows, bus),
+    nodeControl: new NodeControlService(
+      database,
+      executionRows,
+      revisionRows,
+      inherited,
+      new NodePlaces(database, nodeRows, workflows),
+      tasks,
+      executions,
+      live,
+      bus,
+      config,
+    ),
     reads: new ExecutionReadsService(database, executionRows, literals, config),
     metrics: new ExecutionMetricsService(database, executionRows, nodeRows, taskRows),
     nodeExecutions: new NodeExecutionsService(database, executionRows, nodeRows, workflows, literals, config),

@@ -108,6 +108,12 @@ export const adminConfigSchema = z
         maxWaiting: z.number().int().nonnegative().default(64),
       })
       .prefault({}),
+    nodeControl: z
+      .object({
+        /** Milliseconds for which a call waits for a run's word on a command; then it answers that it is on its way. */
+        decisionMs: z.number().int().nonnegative().default(10_000),
+      })
+      .prefault({}),
     caches: z
       .object({
         /** Launch plans, workflows and task specs kept in memory, each. */

@@ -89,6 +89,11 @@ describe('aloft register', () => {
     expect(again.stdout).not.toContain('created');
   });
 
+  test('the version may be given', async () => {
+    const { stdout, code } = await aloft('register', fixture, '--output', 'json', '--version', 'mine');
+    expect([code, (JSON.parse(stdout) as { version: string }).version]).toEqual([0, 'mine']);
+  });
+
   test('a bundle’s bytes depend on its sources alone', async () => {
     const [a, b] = [await bundleFile(fixture), await bundleFile(fixture)];
     expect(a.archive.equals(b.archive)).toBe(true);

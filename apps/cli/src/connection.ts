@@ -1,6 +1,7 @@
 import { AloftError } from '@aloft/errors';
 import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
+import { NodeControlServiceClient } from '@aloft/idl/aloft/v1/control';
 import { LogServiceClient, WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { DataProxyServiceClient } from '@aloft/idl/flyteidl/service/dataproxy';
@@ -26,6 +27,7 @@ export function connect(target: Target) {
     logs: createClient(LogServiceClient, endpoint),
     explain: createClient(ExplainServiceClient, endpoint),
     history: createClient(HistoryServiceClient, endpoint),
+    nodes: createClient(NodeControlServiceClient, endpoint),
   };
   return {
     ...clients,

@@ -12,6 +12,7 @@ import {
 import { getCommand } from './commands/get.js';
 import { historyCommand } from './commands/history.js';
 import { logsCommand } from './commands/logs.js';
+import { nodeCommand } from './commands/node.js';
 import { registerCommand } from './commands/register.js';
 import { replayCommand } from './commands/replay.js';
 import { runCommand } from './commands/run.js';
@@ -20,35 +21,40 @@ import { whyCommand } from './commands/why.js';
 import { exitCodes, explain } from './failure.js';
 
 export function program(): Command {
-  return new Command('aloft')
-    .description('workflows of typed tasks: write, run, watch')
-    .version('0.1.0')
-    .showHelpAfterError('See what there is with --help.')
-    .addHelpText(
-      'after',
-      `
+  return (
+    new Command('aloft')
+      .description('workflows of typed tasks: write, run, watch')
+      .version('0.1.0')
+      // `--version` after a command is the command's own.
+      .enablePositionalOptions()
+      .showHelpAfterError('See what there is with --help.')
+      .addHelpText(
+        'after',
+        `
 Exit codes: 0 done; 1 the run that was waited for did not succeed, or a replay differs; 2 the command or a file is not as it must be;
 3 the platform refused or does not answer.`,
-    )
-    .addCommand(startCommand())
-    .addCommand(demoCommand())
-    .addCommand(registerCommand())
-    .addCommand(runCommand())
-    .addCommand(getCommand())
-    .addCommand(watchCommand())
-    .addCommand(logsCommand())
-    .addCommand(whyCommand())
-    .addCommand(historyCommand())
-    .addCommand(replayCommand())
-    .addCommand(signalCommand())
-    .addCommand(terminateCommand())
-    .addCommand(relaunchCommand())
-    .addCommand(recoverCommand());
+      )
+      .addCommand(startCommand())
+      .addCommand(demoCommand())
+      .addCommand(registerCommand())
+      .addCommand(runCommand())
+      .addCommand(getCommand())
+      .addCommand(watchCommand())
+      .addCommand(logsCommand())
+      .addCommand(whyCommand())
+      .addCommand(historyCommand())
+      .addCommand(replayCommand())
+      .addCommand(signalCommand())
+      .addCommand(nodeCommand())
+      .addCommand(terminateCommand())
+      .addCommand(relaunchCommand())
+      .addCommand(recoverCommand())
+  );
 }
 
 /** Runs the command line; answers the exit code. */
 export async function runProgram(argv: readonly string[], root = program()): Promise<number> {
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  overrideExits(root);
   try {
     await root.parseAsync([...argv], { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);
@@ -65,6 +71,12 @@ export async function runProgram(argv: readonly string[], root = program()): Pro
     );
     return exitCode;
   }
+}
+
+/** Of commands at every depth: what they refuse is thrown, not the end of the process. */
+function overrideExits(command: Command): void {
+  command.exitOverride();
+  command.commands.forEach(overrideExits);
 }
 
 function endpointOf(argv: readonly string[]): string {

@@ -5,5 +5,6 @@ export { compileDynamic, dynamicRequirements, type DynamicToCompile } from './co
 export { requirementsOf, innerNodes, withInnerNodes, type Requirements } from './requirements.js';
 export { startNodeId, endNodeId, providersOf } from './bindings.js';
 export { formatIdentifier, identifierKey } from './identifier.js';
-export type { LaunchPlanInterface } from './node-interface.js';
+export type { LaunchPlanInterface, NodeInterface } from './node-interface.js';
+export { interfaceInClosure, nodesOf, nodesUnder, taskInClosure } from './node-of-closure.js';
 export { parseQuantity } from './quantity.js';

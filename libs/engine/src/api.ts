@@ -165,7 +165,15 @@ export interface CancelTimer {
 export interface Request {
   kind: 'request';
   request: bigint;
-  ask: LookUpCache | StoreInCache | ResolveGraph | LoadLiterals | StoreLiterals | StartChild | LookUpRecovered;
+  ask:
+    | LookUpCache
+    | StoreInCache
+    | ResolveGraph
+    | LoadLiterals
+    | StoreLiterals
+    | StartChild
+    | LookUpRecovered
+    | RecallOutputs;
 }
 
 interface Cacheable {
@@ -254,6 +262,12 @@ export interface LookUpRecovered {
   recoverFromUid: string;
   recoverFrom: WorkflowExecutionIdentifier;
   specPath: string;
+}
+
+/** What a node of this very run gave when it last succeeded, from its own log (X-6): outputs that nobody was to read again are forgotten. */
+export interface RecallOutputs {
+  kind: 'recall-outputs';
+  nodeId: string;
 }
 
 /** Not answered: the child's end arrives as `child_ended` all the same. */

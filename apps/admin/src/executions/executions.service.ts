@@ -1,27 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import type { BlobStore } from '@aloft/blob';
 import type { Bus, OutgoingMessage } from '@aloft/bus';
-import type { Database } from '@aloft/database';
+import type { Database, Transaction } from '@aloft/database';
 import { alreadyExists, invalidArgument, notFound, type ErrorDetail } from '@aloft/errors';
-import { ExecutionSettings, ParentNode, type StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionSettings, ParentNode, type NodeRevision, type StartExecution } from '@aloft/idl/aloft/v1/bus';
 import { ChildStarted } from '@aloft/idl/aloft/v1/engine';
 import {
   ExecutionClosure,
-  ExecutionMetadata,
   ExecutionMetadata_ExecutionMode as Mode,
   ExecutionSpec,
-  ExecutionState,
   type ExecutionCreateRequest,
   type ExecutionRecoverRequest,
   type ExecutionRelaunchRequest,
 } from '@aloft/idl/flyteidl/admin/execution';
 import { ConcurrencyLimitBehavior, type LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
-import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { ResourceType, type WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { executionInputs } from '@aloft/literals';
 import type { AttributesService } from '../attributes/attributes.service.js';
 import type { AdminConfig } from '../config.js';
+import type { InheritedRevisions } from '../node-control/inherited-revisions.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import { describeKey, identifierOf, keyText, requireExecutionId, type NameKey } from '../registry/identifiers.js';
 import { LoadCache } from '../registry/load-cache.js';
@@ -29,6 +27,7 @@ import { sqlTime, timestampOf } from '../time.js';
 import { executionCommand } from './commands.js';
 import { keepLiterals, literalsValue } from './execution-inputs.js';
 import { randomExecutionName, requireExecutionRequest } from './execution-validation.js';
+import { keptSpec, newClosure, referring, revisionAnnotations } from './kept-spec.js';
 import type { ExecutionWriter } from './execution-writer.js';
 import type { ExecutionDataRow, ExecutionsRepository, NewExecution } from './executions.repository.js';
 import type { LaunchResolver, ResolvedLaunch } from './launch-resolver.js';
@@ -54,6 +53,10 @@ interface Variant {
   /** Skips what only judges requests of people: a relaunch keeps its spec as it is (Q-5). */
   trusted?: boolean;
   mode?: Mode;
+  /** What differs from the source, for a revision of it (X-6). */
+  revisions?: NodeRevision[];
+  /** Written in the same transaction; false: it was done before, and nothing is written. */
+  alongside?: (tx: Transaction) => Promise<boolean>;
   source?: { uid: string; id: WorkflowExecutionIdentifier; recover: boolean };
 }
 
@@ -68,6 +71,7 @@ export class ExecutionsService {
     private readonly launches: LaunchResolver,
     private readonly projects: ProjectsService,
     private readonly attributes: AttributesService,
+    private readonly inherited: InheritedRevisions,
     private readonly blob: BlobStore,
     private readonly bus: Bus,
     private readonly config: AdminConfig,
@@ -96,7 +100,7 @@ export class ExecutionsService {
     const inputs = await keepLiterals(this.blob, merged, `${folder}/inputs`);
     const userInputs = await keepLiterals(this.blob, given ?? { literals: {} }, `${folder}/user_inputs`);
     const now = timestampOf(new Date());
-    const kept = keptSpec(spec, settings, launch, parent, variant);
+    const kept = keptSpec(spec, settings, launch, { isChild: parent !== undefined, mode: variant.mode });
     const row: NewExecution = {
       uid,
       key: id,
@@ -140,9 +144,11 @@ export class ExecutionsService {
       recoverFrom: variant.source?.recover ? variant.source.id : undefined,
       recoverFromUid: variant.source?.recover ? variant.source.uid : '',
       createdAt: now,
+      revisions: variant.revisions ?? [],
     };
     const message = executionCommand(`start-${uid}`, id, uid, settings.principal, { $case: 'start', value: start });
-    if (!(await this.write(row, message, launch.plan.spec.concurrencyPolicy))) await this.refuseTaken(row, parent);
+    const { concurrencyPolicy } = launch.plan.spec;
+    if (!(await this.write(row, message, concurrencyPolicy, variant.alongside))) await this.refuseTaken(row, parent);
     return id;
   }
 
@@ -175,7 +181,45 @@ export class ExecutionsService {
         inputs: await this.userInputs(original),
       },
       origin,
-      { trusted: true, mode: Mode.RECOVERED, source: { uid: original.uid, id: pick(original), recover: true } },
+      {
+        trusted: true,
+        mode: Mode.RECOVERED,
+        source: { uid: original.uid, id: pick(original), recover: true },
+        revisions: await this.inherited.of(original.id),
+      },
+    );
+  }
+
+  /**
+   * X-6: as recover, with changes of single nodes: a revision of a run that is over. `alongside` is written in the same transaction, under
+   * the lock of the old run; if it says false, that was done before, and no run is started.
+   */
+  async revise(
+    id: NameKey,
+    { name, revisions, principal }: { name: string; revisions: NodeRevision[]; principal: string },
+    alongside: (tx: Transaction) => Promise<boolean>,
+  ): Promise<void> {
+    const original = await this.originalOf(id);
+    const spec = ExecutionSpec.decode(original.spec);
+    const values = { ...spec.annotations?.values, ...revisionAnnotations(original.name, spec.annotations?.values) };
+    await this.create(
+      {
+        ...pick(original),
+        name,
+        spec: { ...spec, annotations: { values }, metadata: referring(spec, original) },
+        inputs: await this.userInputs(original),
+      },
+      { principal },
+      {
+        trusted: true,
+        mode: Mode.RECOVERED,
+        source: { uid: original.uid, id: pick(original), recover: true },
+        revisions,
+        alongside: async (tx) => {
+          await this.executions.lock(tx, pick(original));
+          return alongside(tx);
+        },
+      },
     );
   }
 
@@ -196,18 +240,23 @@ export class ExecutionsService {
     row: NewExecution,
     message: OutgoingMessage,
     policy: LaunchPlanSpec['concurrencyPolicy'],
+    alongside?: Variant['alongside'],
   ): Promise<boolean> {
-    if (!policy || policy.behavior !== ConcurrencyLimitBehavior.CONCURRENCY_LIMIT_BEHAVIOR_SKIP)
-      return this.writer.create(row, message);
+    const limit =
+      policy?.behavior === ConcurrencyLimitBehavior.CONCURRENCY_LIMIT_BEHAVIOR_SKIP ? policy.max : undefined;
+    if (limit === undefined && !alongside) return this.writer.create(row, message);
     return this.database.transaction(async (tx) => {
-      const running = await this.executions.countRunning(tx, row.launchPlan);
-      if (running >= policy.max)
+      if (alongside && !(await alongside(tx))) return true;
+      const running = limit === undefined ? 0 : await this.executions.countRunning(tx, row.launchPlan);
+      if (limit !== undefined && running >= limit)
         throw alreadyExists(
           `launch plan ${describeKey({ ...row.launchPlan, version: undefined })} has ${running} unfinished runs and allows ` +
-            `${policy.max} at once: this one is skipped`,
+            `${limit} at once: this one is skipped`,
         );
       const created = await this.executions.insert(tx, [row]);
       if (created.size > 0) await this.bus.publish(tx, [message]);
+      // What was to be written alongside must not stay.
+      else if (alongside) await this.refuseTaken(row, undefined);
       return created.size > 0;
     });
   }
@@ -316,74 +365,4 @@ function hasLiterals(map: LiteralMap | undefined): boolean {
 
 function pick({ org, project, domain, name }: NameKey): NameKey {
   return { org, project, domain, name };
-}
-
-function referring(spec: ExecutionSpec, original: NameKey): ExecutionMetadata {
-  const metadata = spec.metadata ?? ExecutionMetadata.fromPartial({});
-  return { ...metadata, referenceExecution: pick(original), parentNodeExecution: undefined };
-}
-
-/** The spec that Get answers and a relaunch takes: with the settings that were resolved, without inputs. */
-function keptSpec(
-  spec: ExecutionSpec,
-  settings: ExecutionSettings,
-  launch: ResolvedLaunch,
-  parent: Parent | undefined,
-  variant: Variant,
-): ExecutionSpec {
-  const type = launch.task ? ResourceType.TASK : ResourceType.LAUNCH_PLAN;
-  return {
-    ...spec,
-    launchPlan: identifierOf(launch.task ?? launch.plan.key, type),
-    inputs: undefined,
-    labels: { values: settings.labels },
-    annotations: { values: settings.annotations },
-    securityContext: settings.securityContext,
-    rawOutputDataConfig: { outputLocationPrefix: settings.rawOutputPrefix },
-    maxParallelism: settings.maxParallelism,
-    interruptible: settings.interruptible,
-    overwriteCache: settings.overwriteCache,
-    envs: settings.envs.length > 0 ? { values: settings.envs } : undefined,
-    qualityOfService: settings.qualityOfService,
-    executionClusterLabel: settings.clusterLabel === '' ? undefined : { value: settings.clusterLabel },
-    metadata: {
-      scheduledAt: spec.metadata?.scheduledAt,
-      referenceExecution: spec.metadata?.referenceExecution,
-      parentNodeExecution: spec.metadata?.parentNodeExecution,
-      artifactIds: spec.metadata?.artifactIds ?? [],
-      systemMetadata: { executionCluster: settings.clusterLabel, namespace: '' },
-      mode: variant.mode ?? (parent ? Mode.CHILD_WORKFLOW : (spec.metadata?.mode ?? Mode.MANUAL)),
-      principal: settings.principal,
-      nesting: settings.nesting,
-    },
-  };
-}
-
-/** A fresh row is UNDEFINED until the engine reports (A-56). */
-function newClosure(
-  spec: ExecutionSpec,
-  { plan, workflow }: ResolvedLaunch,
-  principal: string,
-  now: StartExecution['createdAt'],
-): ExecutionClosure {
-  const overrides = spec.notificationOverrides;
-  // A-181: the request's list, or none if it says so, or the launch plan's.
-  const notifications =
-    overrides?.$case === 'notifications'
-      ? overrides.value.notifications
-      : overrides?.$case === 'disableAll' && overrides.value
-        ? []
-        : (plan.spec.entityMetadata?.notifications ?? []);
-  return {
-    outputResult: undefined,
-    computedInputs: undefined,
-    phase: Phase.UNDEFINED,
-    startedAt: undefined,
-    duration: undefined,
-    createdAt: now,
-    updatedAt: now,
-    notifications,
-    workflowId: identifierOf(workflow.key, ResourceType.WORKFLOW),
-    stateChangeDetails: { state: ExecutionState.EXECUTION_ACTIVE, occurredAt: now, principal },
-  };
 }

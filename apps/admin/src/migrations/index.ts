@@ -2,10 +2,12 @@ import type { Migration } from '@aloft/database';
 import { registrySql } from './0001-registry.sql.js';
 import { executionsSql } from './0002-executions.sql.js';
 import { waitsSql } from './waits.sql.js';
+import { nodeRevisionsSql } from './node-revisions.sql.js';
 
 /** Tables of the admin schema: run `migrate(database, 'admin', adminMigrations)`, beside the bus's consumer tables. */
 export const adminMigrations: readonly Migration[] = [
   { name: '0001 registry', sql: registrySql },
   { name: '0002 executions', sql: executionsSql },
   { name: 'what nodes wait for', sql: waitsSql },
+  { name: 'node revisions', sql: nodeRevisionsSql },
 ];

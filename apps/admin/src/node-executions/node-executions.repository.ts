@@ -49,6 +49,15 @@ export class NodeExecutionsRepository {
     return { rows, token: list.nextToken(rows.length) };
   }
 
+  /** Nodes under which others run, at most 1,000, the latest first. */
+  async parents(db: Queryable, executionId: bigint): Promise<NodeExecutionRow[]> {
+    const { rows } = await db.query<NodeExecutionRow>(
+      `SELECT ${columns} FROM node_executions n WHERE n.execution_id = $1 AND n.is_parent ORDER BY n.id DESC LIMIT 1000`,
+      [executionId],
+    );
+    return rows;
+  }
+
   /** The first so many nodes of a run in order of appearance, whatever their parents. */
   async first(db: Queryable, executionId: bigint, limit: number): Promise<NodeExecutionRow[]> {
     const { rows } = await db.query<NodeExecutionRow>(

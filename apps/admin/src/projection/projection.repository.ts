@@ -185,6 +185,12 @@ const lockExecutions = {
   last_sequence AS "lastSequence" FROM executions WHERE uid = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
 };
 
+const deleteNodes = {
+  name: 'admin-project-delete-nodes',
+  text: `DELETE FROM node_executions n USING unnest($1::bigint[], $2::text[]) AS k(execution_id, node_id)
+WHERE n.execution_id = k.execution_id AND n.node_id = k.node_id`,
+};
+
 const loadNodes = {
   name: 'admin-project-load-nodes',
   text: `SELECT n.execution_id AS "executionId", n.node_id AS "nodeId", n.parent_node_id AS "parentNodeId",
@@ -299,6 +305,11 @@ export class ProjectionRepository {
   // What is written travels with the commit.
   saveExecutions(tx: Transaction, rows: readonly ProjectedExecution[]): void {
     if (rows.length > 0) tx.send(updateExecutions, arraysOf(executionColumns, rows));
+  }
+
+  /** Nodes that have begun and are to begin anew (X-6). */
+  deleteNodes(tx: Transaction, keys: readonly { executionId: bigint; nodeId: string }[]): void {
+    if (keys.length > 0) tx.send(deleteNodes, [keys.map((key) => key.executionId), keys.map((key) => key.nodeId)]);
   }
 
   saveNodes(tx: Transaction, rows: readonly ProjectedNode[]): void {

@@ -9,6 +9,9 @@ import { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { TaskExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import type { Histogram, Metrics } from '@aloft/telemetry';
 import type { AdminConfig } from '../config.js';
+import { decided } from '../node-control/revision-answers.js';
+import type { NewRevision, RevisionsRepository } from '../node-control/revisions.repository.js';
+import { sqlTime } from '../time.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { decodeEvents, eventsTopic } from './decode-events.js';
 import { foldExecutionEvent } from './fold-execution.js';
@@ -42,6 +45,9 @@ interface BatchRun {
 interface Batch {
   runs: Map<string, BatchRun>;
   gates: ReachedGate[];
+  revisions: NewRevision[];
+  /** Nodes that wait for their turn again: their rows go. */
+  resets: { executionId: bigint; nodeId: string }[];
 }
 
 interface EventOf {
@@ -65,6 +71,7 @@ export class ProjectionService {
 
   constructor(
     private readonly repository: ProjectionRepository,
+    private readonly revisions: RevisionsRepository,
     private readonly blob: BlobStore,
     private readonly config: AdminConfig,
     metrics?: Metrics,
@@ -96,7 +103,7 @@ export class ProjectionService {
       const rows = this.kept.take(uid, lastSequence) ?? noRows(lastSequence === 0n);
       return [uid, { execution, rows, nodes: new Set(), tasks: new Set() }];
     });
-    const batch: Batch = { runs: new Map(runs), gates: [] };
+    const batch: Batch = { runs: new Map(runs), gates: [], revisions: [], resets: [] };
     const fresh = this.unseen(batch, events);
     await this.load(batch, fresh, tx);
     for (const { uid, event } of fresh) fold(batch, batch.runs.get(uid) as BatchRun, event);
@@ -175,6 +182,7 @@ export class ProjectionService {
     const dynamic = nodes.filter(({ state }) => state.dynamicWorkflowId);
     if (dynamic.length > 0) await Promise.all(dynamic.map((node) => this.storeDynamicClosure(node)));
     this.repository.saveExecutions(tx, executions);
+    this.repository.deleteNodes(tx, batch.resets);
     // A row that only a wait reason made has no event yet, and can't be shown.
     this.repository.saveNodes(
       tx,
@@ -185,6 +193,7 @@ export class ProjectionService {
       runs.flatMap((run) => [...run.tasks]),
     );
     this.repository.saveSignals(tx, batch.gates);
+    await this.revisions.save(tx, batch.revisions);
     const applied = new Map(executions.map(({ uid, lastSequence }) => [uid, lastSequence]));
     tx.afterCommit(() => {
       for (const listener of this.listeners) listener(applied);
@@ -241,6 +250,18 @@ function fold(batch: Batch, run: BatchRun, event: ExecutionEvent): void {
     case 'wait':
       foldWait(nodeOf(run, event.event.value.nodeId).state, event);
       break;
+    case 'nodeRevised': {
+      const { at } = event.event.value;
+      const revision = decided(execution.id, event.event.value, sqlTime(at ?? { seconds: 0n, nanos: 0 }));
+      if (revision) batch.revisions.push(revision);
+      break;
+    }
+    case 'nodesReset':
+      for (const nodeId of event.event.value.nodeIds) {
+        batch.resets.push({ executionId: execution.id, nodeId });
+        forgetNode(run, nodeId);
+      }
+      break;
     case undefined:
       break;
   }
@@ -251,6 +272,13 @@ function nodeOf({ execution, rows, nodes }: BatchRun, nodeId: string): Projected
   if (!node) rows.nodes.set(nodeId, (node = { executionId: execution.id, state: newNodeState(nodeId) }));
   nodes.add(node);
   return node;
+}
+
+/** Its row goes; if it begins anew, that is another. */
+function forgetNode({ rows, nodes }: BatchRun, nodeId: string): void {
+  const node = rows.nodes.get(nodeId);
+  rows.nodes.delete(nodeId);
+  if (node) nodes.delete(node);
 }
 
 function taskOf({ execution, rows, tasks }: BatchRun, event: TaskExecutionEvent): ProjectedTask {

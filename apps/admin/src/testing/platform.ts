@@ -8,6 +8,7 @@ import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { ExecutionCommand, ExecutionEvent, ExecutionEvents, type StartExecution } from '@aloft/idl/aloft/v1/bus';
 import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
+import { NodeControlServiceClient } from '@aloft/idl/aloft/v1/control';
 import { LogServiceClient, WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
@@ -86,6 +87,7 @@ export async function startPlatform(options: PlatformOptions = {}) {
     logs: createClient(LogServiceClient, address),
     explain: createClient(ExplainServiceClient, address),
     history: createClient(HistoryServiceClient, address),
+    nodes: createClient(NodeControlServiceClient, address),
   };
   const sequences = new Map<string, bigint>();
   return {

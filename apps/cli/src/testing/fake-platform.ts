@@ -1,5 +1,5 @@
 import type { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
-import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
+import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '@aloft/errors';
 import { createS3Endpoint, type S3Endpoint } from '@aloft/blob';
 import { temporaryBlobStore } from '@aloft/blob/testing';
 import { ExplainExecutionResponse, ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
@@ -10,6 +10,12 @@ import {
   type ReplayExecutionResponse,
 } from '@aloft/idl/aloft/v1/history';
 import {
+  DescribeNodeResponse,
+  NodeControlResponse,
+  NodeControlServiceService,
+  type Revision,
+} from '@aloft/idl/aloft/v1/control';
+import {
   LogServiceService,
   StreamLogsResponse,
   type WatchExecutionResponse,
@@ -19,7 +25,7 @@ import { Execution, type ExecutionCreateRequest } from '@aloft/idl/flyteidl/admi
 import { LaunchPlan, type LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { TaskSpec } from '@aloft/idl/flyteidl/admin/task';
 import { WorkflowSpec } from '@aloft/idl/flyteidl/admin/workflow';
-import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { Identifier, NodeExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { AdminServiceService as Admin } from '@aloft/idl/flyteidl/service/admin';
 import { DataProxyServiceService } from '@aloft/idl/flyteidl/service/dataproxy';
@@ -46,6 +52,11 @@ export class FakePlatform {
   explained = ExplainExecutionResponse.create();
   outputs: LiteralMap = { literals: {} };
   logs: Record<string, string> = {};
+  /** Node controls as they came, by rpc; and why they are refused, if they are. */
+  readonly controls: [rpc: string, request: object][] = [];
+  refusal = '';
+  node: DescribeNodeResponse = DescribeNodeResponse.fromPartial({});
+  revisions: Revision[] = [];
   endpoint = '';
   /** Environment of tasks that read and write its blob storage. */
   taskEnvironment: Record<string, string> = {};
@@ -101,6 +112,7 @@ export class FakePlatform {
         yield StreamLogsResponse.fromPartial({ data: Buffer.from(text) });
       },
     });
+    server.register(NodeControlServiceService, platform.nodes());
     platform.endpoint = `127.0.0.1:${await server.listen()}`;
     platform.taskEnvironment = {
       FLYTE_AWS_ENDPOINT: url,
@@ -113,6 +125,27 @@ export class FakePlatform {
 
   async stop(): Promise<void> {
     for (const stop of this.stopAll) await stop();
+  }
+
+  /** A node control service that does whatever it is told, to the letter. */
+  private nodes(): Handlers<NodeControlServiceService> {
+    const control =
+      (rpc: string) =>
+      async (request: { id: NodeExecutionIdentifier | undefined }): Promise<NodeControlResponse> => {
+        if (this.refusal) throw failedPrecondition(this.refusal);
+        this.controls.push([rpc, request]);
+        const execution = request.id!.executionId;
+        const revision = { number: 1, state: 1, control: { nodeId: request.id!.nodeId } };
+        return NodeControlResponse.fromPartial({ revision, execution });
+      };
+    return {
+      cancelNode: control('cancel'),
+      retryNode: control('retry'),
+      setNodeOutputs: control('setOutputs'),
+      rerunNode: control('rerun'),
+      describeNode: async () => this.node,
+      listRevisions: async () => ({ revisions: this.revisions, token: '' }),
+    };
   }
 
   private admin(): Partial<Handlers<AdminServiceService>> {
@@ -130,6 +163,11 @@ export class FakePlatform {
     };
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
     return {
+      getTask: async ({ id }) => ({
+        id,
+        closure: { compiledTask: { template: this.tasks.get(keyOf(id))?.template }, createdAt: undefined },
+        shortDescription: '',
+      }),
       getVersion: async () => ({ controlPlaneVersion: undefined }),
       createTask: async ({ id, spec }) => (store(this.tasks, id, spec!, (s) => hex(TaskSpec.encode(s).finish())), {}),
       createWorkflow: async ({ id, spec }) => (

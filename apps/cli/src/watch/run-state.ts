@@ -161,6 +161,10 @@ export class RunState {
         node.waiting = waitingOf(event.event.value);
         return node;
       }
+      case 'nodesReset':
+        // They wait for their turn again.
+        for (const id of event.event.value.nodeIds) this.nodes.delete(id);
+        return undefined;
       default:
         return undefined;
     }

@@ -86,8 +86,11 @@ function commandInput(uid: string, message: IncomingMessage): DecodedMessage {
       return { uid, input: { input: { $case: 'signalSet', value: command.value } } };
     case 'childEnded':
       return { uid, input: { input: { $case: 'childEnded', value: command.value } } };
+    case 'controlNode':
+      if (command.value.commandId === '') throw invalidArgument('node control without a command_id');
+      return { uid, input: { input: { $case: 'nodeControlled', value: command.value } } };
     default:
-      throw invalidArgument('execution command without a command (start, abort, signal or child_ended)');
+      throw invalidArgument('execution command without a command (start, abort, signal, child_ended or control_node)');
   }
 }
 

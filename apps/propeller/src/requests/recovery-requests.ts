@@ -1,4 +1,10 @@
-import { executionPrefix, type LostArray, type LookUpRecovered, type RunObserver } from '@aloft/engine';
+import {
+  executionPrefix,
+  type LostArray,
+  type LookUpRecovered,
+  type RecallOutputs,
+  type RunObserver,
+} from '@aloft/engine';
 import { AloftError } from '@aloft/errors';
 import type { ExecutionEvent, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { RecoveredNode, type GraphResolved, type LogEntry } from '@aloft/idl/aloft/v1/engine';
@@ -88,6 +94,22 @@ export class RecoveryRequests {
     return { ...rest, outputs: stored && { value: { $case: 'stored', value: stored } } };
   }
 
+  /**
+   * What a node of this very run gave when it last succeeded (X-6). From the log as it is: the past of a run that goes on is not
+   * kept. A node that nobody knows has no outputs.
+   */
+  async recall({ nodeId }: RecallOutputs, run: { uid: string; id: WorkflowExecutionIdentifier }): Promise<Answer> {
+    let outputs: LiteralsValue | undefined;
+    await this.histories.replay(await this.histories.entries(run.uid, run.id), (_entry, events) => {
+      for (const { event } of events) {
+        if (event?.$case !== 'node' || event.value.id?.nodeId !== nodeId) continue;
+        const { phase, outputResult } = event.value;
+        if (phase === Phase.SUCCEEDED || phase === Phase.RECOVERED) outputs = outputsOf(outputResult);
+      }
+    });
+    return { $case: 'recalled', value: { outputs } };
+  }
+
   private past({ recoverFromUid, recoverFrom }: LookUpRecovered): Promise<RunPast> {
     const known = this.pasts.get(recoverFromUid);
     if (known) return known;
@@ -135,6 +157,14 @@ export class PastBuilder implements RunPast, RunObserver {
   }
 
   event({ event }: ExecutionEvent): void {
+    if (event?.$case === 'nodesReset') {
+      // What they came to before is not what they come to.
+      for (const nodeId of event.value.nodeIds) {
+        const node = this.byId.get(nodeId);
+        if (node) Object.assign(node, { ...empty, specPath: node.specPath });
+      }
+      return;
+    }
     if (event?.$case !== 'node') return;
     const id = event.value.id?.nodeId ?? '';
     let node = this.byId.get(id);
@@ -178,13 +208,17 @@ const stored = (uri: string): LiteralsValue => ({
   value: { $case: 'stored', value: { uri, size: 0n, digest: Buffer.alloc(0) } },
 });
 
+function outputsOf(result: NodeExecutionEvent['outputResult']): LiteralsValue | undefined {
+  if (result?.$case === 'outputData') return { value: { $case: 'inline', value: result.value } };
+  return result?.$case === 'outputUri' && result.value !== '' ? stored(result.value) : undefined;
+}
+
 function note(node: NodePast, event: NodeExecutionEvent): void {
   node.phase = event.phase;
   const { inputValue, outputResult, targetMetadata } = event;
   if (inputValue?.$case === 'inputData') node.inputs = { value: { $case: 'inline', value: inputValue.value } };
   else if (inputValue?.$case === 'inputUri' && inputValue.value !== '') node.inputs = stored(inputValue.value);
-  if (outputResult?.$case === 'outputData') node.outputs = { value: { $case: 'inline', value: outputResult.value } };
-  else if (outputResult?.$case === 'outputUri' && outputResult.value !== '') node.outputs = stored(outputResult.value);
+  node.outputs = outputsOf(outputResult) ?? node.outputs;
   node.deckUri = event.deckUri || node.deckUri;
   if (targetMetadata?.$case === 'workflowNodeMetadata') node.childName = targetMetadata.value.executionId?.name ?? '';
   if (targetMetadata?.$case !== 'taskNodeMetadata') return;

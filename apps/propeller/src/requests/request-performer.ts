@@ -166,6 +166,8 @@ export class RequestPerformer {
         return stored(() => literals.store(ask));
       case 'recovered-node':
         return stored(() => recovery.lookUp(ask, identity.id));
+      case 'recall-outputs':
+        return stored(() => recovery.recall(ask, { uid: entry.uid, id: identity.id }));
     }
   }
 

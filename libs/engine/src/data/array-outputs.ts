@@ -5,6 +5,7 @@ import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
 import { arrayNodeOf } from './array-inputs.js';
 import { rawCollection, rawVariables } from './raw-literals.js';
+import { taskIfAny } from './task-settings.js';
 import { none } from './values.js';
 
 const noneBytes = Literal.encode(none).finish();
@@ -69,7 +70,7 @@ function declaredOutputs(work: NodeWork): string[] {
 /** Outputs of what the array maps over. */
 function declaredVariables(work: NodeWork): Record<string, { type: LiteralType | undefined }> {
   const { template, graph } = work.scope;
-  const task = graph.tasks[template.targets[work.node]!];
+  const task = taskIfAny(work.scope, work.node);
   if (task) return task.interface?.outputs?.variables ?? {};
   const item = template.specs[work.node]!.target;
   const target = item?.$case === 'arrayNode' ? item.value.node?.target : undefined;

@@ -12,6 +12,11 @@ export function generationOf(attempt: number): number {
   return attempt + 1;
 }
 
+/** Of an item: it also tells attempts of the array as a whole apart, whose items count from 0 again. An item has at most 256. */
+export function itemGenerationOf(work: NodeWork, attempt: number): number {
+  return work.attempt * 256 + generationOf(attempt);
+}
+
 /** Identity of one of the node's attempts. */
 export function attemptOf(run: RunState, work: NodeWork, attempt = work.attempt): TaskAttempt {
   return {
@@ -35,7 +40,7 @@ export function itemAttemptOf(run: RunState, work: NodeWork, index: number, atte
     retryAttempt: attempt,
     index,
     task: templateOf(work.scope, work.node).id,
-    generation: generationOf(attempt),
+    generation: itemGenerationOf(work, attempt),
     name: itemName(run.id.name, work.id, work.attempt, index, attempt),
   };
 }

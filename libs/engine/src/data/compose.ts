@@ -5,6 +5,7 @@ import { Kind, START } from '../graph/graph.js';
 import type { Scope } from '../state/scope.js';
 import { resolveAttributePath } from '@aloft/literals';
 import { failureMessage } from './failures.js';
+import { rerunOf, taskOf } from './task-settings.js';
 import { acceptsNone, inlined, none, storedUri } from './values.js';
 
 /** Something a binding names isn't there (C-104). */
@@ -23,7 +24,7 @@ export function typesOf(scope: Scope, node: number): Types {
   const { template, graph } = scope;
   switch (template.kinds[node]) {
     case Kind.Task:
-      return graph.tasks[template.targets[node]!]!.interface?.inputs?.variables;
+      return taskOf(scope, node).interface?.inputs?.variables;
     case Kind.SubWorkflow:
       return graph.templates[template.targets[node]!]!.workflow.interface?.inputs?.variables;
     case Kind.End:
@@ -50,6 +51,8 @@ export function composeInputs(scope: Scope, node: number): Sources {
       throw new Kind(`Error binding Var [${scope.template.ids[node]}].[${binding.var}]: ${error.message}`);
     }
   }
+  const given = rerunOf(scope, node)?.inputs?.literals;
+  for (const name in given) sources[name] = { literal: given[name]! };
   if (types) {
     for (const name in types) {
       if (!(name in sources) && acceptsNone(types[name]!.type)) sources[name] = { literal: none };

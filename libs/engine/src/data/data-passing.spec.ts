@@ -1,4 +1,5 @@
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
+import { Behaviour } from '../behaviours.js';
 import {
   array,
   closure,
@@ -63,6 +64,23 @@ eachWay('data', () => {
       { inputs: { m: mapOf({ k: listOf([int(5), int(6)]) }) } },
     );
     expect(inputsOf(driver, 'n0')).toEqual({ a: 6 });
+  });
+
+  it('C-104: so are outputs of the workflow, also where its other nodes may go on; old logs come to what they came to', () => {
+    const spec = closure({
+      tasks: { l: { outputs: { o: INT } } },
+      nodes: [task('n0', 'l')],
+      outputs: { r: { promise: 'n0.o', path: [3] } },
+      failAfter: true,
+    });
+    for (const [behaviours, phase] of [
+      [BigInt(Behaviour.SettlesFailedEnd), 'FAILED'],
+      [0n, 'RUNNING'],
+    ] as const) {
+      const driver = new Driver(spec, { behaviours });
+      driver.succeed('n0', { o: int(1) });
+      expect(driver.phase()).toBe(phase);
+    }
   });
 
   it('C-110: a deck’s link is there while its task runs; its end says whether there is a deck', () => {

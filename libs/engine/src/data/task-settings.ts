@@ -1,4 +1,4 @@
-import type { RetryPolicy } from '@aloft/idl/aloft/v1/bus';
+import type { RerunNode, RetryPolicy } from '@aloft/idl/aloft/v1/bus';
 import type { Duration } from '@aloft/idl/google/protobuf/duration';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { TaskMetadata, type Resources, type TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
@@ -23,14 +23,45 @@ export function runnable(template: GraphTemplate, node: number): Node {
   return spec.target?.$case === 'arrayNode' ? (spec.target.value.node as Node) : spec;
 }
 
-const templates = new WeakMap<Node, TaskTemplate>();
+const templates = new WeakMap<Node | RerunNode, TaskTemplate>();
+
+/** What a person had changed of how the node runs. */
+export function rerunOf(scope: Scope, node: number): RerunNode | undefined {
+  const control = scope.changes?.edits.get(node)?.control?.control;
+  return control?.$case === 'rerun' ? control.value : undefined;
+}
+
+/** The task of a task's node, or of an array's items: the workflow's, or the one that it was changed for. */
+export function taskOf(scope: Scope, node: number): TaskTemplate {
+  return taskIfAny(scope, node)!;
+}
+
+/** As {@link taskOf}, for nodes that may run something else. */
+export function taskIfAny(scope: Scope, node: number): TaskTemplate | undefined {
+  return rerunOf(scope, node)?.task ?? scope.graph.tasks[scope.template.targets[node]!];
+}
+
+/** C-94, and for a node that a person had run again: to find the old outputs is what that was not for. */
+export function overwritesCache(run: RunState, scope: Scope, node: number): boolean {
+  const edit = scope.changes?.edits.get(node);
+  return run.settings.overwriteCache || (edit?.control?.control?.$case === 'rerun' && !edit.inherited);
+}
 
 /** The task's template with the node's overrides applied; the same object for every attempt. */
 export function templateOf(scope: Scope, node: number): TaskTemplate {
   const spec = runnable(scope.template, node);
+  const edit = rerunOf(scope, node);
+  if (edit?.task || edit?.overrides) {
+    const changed = templates.get(edit);
+    if (changed) return changed;
+    const task = withOverrides(taskOf(scope, node), spec);
+    const whole = edit.overrides ? overridden(task, edit.overrides) : task;
+    templates.set(edit, whole);
+    return whole;
+  }
   const known = templates.get(spec);
   if (known) return known;
-  const task = withOverrides(scope.graph.tasks[scope.template.targets[node]!]!, spec);
+  const task = withOverrides(taskOf(scope, node), spec);
   templates.set(spec, task);
   return task;
 }
@@ -83,9 +114,7 @@ function mergeResources(base: Resources | undefined, over: Resources): Resources
 export function userAttempts(run: RunState, scope: Scope, node: number): number {
   const spec = runnable(scope.template, node);
   const isTask = spec.target?.$case === 'taskNode';
-  const retries =
-    spec.metadata?.retries?.retries ||
-    (isTask ? scope.graph.tasks[scope.template.targets[node]!]!.metadata?.retries?.retries : 0);
+  const retries = spec.metadata?.retries?.retries || (isTask ? taskOf(scope, node).metadata?.retries?.retries : 0);
   if (retries) return retries + 1;
   return retryPolicyOf(run, scope, node)?.attempts || run.settings.defaultUserAttempts || defaultUserAttempts;
 }
@@ -99,7 +128,7 @@ const policies = new WeakMap<TaskTemplate, TaskPolicy>();
 
 /** What the task's own template says of retries and limits; nothing for nodes without a task, and in runs from before it could. */
 export function taskPolicy(run: RunState, scope: Scope, node: number): TaskPolicy {
-  const task = scope.graph.tasks[scope.template.targets[node]!];
+  const task = taskIfAny(scope, node);
   const kind = scope.template.kinds[node];
   if (!task || (kind !== Kind.Task && kind !== Kind.Array) || !behaves(run, Behaviour.TaskPolicies)) return none;
   let policy = policies.get(task);
@@ -120,8 +149,7 @@ export function executionTimeout(run: RunState, scope: Scope, node: number): Dur
   if (isPositive(spec.metadata?.timeout)) return spec.metadata?.timeout;
   const kind = scope.template.kinds[node];
   if (kind !== Kind.Task && kind !== Kind.Array) return undefined;
-  const own =
-    scope.template.targets[node]! >= 0 ? scope.graph.tasks[scope.template.targets[node]!]!.metadata : undefined;
+  const own = scope.template.targets[node]! >= 0 ? taskOf(scope, node).metadata : undefined;
   if (isPositive(own?.timeout)) return own?.timeout;
   return positive(run.settings.executionTimeout);
 }
@@ -158,7 +186,7 @@ export function isInterruptible(
   const wanted =
     spec.metadata?.interruptibleValue?.value ??
     scope.template.specs[node]!.metadata?.interruptibleValue?.value ??
-    scope.graph.tasks[scope.template.targets[node]!]?.metadata?.interruptibleValue?.value ??
+    taskIfAny(scope, node)?.metadata?.interruptibleValue?.value ??
     run.settings.interruptible ??
     run.root.template.workflow.metadataDefaults?.interruptible ??
     false;

@@ -5,6 +5,7 @@ import { ResourceType, type WorkflowExecutionIdentifier } from '@aloft/idl/flyte
 import { ExternalResourceInfo, TaskExecutionEvent, TaskExecutionMetadata } from '@aloft/idl/flyteidl/event/event';
 import { Behaviour, behaves } from '../behaviours.js';
 import { itemsWait } from '../explain/items-wait.js';
+import { taskIfAny } from '../data/task-settings.js';
 import { setTimer } from '../lifecycle/timers.js';
 import { taskName } from '../names.js';
 import type { ArrayItems, ItemChange } from '../state/array-items.js';
@@ -73,7 +74,7 @@ export function arrayEvent(
   facts: { inputs?: LiteralsValue; outputs?: LiteralsValue; error?: ExecutionError } = {},
 ): void {
   const { scope, node } = work;
-  const task = scope.graph.tasks[scope.template.targets[node]!];
+  const task = taskIfAny(scope, node);
   if (work.taskPhase !== phase) items.phaseVersion = 0;
   else items.phaseVersion++;
   work.taskPhase = phase;

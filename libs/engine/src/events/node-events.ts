@@ -4,6 +4,7 @@ import type { ExecutionError, NodeExecution_Phase } from '@aloft/idl/flyteidl/co
 import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { NodeExecutionEvent, TaskNodeMetadata } from '@aloft/idl/flyteidl/event/event';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
+import { taskIfAny, taskOf } from '../data/task-settings.js';
 import { Kind } from '../graph/graph.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
@@ -57,7 +58,7 @@ export function nodeEvent(
   event.isInDynamicChain = scope.dynamic;
   event.targetEntity = targetOf(scope, node);
   if (kind === Kind.Task) {
-    event.isEager = scope.graph.tasks[template.targets[node]!]!.metadata?.isEager ?? false;
+    event.isEager = taskOf(scope, node).metadata?.isEager ?? false;
     if (work) event.targetMetadata = { $case: 'taskNodeMetadata', value: taskMetadata(scope, node, work) };
   } else if (kind === Kind.ChildExecution && work?.child) {
     event.targetMetadata = { $case: 'workflowNodeMetadata', value: { executionId: work.child } };
@@ -79,7 +80,7 @@ function taskMetadata(scope: Scope, node: number, work: NodeWork): TaskNodeMetad
   if (work.graphUri !== '') {
     // The closure itself may be larger than a message: admin reads it where it lies (A-73).
     metadata.dynamicWorkflow = {
-      id: scope.graph.tasks[scope.template.targets[node]!]!.id,
+      id: taskOf(scope, node).id,
       compiledWorkflow: undefined,
       dynamicJobSpecUri: work.graphUri,
     };
@@ -93,13 +94,13 @@ function targetOf(scope: Scope, node: number): Identifier | undefined {
   const target = template.specs[node]!.target;
   switch (template.kinds[node]) {
     case Kind.Task:
-      return graph.tasks[template.targets[node]!]!.id;
+      return taskOf(scope, node).id;
     case Kind.SubWorkflow:
       return graph.templates[template.targets[node]!]!.workflow.id;
     case Kind.ChildExecution:
       return target?.$case === 'workflowNode' ? target.value.reference?.value : undefined;
     case Kind.Array:
-      return template.targets[node]! >= 0 ? graph.tasks[template.targets[node]!]!.id : undefined;
+      return taskIfAny(scope, node)?.id;
     default:
       return undefined;
   }

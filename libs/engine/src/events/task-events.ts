@@ -7,6 +7,7 @@ import {
 } from '@aloft/idl/flyteidl/event/event';
 import { Behaviour, behaves } from '../behaviours.js';
 import { reportedWait } from '../explain/waits.js';
+import { taskOf } from '../data/task-settings.js';
 import { taskName } from '../names.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
@@ -34,7 +35,7 @@ function waitingOf(run: RunState, work: NodeWork, report: TaskReport | undefined
 /** An attempt of a task entered a phase, or changed within one (A-62, C-173). */
 export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Phase, facts: TaskFacts = {}): void {
   const { scope, node } = work;
-  const task = scope.graph.tasks[scope.template.targets[node]!]!;
+  const task = taskOf(scope, node);
   const report = facts.report;
   const event = TaskExecutionEvent.create();
   event.taskId = task.id;

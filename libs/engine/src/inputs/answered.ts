@@ -8,7 +8,9 @@ import { releaseSources } from '../data/compose.js';
 import { fail, succeed } from '../lifecycle/finish.js';
 import { inputsReady, resolveInputs, start } from '../lifecycle/prepare.js';
 import { loseArray } from '../lifecycle/lost-arrays.js';
+import { outputsRecalled } from '../lifecycle/recall.js';
 import { attemptFailed } from '../lifecycle/retry.js';
+import { isChangedInside } from '../lifecycle/revisions.js';
 import { itemAnswered } from '../nodes/array-answers.js';
 import { arrayFinished } from '../nodes/array-end.js';
 import { cacheLookedUp } from '../nodes/cache.js';
@@ -29,6 +31,10 @@ export function answered(run: RunState, { request, answer }: RequestAnswered): b
     throw new Error(`engine: request ${request} (purpose ${pending.purpose}) was answered with ${answer.$case}`);
   }
   run.requests.delete(pending.id);
+  if (pending.purpose === Purpose.Recall) {
+    outputsRecalled(run, pending, answer.$case === 'recalled' ? answer.value.outputs : undefined);
+    return true;
+  }
   if (pending.purpose === Purpose.StopChild) {
     const child = answer.$case === 'child' ? answer.value.child : undefined;
     if (child) run.effects.push({ kind: 'abort-child', child, cause: childCause(run, 'its node is over') });
@@ -59,6 +65,7 @@ const answersTo: Partial<Record<Purpose, Answer['$case']>> = {
   [Purpose.StartItemChild]: 'child',
   [Purpose.StoreItemInputs]: 'stored',
   [Purpose.StopChild]: 'child',
+  [Purpose.Recall]: 'recalled',
 };
 
 function fits(pending: PendingRequest, answer: Answer): boolean {
@@ -93,7 +100,7 @@ function granted(run: RunState, work: NodeWork, answer: Exclude<Answer, { $case:
 
 /** C-80: what succeeded in the recovered run is taken over; of the rest, what is of use is kept for the new try. */
 function recovered(run: RunState, work: NodeWork, answer: RecoveredNode): void {
-  if (answer.found) {
+  if (answer.found && !isChangedInside(work.scope, work.node)) {
     work.inputs = answer.inputs;
     work.cacheMetadata = answer.cacheMetadata;
     if (answer.cacheMetadata && behaves(run, Behaviour.TellsMore)) {

@@ -4,6 +4,7 @@ import type { RunState } from '../state/run-state.js';
 import { abortRequested } from './abort-requested.js';
 import { answered } from './answered.js';
 import { childEnded } from './child-ended.js';
+import { nodeControlled } from './node-controlled.js';
 import { started } from './started.js';
 import { taskReported } from './task-reported.js';
 import { timerFired } from './timer-fired.js';
@@ -24,6 +25,8 @@ export function applyInput(run: RunState, input: NonNullable<EngineInput['input'
       return !run.isOver && signalSet(run, input.value);
     case 'childEnded':
       return childEnded(run, input.value);
+    case 'nodeControlled':
+      return nodeControlled(run, input.value);
     case 'abortRequested':
       return abortRequested(run, input.value);
   }

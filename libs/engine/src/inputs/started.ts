@@ -5,6 +5,7 @@ import { workflowEvent } from '../events/workflow-events.js';
 import { failsAfterExecutable } from '../graph/compile-graph.js';
 import type { CompiledGraph } from '../graph/graph.js';
 import { limitRun } from '../lifecycle/run-limit.js';
+import { tellRevisions } from '../events/revision-events.js';
 import { openScope } from '../lifecycle/scopes.js';
 import { hexOf } from '../graph/identifiers.js';
 import type { RunState } from '../state/run-state.js';
@@ -19,6 +20,7 @@ export function started(run: RunState, start: StartExecution, behaviours: bigint
   run.id = start.id;
   workflowEvent(run, WorkflowExecution_Phase.RUNNING);
   limitRun(run);
+  tellRevisions(run, start.revisions);
   const template = graph.templates[0]!;
   const policy = failsAfterExecutable(template);
   openScope(run, undefined, { graph, template, inputs: start.inputs, policy, dynamic: false });

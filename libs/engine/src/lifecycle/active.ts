@@ -16,6 +16,7 @@ export function enter(run: RunState, work: NodeWork, state: NodeState): void {
 /** A node becomes active: from now on reports, answers and timers can reach it. */
 export function open(run: RunState, scope: Scope, node: number): NodeWork {
   const work = new NodeWork(scope, node, run.now);
+  work.attempt = work.replaced = scope.changes?.attempts.get(node) ?? 0;
   scope.active.set(node, work);
   const inRoot = run.root.template.indexOf(work.id);
   if (scope.parent !== undefined || inRoot !== node) {
@@ -36,6 +37,7 @@ export function close(run: RunState, work: NodeWork): void {
   releaseReservation(run, work);
   leaveLine(run, work);
   releasePermit(run, work);
+  if (work.attempt > 0) work.scope.change().attempts.set(work.node, work.attempt);
   work.scope.active.delete(work.node);
   if (run.nested.get(work.id) === work) run.nested.delete(work.id);
 }

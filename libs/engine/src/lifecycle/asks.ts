@@ -3,7 +3,7 @@ import type { Request, StartChild } from '../api.js';
 import { attemptOf } from '../data/attempts.js';
 import { collectOutputs, listTypes } from '../data/array-outputs.js';
 import { composeInputs } from '../data/compose.js';
-import { runnable, templateOf } from '../data/task-settings.js';
+import { overwritesCache, runnable, templateOf } from '../data/task-settings.js';
 import { emptyValue, storedUri } from '../data/values.js';
 import { attemptPrefix, childExecutionName, closureFile, inputsFile, outputsFile } from '../names.js';
 import type { NodeWork } from '../state/node-work.js';
@@ -17,6 +17,10 @@ type Ask = Request['ask'];
  */
 export function askOf(run: RunState, pending: PendingRequest): Ask | undefined {
   if (pending.purpose === Purpose.StopChild) return pending.child;
+  if (pending.source) {
+    const { scope, node } = pending.source;
+    return { kind: 'recall-outputs', nodeId: scope.uniqueId(node) };
+  }
   const work = pending.work as NodeWork;
   const dataPrefix = work.dataPrefix(run.id);
   const outputPrefix = attemptPrefix(dataPrefix, work.attempt);
@@ -47,7 +51,7 @@ export function askOf(run: RunState, pending: PendingRequest): Ask | undefined {
         kind: 'cache-store',
         ...cacheable(run, work),
         outputs: work.outputs ?? emptyValue,
-        overwrite: run.settings.overwriteCache,
+        overwrite: overwritesCache(run, work.scope, work.node),
       };
     case Purpose.ResolveGraph:
       return {

@@ -9,6 +9,7 @@ import { END } from '../graph/graph.js';
 import { isSatisfied, NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
+import { Fresh } from '../state/scope-changes.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
 import { Step } from '../state/work-queue.js';
 import { abortScope } from './abort.js';
@@ -57,6 +58,12 @@ export function fail(
   const phase = timedOut ? NodeExecution_Phase.TIMED_OUT : NodeExecution_Phase.FAILED;
   nodeEvent(run, scope, node, work, phase, { error });
   close(run, work);
+  failed(run, work, error, timedOut, origin);
+}
+
+/** What a node's failure means to its scope: it is over already, however it was told. */
+export function failed(run: RunState, work: NodeWork, error: ExecutionError, timedOut = false, origin = work.id): void {
+  const { scope, node } = work;
   const branch = scope.template.branchOf[node]!;
   const parent = branch >= 0 ? scope.active.get(branch) : undefined;
   if (parent)
@@ -72,6 +79,7 @@ export function fail(
   if (scope.failAfterExecutable) {
     skipInside(scope, node);
     advance(run, scope, node);
+    if (node === END && behaves(run, Behaviour.SettlesFailedEnd)) run.work.push(Step.Settle, scope, -1);
     return;
   }
   scope.status = ScopeStatus.Failing;
@@ -106,7 +114,7 @@ export function skipBranch(run: RunState, branch: NodeWork, chosen: number): voi
 }
 
 /** Nodes inside a branch that chose nothing are never seen; what they would have read needn't be kept for them. */
-function skipInside(scope: Scope, branch: number): void {
+export function skipInside(scope: Scope, branch: number): void {
   for (const node of scope.template.branches.get(branch)?.nodes ?? []) {
     if (scope.states[node] !== NodeState.Waiting) continue;
     scope.states[node] = NodeState.Skipped;
@@ -123,9 +131,29 @@ export function advance(run: RunState, scope: Scope, node: number): void {
   const { firstDown, down } = scope.template;
   const satisfied = isSatisfied(scope.states[node]!);
   run.work.taken += firstDown[node + 1]! - firstDown[node]!;
+  const { changes } = scope;
   for (let at = firstDown[node]!; at < firstDown[node + 1]!; at++) {
     const next = down[at]!;
+    if (changes?.fresh?.[node]) changes.fresh[next] = Fresh.Anew;
     if (!satisfied) scope.blocked[next] = 1;
-    if (--scope.unmet[next]! === 0 && scope.states[next] === NodeState.Waiting) run.work.push(Step.Ready, scope, next);
+    // A branch lets its case go when it chooses: its end is nothing that the case, or the end node for it, waits for.
+    if (changes && scope.template.branchOf[next] === node) continue;
+    met(run, scope, next);
   }
+}
+
+/** One of the node's dependencies is met. */
+export function met(run: RunState, scope: Scope, node: number): void {
+  if (--scope.unmet[node]! === 0 && scope.states[node] === NodeState.Waiting) run.work.push(Step.Ready, scope, node);
+  else if (scope.changes?.early.has(node)) met(run, scope, END);
+}
+
+/**
+ * A person is about to bring a waiting node to its end (X-6). What it waits for is still to be over before its scope is: for what
+ * hangs on the node alone, the end node now waits in its stead.
+ */
+export function endEarly(scope: Scope, node: number): void {
+  if (scope.unmet[node]! <= 0) return;
+  scope.unmet[END]! += scope.unmet[node]!;
+  scope.change().early.add(node);
 }

@@ -1,7 +1,7 @@
 import type { Request } from '../api.js';
 import { itemInputs, itemSources } from '../data/array-inputs.js';
 import { itemAttemptOf } from '../data/attempts.js';
-import { templateOf } from '../data/task-settings.js';
+import { overwritesCache, templateOf } from '../data/task-settings.js';
 import { emptyValue } from '../data/values.js';
 import { childExecutionName, inputsFile, itemDataPrefix } from '../names.js';
 import type { ArrayItems } from '../state/array-items.js';
@@ -32,7 +32,7 @@ export function itemAskOf(run: RunState, work: NodeWork, pending: PendingRequest
         kind: 'cache-store',
         ...itemCacheable(run, work, items, index),
         outputs: items.storing.get(index) ?? emptyValue,
-        overwrite: run.settings.overwriteCache,
+        overwrite: overwritesCache(run, work.scope, work.node),
       };
     case Purpose.StartItemChild: {
       const attempt = items.attempts[index]!;

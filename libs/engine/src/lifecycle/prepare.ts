@@ -19,8 +19,9 @@ import type { NodeWork } from '../state/node-work.js';
 import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
 import { addDuration } from '../time.js';
 import { enter } from './active.js';
-import { fail } from './finish.js';
+import { fail, succeed } from './finish.js';
 import { request } from './requests.js';
+import { isAnew, setOutputsOf } from './revisions.js';
 import { setTimer } from './timers.js';
 
 /** A node may start: recovery first, then its inputs, then what its kind does. */
@@ -29,7 +30,12 @@ export function begin(run: RunState, work: NodeWork): void {
   work.queuedAt = run.now;
   const active = activeTimeout(run, scope, node);
   if (active) work.activeTimer = setTimer(run, TimerPurpose.Active, work, addDuration(run.now, active));
-  if (run.start?.recoverFrom && node > END && node !== scope.template.failureNode) {
+  const set = setOutputsOf(scope, node);
+  if (set) {
+    releaseSources(scope, node);
+    return succeed(run, work, set);
+  }
+  if (run.start?.recoverFrom && node > END && node !== scope.template.failureNode && !isAnew(scope, node)) {
     enter(run, work, NodeState.Recovering);
     request(run, work, Purpose.Recover);
     return;

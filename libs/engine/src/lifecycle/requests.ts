@@ -1,5 +1,6 @@
 import type { NodeWork } from '../state/node-work.js';
-import { type Purpose, type PendingRequest, type RunState } from '../state/run-state.js';
+import { Purpose, type PendingRequest, type RunState } from '../state/run-state.js';
+import type { Scope } from '../state/scope.js';
 import type { Request } from '../api.js';
 import { itemAskOf } from './item-asks.js';
 import { askOf } from './asks.js';
@@ -11,6 +12,14 @@ export function request(run: RunState, work: NodeWork, purpose: Purpose, item = 
   if (item < 0) work.request = pending.id;
   run.effects.push(effectOf(run, pending));
   return pending.id;
+}
+
+/** Asks for the outputs of a node that is over (see recall.ts). */
+export function requestRecall(run: RunState, scope: Scope, node: number): void {
+  const id = ++run.lastRequest;
+  const pending = { id, purpose: Purpose.Recall, work: undefined, item: -1, source: { scope, node } };
+  run.requests.set(id, pending);
+  run.effects.push(effectOf(run, pending));
 }
 
 /** The effect of a pending request, made anew from the state. */

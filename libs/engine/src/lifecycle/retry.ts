@@ -67,8 +67,16 @@ export function attemptFailed(run: RunState, work: NodeWork, error: ExecutionErr
   if (error.kind === ExecutionError_ErrorKind.SYSTEM) work.systemFailures++;
   if (ranOutOfMemory(error)) work.outOfMemory++;
   if (!mayRetry(policy, error, retryable)) return fail(run, work, error);
-  const budget = budgetOf(error.kind, work.attempt + 1, work.systemFailures, budgetsOf(run, work));
+  const budget = budgetOf(error.kind, work.attempt + 1 - work.replaced, work.systemFailures, budgetsOf(run, work));
   if (budget.spent >= budget.allowed) return fail(run, work, exhausted(error, budget));
+  toNextAttempt(run, work);
+  const wait = backoffMillis(policy, work.attempt, `${work.id}/${run.start?.uid}`);
+  if (wait > 0) backOff(run, work, wait, error);
+  else run.work.push(Step.Attempt, work.scope, work.node);
+}
+
+/** Forgets what was the last attempt's alone. */
+export function toNextAttempt(run: RunState, work: NodeWork): void {
   cancelTimer(run, work.executionTimer);
   cancelTimer(run, work.waitTimer);
   work.executionTimer = work.waitTimer = 0;
@@ -78,9 +86,6 @@ export function attemptFailed(run: RunState, work: NodeWork, error: ExecutionErr
   work.deckUri = '';
   work.graphUri = '';
   work.child = undefined;
-  const wait = backoffMillis(policy, work.attempt, `${work.id}/${run.start?.uid}`);
-  if (wait > 0) backOff(run, work, wait, error);
-  else run.work.push(Step.Attempt, work.scope, work.node);
 }
 
 /** Starts the clock of the attempt's time limit, if it has one (C-50). */

@@ -5,6 +5,7 @@ import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
 import { Scope } from '../state/scope.js';
 import { Step } from '../state/work-queue.js';
+import { applyRevisions } from './revisions.js';
 
 export interface ScopeSpec {
   graph: CompiledGraph;
@@ -22,6 +23,7 @@ export function openScope(run: RunState, parent: NodeWork | undefined, spec: Sco
   const scope = new Scope(++run.lastScope, graph, template, parent, parent?.attempt ?? 0, policy, dynamic);
   scope.inputs = spec.inputs;
   adopt(run, scope);
+  applyRevisions(run, scope);
   run.graphs.set(graph.digest, graph);
   run.scopes.set(scope.id, scope);
   if (parent) parent.childScope = scope.id;

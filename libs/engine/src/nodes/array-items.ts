@@ -3,13 +3,14 @@ import { type CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { ExecutionError_ErrorKind, TaskExecution_Phase, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Behaviour, behaves } from '../behaviours.js';
 import { arrayNodeOf, itemInputs, readsOwnInputs } from '../data/array-inputs.js';
-import { generationOf, itemAttemptOf } from '../data/attempts.js';
+import { itemAttemptOf, itemGenerationOf } from '../data/attempts.js';
 import { backoffMillis, mayRetry, memoryFactor, ranOutOfMemory } from '../data/backoff.js';
 import { cut, systemError, userError } from '../data/failures.js';
 import {
   executionTimeout,
   isCacheable,
   isInterruptible,
+  overwritesCache,
   runnable,
   queueTimeout,
   retryPolicyOf,
@@ -78,7 +79,7 @@ function leaveFlight(run: RunState, items: ArrayItems): void {
 export function startItem(run: RunState, work: NodeWork, items: ArrayItems, index: number): void {
   const isTask = mapsTask(work);
   const cacheable = isTask && items.attempts[index] === 0 && isCacheable(templateOf(work.scope, work.node));
-  const looksUp = cacheable && !run.settings.overwriteCache;
+  const looksUp = cacheable && !overwritesCache(run, work.scope, work.node);
   const needsOwn = cacheable || !isTask || readsOwnInputs(arrayNodeOf(work));
   if (needsOwn && !inlined(work.inputs) && !items.inputs.has(index))
     return ask(run, work, items, index, Purpose.StoreItemInputs);
@@ -129,7 +130,11 @@ export function itemReported(run: RunState, work: NodeWork, items: ArrayItems, r
   const index = report.attempt?.index ?? -1;
   const known = items.launched.get(index);
   const attempt = items.attempts[index]!;
-  if (!known || report.attempt?.retryAttempt !== attempt || report.attempt.generation !== generationOf(attempt))
+  if (
+    !known ||
+    report.attempt?.retryAttempt !== attempt ||
+    report.attempt.generation !== itemGenerationOf(work, attempt)
+  )
     return false;
   if (!isNews(known, report)) return false;
   const before = rankOf(known.phase);

@@ -2,7 +2,7 @@ import { CacheLookedUp_Result, type CacheLookedUp } from '@aloft/idl/aloft/v1/en
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { Behaviour, behaves } from '../behaviours.js';
-import { templateOf } from '../data/task-settings.js';
+import { overwritesCache, templateOf } from '../data/task-settings.js';
 import { reservationWait } from '../explain/waits.js';
 import { enter } from '../lifecycle/active.js';
 import { succeed } from '../lifecycle/finish.js';
@@ -20,7 +20,7 @@ export const defaultRetryMillis = 10_000;
 
 /** Asks the catalog before anything is launched (C-93); told to overwrite, it doesn't ask, nor reserve (C-94). */
 export function lookUpCache(run: RunState, work: NodeWork): void {
-  if (run.settings.overwriteCache) {
+  if (overwritesCache(run, work.scope, work.node)) {
     work.cacheStatus = CatalogCacheStatus.CACHE_SKIPPED;
     return proceed(run, work);
   }

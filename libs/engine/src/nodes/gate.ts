@@ -78,6 +78,15 @@ function signalOf(run: RunState, signalId: string) {
   return signal;
 }
 
+/** The gate no longer waits. */
+export function leaveSignal(run: RunState, work: NodeWork): void {
+  const condition = work.state === NodeState.Gated ? conditionOf(work) : undefined;
+  if (!condition || condition.$case === 'sleep') return;
+  const waiting = run.signals.get(condition.value.signalId)?.waiting;
+  const at = waiting?.indexOf(work) ?? -1;
+  if (at >= 0) waiting!.splice(at, 1);
+}
+
 /** Lets through every gate that waits for the signal. */
 function open(run: RunState, signalId: string): void {
   const signal = signalOf(run, signalId);

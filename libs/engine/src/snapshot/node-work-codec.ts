@@ -12,6 +12,7 @@ export function writeWork(out: ByteWriter, work: NodeWork): void {
   out.int(work.node);
   out.int(work.attempt);
   out.int(work.systemFailures);
+  out.int(work.replaced);
   out.message(LiteralsValue, work.inputs);
   out.message(LiteralsValue, work.outputs);
   out.time(work.queuedAt);
@@ -45,6 +46,7 @@ export function readWork(from: ByteReader, scope: Scope): NodeWork {
   const work = new NodeWork(scope, from.int(), { seconds: 0n, nanos: 0 });
   work.attempt = from.int();
   work.systemFailures = from.int();
+  work.replaced = from.version >= 3 ? from.int() : 0;
   work.inputs = from.message(LiteralsValue);
   work.outputs = from.message(LiteralsValue);
   work.queuedAt = from.time();

@@ -8,7 +8,7 @@ import { adopt } from '../lifecycle/scopes.js';
 import type { CompiledGraph } from '../graph/graph.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
-import { RunState, TimerPurpose, type Purpose } from '../state/run-state.js';
+import { Purpose, RunState, TimerPurpose } from '../state/run-state.js';
 import { ByteReader } from './bytes.js';
 import { readScope } from './scope-codec.js';
 import { snapshotVersion } from './write-snapshot.js';
@@ -47,6 +47,7 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   run.permits = from.int();
   run.outputs = from.message(LiteralsValue);
   run.error = from.message(ExecutionError);
+  if (from.version >= 3) from.list(() => void run.controls.add(from.string()));
   const find = (scope: number, node: number): NodeWork | undefined => run.scopes.get(scope)?.active.get(node);
   const must = (): NodeWork => {
     const [scope, node] = [from.int(), from.int()];
@@ -66,10 +67,15 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   from.list(() => {
     const id = from.int();
     const purpose = from.int() as Purpose;
-    const work = find(from.int(), from.int());
+    const [scopeId, node] = [from.int(), from.int()];
+    const work = find(scopeId, node);
+    const scope = run.scopes.get(scopeId);
     const item = from.int();
     const child = from.flag() ? readChild(from, run) : undefined;
-    run.requests.set(id, { id, purpose, work, item, child });
+    if (purpose === Purpose.Recall) {
+      // Nobody waits for it any more if its scope is over.
+      if (scope) run.requests.set(id, { id, purpose, work: undefined, item, source: { scope, node } });
+    } else run.requests.set(id, { id, purpose, work, item, child });
   });
   from.list(() => {
     const id = from.int();

@@ -4,12 +4,13 @@ import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
+import type { Scope } from '../state/scope.js';
 import { hexOf } from '../graph/identifiers.js';
 import { ByteWriter } from './bytes.js';
 import { writeScope } from './scope-codec.js';
 
-/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. */
-export const snapshotVersion = 2;
+/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. */
+export const snapshotVersion = 3;
 
 /** The state without its pending effects: those of a batch are out before a snapshot is taken. */
 export function writeSnapshot(run: RunState): Uint8Array {
@@ -28,15 +29,23 @@ export function writeSnapshot(run: RunState): Uint8Array {
   out.int(run.permits);
   out.message(LiteralsValue, run.outputs);
   out.message(ExecutionError, run.error);
+  out.list(run.controls, (id) => out.string(id));
   out.list(run.scopes.values(), (scope) => writeScope(out, scope, digests.indexOf(scope.graph.digest)));
-  const place = (work: NodeWork | undefined): void => {
+  const place = (work: { scope: Scope; node: number } | undefined): void => {
     out.int(work?.scope.id ?? -1);
     out.int(work?.node ?? -1);
   };
-  out.list(run.requests.values(), ({ id, purpose, work, item, child }) => {
+  const isLive = (work: NodeWork): boolean => {
+    return run.scopes.get(work.scope.id) === work.scope && work.scope.active.get(work.node) === work;
+  };
+  // A recall whose scope is over is awaited by nobody.
+  const requests = [...run.requests.values()].filter(({ source }) => {
+    return !source || run.scopes.get(source.scope.id) === source.scope;
+  });
+  out.list(requests, ({ id, purpose, work, item, child, source }) => {
     out.int(id);
     out.int(purpose);
-    place(work);
+    place(work ?? source);
     out.int(item);
     out.flag(child !== undefined);
     if (!child) return;
@@ -59,7 +68,7 @@ export function writeSnapshot(run: RunState): Uint8Array {
     out.string(String(signal.revision));
     out.message(Literal, signal.value);
     out.flag(signal.consumed);
-    out.list(signal.waiting, place);
+    out.list(signal.waiting.filter(isLive), place);
   });
   out.list(
     [...run.parked].filter((work) => work.inLine),

@@ -50,10 +50,7 @@ const ends: NodeState[] = [S.Succeeded, S.Recovered, S.Failed, S.TimedOut, S.Abo
 const transitions: Record<NodeState, NodeState[]> = {
   [S.Waiting]: [S.Parked, S.Recovering, S.Resolving, S.Succeeded, S.Skipped, S.Aborted, S.Failed],
   // From here the next attempt of one that backed off goes on, too.
-  [S.Parked]: [
-    ...[S.Recovering, S.Resolving, S.Launched, S.ScopeRunning, S.Gated, S.ChildStarting],
-    ...[S.Aborted, S.TimedOut],
-  ],
+  [S.Parked]: [S.Recovering, S.Resolving, S.Launched, S.ScopeRunning, S.Gated, S.ChildStarting, ...ends],
   [S.Recovering]: [S.Resolving, ...ends],
   [S.Resolving]: [
     ...[S.LookingUp, S.Launched, S.ScopeRunning, S.Chosen, S.Gated, S.ChildStarting, S.ArrayRunning],
@@ -69,7 +66,7 @@ const transitions: Record<NodeState, NodeState[]> = {
   [S.Gated]: [S.Gated, S.BackingOff, ...ends],
   [S.ChildStarting]: [S.ChildStarting, S.BackingOff, S.ChildRunning, ...ends],
   [S.ChildRunning]: [S.ChildStarting, S.BackingOff, ...ends],
-  [S.ArrayRunning]: [S.StoringOutputs, ...ends],
+  [S.ArrayRunning]: [S.Resolving, S.ArrayRunning, S.StoringOutputs, ...ends],
   [S.StoringOutputs]: [S.Populating, ...ends],
   [S.Populating]: ends,
   [S.Succeeded]: [],
@@ -80,6 +77,9 @@ const transitions: Record<NodeState, NodeState[]> = {
   [S.Skipped]: [],
   [S.BackingOff]: [S.Parked, S.Launched, S.ScopeRunning, S.Gated, S.ChildStarting, ...ends],
 };
+
+/** What a person may have begin anew (X-6): all but what never began. In-flight ones are aborted first. */
+const resettable: NodeState[] = ends;
 
 const allowed = new Uint32Array(names.length);
 for (const name of names) {
@@ -97,6 +97,13 @@ export function isSatisfied(state: number): boolean {
 
 export function nameOf(state: number): string {
   return names[state] ?? `state ${state}`;
+}
+
+/** Back to Waiting, by a control. @throws Error from a state in which the node is in flight: a bug of the engine. */
+export function assertResettable(from: number, node: string): void {
+  if (!resettable.includes(from as NodeState)) {
+    throw new Error(`engine: node ${node} can't begin anew from ${nameOf(from)}`);
+  }
 }
 
 /** @throws Error on a transition that isn't declared: a bug of the engine. */

@@ -17,6 +17,8 @@ export class NodeWork {
   systemFailures = 0;
   /** Attempts that ran out of memory: the next ones get more, if the policy says so (C-36). */
   outOfMemory = 0;
+  /** Attempts that people replaced: they count against no budget. */
+  replaced = 0;
   inputs: LiteralsValue | undefined;
   /** Between the work's end and the node's (storing, catalog). */
   outputs: LiteralsValue | undefined;

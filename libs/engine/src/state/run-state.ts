@@ -26,17 +26,21 @@ export const Purpose = {
   StoreItemInputs: 11,
   /** The node is over; the child that may exist must be stopped (the answer says whether it does). */
   StopChild: 12,
+  /** Outputs of a node that is over, which something reads again. */
+  Recall: 40,
 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 export interface PendingRequest {
   id: number;
   purpose: Purpose;
-  /** Absent for StopChild. */
+  /** Absent for StopChild and Recall. */
   work: NodeWork | undefined;
   item: number;
   /** StopChild only. */
   child?: StartChild;
+  /** Recall only: whose outputs. */
+  source?: { scope: Scope; node: number };
 }
 
 export const TimerPurpose = {
@@ -100,6 +104,8 @@ export class RunState {
   /** Those of them that weren't over before their turn came. */
   inLine = 0;
   permits = 0;
+  /** Ids of the node controls that were decided upon: a repeat does nothing. */
+  readonly controls = new Set<string>();
   outputs: LiteralsValue | undefined;
   error: ExecutionError | undefined;
 

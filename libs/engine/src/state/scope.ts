@@ -3,6 +3,7 @@ import type { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import type { CompiledGraph, GraphTemplate } from '../graph/graph.js';
 import { fnv32, fnv64, uniqueNodeId } from '../names.js';
 import type { NodeWork } from './node-work.js';
+import { ScopeChanges } from './scope-changes.js';
 
 export const ScopeStatus = {
   Running: 0,
@@ -45,6 +46,7 @@ export class Scope {
   boundedFailures = false;
   /** See Behaviour.ReadsOffloaded. */
   readsOffloaded = false;
+  changes: ScopeChanges | undefined;
   status: ScopeStatus = ScopeStatus.Running;
   inputs: LiteralsValue | undefined;
 
@@ -63,6 +65,11 @@ export class Scope {
     this.unmet = template.unmet.slice();
     this.readers = template.readers.slice();
     this.blocked = new Uint8Array(template.count);
+  }
+
+  /** To be written to. */
+  change(): ScopeChanges {
+    return (this.changes ??= new ScopeChanges());
   }
 
   /** Unique id (C-161); a node inside a branch has the branch for its parent. */

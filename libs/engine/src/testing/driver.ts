@@ -1,4 +1,11 @@
-import type { ExecutionSettings, LiteralsValue, SetSignal, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import type {
+  ControlNode,
+  ExecutionSettings,
+  LiteralsValue,
+  NodeRevised,
+  SetSignal,
+  TaskReport,
+} from '@aloft/idl/aloft/v1/bus';
 import { ExecutionSettings as Settings, StartExecution, TaskReport as Report } from '@aloft/idl/aloft/v1/bus';
 import { type EngineInput, LogEntry, type RequestAnswered } from '@aloft/idl/aloft/v1/engine';
 import {
@@ -100,6 +107,8 @@ export class Driver {
     const effects = this.run.takeEffects();
     this.effects.push(...effects);
     for (const effect of effects) this.perform(effect);
+    // What is answered at once may take back what this batch began: it must have begun.
+    this.flush();
     return changed;
   }
 
@@ -121,13 +130,29 @@ export class Driver {
         break;
       case 'request': {
         this.requests.set(effect.request, effect.ask);
-        const answer = this.options.onRequest?.(effect.ask, this) ?? this.store.answer(effect.ask);
+        const answer =
+          this.options.onRequest?.(effect.ask, this) ?? this.recall(effect.ask) ?? this.store.answer(effect.ask);
         if (answer) this.pending.push([effect.request, answer]);
         break;
       }
       default:
     }
-    this.flush();
+  }
+
+  /** From what was told, as the shell does it from the log. */
+  private recall(ask: Ask): Answer | undefined {
+    if (ask.kind !== 'recall-outputs') return undefined;
+    const { SUCCEEDED, RECOVERED } = NodeExecution_Phase;
+    const last = this.events()
+      .nodes.filter(({ id, phase }) => id?.nodeId === ask.nodeId && (phase === SUCCEEDED || phase === RECOVERED))
+      .at(-1)?.outputResult;
+    if (last?.$case === 'outputUri') {
+      const value = { uri: last.value, size: 0n, digest: Buffer.alloc(0) };
+      return { $case: 'recalled', value: { outputs: { value: { $case: 'stored', value } } } };
+    }
+    const outputs: LiteralsValue | undefined =
+      last?.$case === 'outputData' ? { value: { $case: 'inline', value: last.value } } : undefined;
+    return { $case: 'recalled', value: { outputs } };
   }
 
   private readonly pending: [bigint, Answer][] = [];
@@ -214,6 +239,25 @@ export class Driver {
   signal(signalId: string, value: Literal, revision = 1n): boolean {
     const signal: SetSignal = { signalId, value, revision, principal: '' };
     return this.apply({ $case: 'signalSet', value: signal });
+  }
+
+  /** A person changes a node; each command has an id of its own unless one is given. */
+  control(nodeId: string, control: ControlNode['control'], commandId = `c${++this.commands}`): boolean {
+    const value: ControlNode = { commandId, nodeId, principal: 'me', cause: 'because', control };
+    return this.apply({ $case: 'nodeControlled', value });
+  }
+
+  private commands = 0;
+
+  /** Why the last control was refused; empty if it was not. */
+  refusal(): string | undefined {
+    return this.revisions().at(-1)?.refused;
+  }
+
+  revisions(): NodeRevised[] {
+    return this.effects.flatMap((effect) =>
+      effect.kind === 'event' && effect.event.event?.$case === 'nodeRevised' ? [effect.event.event.value] : [],
+    );
   }
 
   childEnded(

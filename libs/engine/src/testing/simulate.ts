@@ -60,6 +60,8 @@ export class Simulation {
   }
 
   readonly fateOf: FateOf;
+  /** Called after every step: may control nodes. */
+  controls: ((random: (below: number) => number) => void) | undefined;
 
   /** To the end, or for so many steps. @throws Error if the run is stuck: it isn't over, and nothing is left that could happen. */
   finish(maxSteps = Infinity): void {
@@ -75,6 +77,7 @@ export class Simulation {
       else if (choice < launched + asked.length) this.resolve(asked[choice - launched]!);
       else driver.advance(1);
       this.repeatSomething();
+      this.controls?.(this.random);
     }
   }
 
