@@ -339,8 +339,7 @@ export class Propeller {
     if (this.stopped || this.halted || !incarnation) return;
     const { bus } = this.deps;
     const all = Array.from({ length: bus.partitions(topics.commands) }, (_, partition) => partition);
-    const leases = await this.leases.renew();
-    const renewed = pairs(leases);
+    const renewed = pairs(await this.leases.renew());
     const lost = incarnation.held.filter((partition) => !renewed.has(partition));
     if (lost.length > 0) {
       this.deps.logger.warn({ partitions: lost }, 'shards have another owner now');
@@ -350,10 +349,6 @@ export class Propeller {
     // of the two), each would wait for the other's half.
     await this.letGo(({ stream }) => stream.topic === topics.reports && !renewed.has(stream.partition));
     await incarnation.keep();
-    // What could not be taken to its end (one lease of two, or none of its work) would be nobody's while we renew it.
-    const { held } = incarnation;
-    const unserved = leases.filter(({ stream }) => !held.includes(stream.partition));
-    await this.leases.release(unserved.map(({ stream }) => stream));
     const { most: share } = await this.members.share(all.length, await this.leases.session());
     const given = surplus(incarnation.held, share);
     if (given.length > 0) {

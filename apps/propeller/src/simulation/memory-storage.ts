@@ -46,6 +46,9 @@ export class MemoryStorage implements PropellerStorage {
       });
     return {
       owner: process.name,
+      get held() {
+        return [...held.values()];
+      },
       session: async () => ({ pid: 0, start: process.name }),
       acquire: async (streams) =>
         hold(

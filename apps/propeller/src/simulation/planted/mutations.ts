@@ -41,12 +41,6 @@ export const mutations: readonly Mutation[] = [
     'sealed.updates.length > 0 ? undefined : repository.appendLog(tx, sealed.log),',
   ),
   shell(
-    'commit/writer',
-    'children to be stopped are not remembered',
-    'repository.rememberAborts(tx, sealed.childAborts)',
-    'undefined',
-  ),
-  shell(
     'commit/seal',
     'a snapshot claims one entry too many',
     'nextSeq: entry.nextSeq,',
@@ -58,12 +52,6 @@ export const mutations: readonly Mutation[] = [
     'a run with open questions is not marked for its next owner',
     'entry.open.size > 0 && !entry.attention',
     'false',
-  ),
-  shell(
-    'commit/applier',
-    'what asked for a reservation too late keeps it',
-    'else if (asked) this.observer.unwanted(entry, asked);',
-    '',
   ),
   shell('commit/batch', 'a commit that no message caused is not written', 'this.partitions.add(entry.partition);', ''),
   shell(
@@ -77,12 +65,6 @@ export const mutations: readonly Mutation[] = [
     'reading goes on one message too late',
     'bus.read(lease.stream, position, {',
     'bus.read(lease.stream, position > 0n ? position + 1n : position, {',
-  ),
-  shell(
-    'inputs/pending-input',
-    'a batch is acknowledged with its first message',
-    'if (this.remaining > 0) return;\n        this.batch.acknowledge();',
-    'this.batch.acknowledge();',
   ),
   shell(
     'loop/incarnation',
@@ -193,7 +175,7 @@ export const mutations: readonly Mutation[] = [
   shell(
     'propeller',
     'a lease without its other half is kept',
-    'await this.leases.release(unserved.map(({ stream })=>stream));',
+    'await this.letGoOfUnused(incarnation, share);',
     '',
   ),
   shell('propeller', 'shards lost to another are served on', 'await incarnation.give(lost);', ''),
