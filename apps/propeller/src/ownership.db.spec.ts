@@ -60,7 +60,7 @@ describe('shards of several propellers', () => {
          FROM bus_members m WHERE s.topic = 'executions.commands' AND m.owner <> s.owner`,
       );
       await holding(second, 1);
-      expect(first.status().partitions).toEqual([]);
+      await holding(first, 0);
       const run = await two.start(chain(1));
       const backend = new ScriptedBackend(two.bus);
       two.onClose(() => backend.close());

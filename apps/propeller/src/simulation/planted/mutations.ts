@@ -172,12 +172,7 @@ export const mutations: readonly Mutation[] = [
     'tries: Infinity,\n    firstPauseMs: 100,',
     'tries: 1,\n    firstPauseMs: 100,',
   ),
-  shell(
-    'propeller',
-    'a lease without its other half is kept',
-    'await this.letGoOfUnused(incarnation, share);',
-    '',
-  ),
+  shell('propeller', 'a lease without its other half is kept', 'await this.letGoOfUnused(incarnation, share);', ''),
   shell('propeller', 'shards lost to another are served on', 'await incarnation.give(lost);', ''),
   shell(
     'events/outgoing',
@@ -222,7 +217,7 @@ export const mutations: readonly Mutation[] = [
     "kind: 'unheard',",
   ),
   engine('lifecycle/abort', 'a running child is not stopped with its parent', 'if (work.child) {', 'if (false) {'),
-  engine('lifecycle/schedule', 'parallelism is one too high', 'run.permits >= limit', 'run.permits > limit'),
+  engine('lifecycle/parallelism', 'parallelism is one too high', 'run.permits >= limit', 'run.permits > limit'),
   engine('nodes/gate', 'a rejected gate opens', 'if (primitive.value) return succeed', 'if (true) return succeed'),
   engine('nodes/gate', 'a signal that came before its gate is lost', 'if (signal.value) open(run, signalId);', ''),
   engine(
