@@ -16,7 +16,7 @@ interface Progress {
   failures: { seed: number; problem: string }[];
 }
 
-const step = 500;
+const step = 100;
 const folder = process.env['ALOFT_SOAK_DIR'] ?? join(tmpdir(), 'aloft-soak');
 const { values } = parseArgs({
   options: {
@@ -66,7 +66,7 @@ async function advance(count: number): Promise<void> {
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${path}.new`, JSON.stringify(progress, null, 1));
   renameSync(`${path}.new`, path);
-  if (progress.done % (step * 20) === 0) console.info(`${progress.done} worlds, ${progress.failures.length} failed`);
+  if (progress.done % (step * 100) === 0) console.info(`${progress.done} worlds, ${progress.failures.length} failed`);
 }
 
 function load(): Progress {
