@@ -41,6 +41,10 @@ export class MemoryTransaction implements AtomicTransaction {
     throw internal('simulation: a transaction in memory speaks no SQL');
   }
 
+  send(): never {
+    throw internal('simulation: a transaction in memory speaks no SQL');
+  }
+
   withCommit(_make: () => CommitStatement): never {
     throw internal('simulation: a transaction in memory speaks no SQL');
   }

@@ -25,7 +25,7 @@ export class MemoryRepository implements RunsRepository {
     private readonly process: SimProcess,
   ) {}
 
-  async insertRuns(tx: Transaction, runs: readonly NewRun[]): Promise<void> {
+  insertRuns(tx: Transaction, runs: readonly NewRun[]): void {
     if (runs.length === 0) return;
     const { tables } = this;
     memoryOf(tx).demand(() => {
@@ -37,7 +37,7 @@ export class MemoryRepository implements RunsRepository {
     });
   }
 
-  async updateRuns(tx: Transaction, updates: readonly RunUpdate[]): Promise<void> {
+  updateRuns(tx: Transaction, updates: readonly RunUpdate[]): void {
     memoryOf(tx).atomically(() => {
       for (const { uid, phase, attention, quarantine } of updates) {
         const run = this.tables.runs.get(uid);
@@ -46,7 +46,7 @@ export class MemoryRepository implements RunsRepository {
     });
   }
 
-  async appendLog(tx: Transaction, rows: readonly LogAppend[]): Promise<void> {
+  appendLog(tx: Transaction, rows: readonly LogAppend[]): void {
     const { log } = this.tables;
     memoryOf(tx).demand(() => {
       for (const { uid, firstSeq } of rows)
@@ -62,7 +62,7 @@ export class MemoryRepository implements RunsRepository {
     });
   }
 
-  async writeSnapshots(tx: Transaction, snapshots: readonly SnapshotWrite[]): Promise<void> {
+  writeSnapshots(tx: Transaction, snapshots: readonly SnapshotWrite[]): void {
     memoryOf(tx).atomically(() => {
       for (const { uid, nextSeq, state, graphs, times } of snapshots)
         this.tables.snapshots.set(uid, {
@@ -75,19 +75,19 @@ export class MemoryRepository implements RunsRepository {
     });
   }
 
-  async setTimers(tx: Transaction, timers: readonly TimerWrite[]): Promise<void> {
+  setTimers(tx: Transaction, timers: readonly TimerWrite[]): void {
     memoryOf(tx).atomically(() => {
       for (const timer of timers) this.tables.timers.set(keyOf(timer.uid, timer.timer), timer);
     });
   }
 
-  async clearTimers(tx: Transaction, timers: readonly { uid: string; timer: bigint }[]): Promise<void> {
+  clearTimers(tx: Transaction, timers: readonly { uid: string; timer: bigint }[]): void {
     memoryOf(tx).atomically(() => {
       for (const { uid, timer } of timers) this.tables.timers.delete(keyOf(uid, timer));
     });
   }
 
-  async holdReservations(tx: Transaction, rows: readonly ReservationWrite[]): Promise<void> {
+  holdReservations(tx: Transaction, rows: readonly ReservationWrite[]): void {
     memoryOf(tx).atomically(() => {
       for (const { uid, attempt, shard, request } of rows)
         this.tables.reservations.set(keyOf(uid, attempt), {
@@ -99,13 +99,13 @@ export class MemoryRepository implements RunsRepository {
     });
   }
 
-  async dropReservations(tx: Transaction, rows: readonly { uid: string; attempt: string }[]): Promise<void> {
+  dropReservations(tx: Transaction, rows: readonly { uid: string; attempt: string }[]): void {
     memoryOf(tx).atomically(() => {
       for (const { uid, attempt } of rows) this.tables.reservations.delete(keyOf(uid, attempt));
     });
   }
 
-  async rememberAborts(tx: Transaction, aborts: readonly ChildAbort[]): Promise<void> {
+  rememberAborts(tx: Transaction, aborts: readonly ChildAbort[]): void {
     memoryOf(tx).atomically(() => {
       for (const abort of aborts) {
         const key = keyOf(abort.uid, abort.child.name);

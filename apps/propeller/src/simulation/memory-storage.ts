@@ -128,7 +128,7 @@ function memoryPositions(tables: MemoryTables, process: SimProcess): PositionSto
       process.call('database', 'positions', () =>
         streams.map((stream) => ({ position: tables.stream(stream).position, mark: undefined })),
       ),
-    advance: async (tx, moves) => {
+    advance: (tx, moves) => {
       const check = () => {
         for (const { stream, from, to, epoch } of moves) {
           const row = tables.stream(stream);
@@ -142,7 +142,6 @@ function memoryPositions(tables: MemoryTables, process: SimProcess): PositionSto
       memoryOf(tx).atomically(() => {
         for (const { stream, to } of moves) tables.stream(stream).position = to;
       });
-      await process.call('database', 'advance', check);
     },
   };
 }

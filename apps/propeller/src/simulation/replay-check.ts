@@ -30,7 +30,7 @@ export function replayProblem(
     if (toMs(entry.time!) < time) return `the time of its log goes back at entry ${i + 1}`;
     time = toMs(entry.time!);
     run.apply(entry, lookup);
-    for (const effect of run.takeEffects()) if (effect.kind === 'event') events.push(fitEvent(effect.event));
+    for (const effect of run.takeEffects()) if (effect.kind === 'event') events.push(fitEvent(effect.event).bytes);
   }
   if (!run.finished) return `the replay of its ${entries.length} entries is not finished`;
   const before = told.flatMap((bytes) =>

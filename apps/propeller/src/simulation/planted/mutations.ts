@@ -25,7 +25,7 @@ export const mutations: readonly Mutation[] = [
   shell(
     'commit/writer',
     'a commit neither checks its lease nor moves its positions',
-    'positions.advance(tx, sealed.moves),',
+    'positions.advance(tx, sealed.moves);',
     '',
   ),
   shell(
@@ -37,8 +37,8 @@ export const mutations: readonly Mutation[] = [
   shell(
     'commit/writer',
     'the log is not written when a run changed its row too',
-    'repository.appendLog(tx, sealed.log),',
-    'sealed.updates.length > 0 ? undefined : repository.appendLog(tx, sealed.log),',
+    'repository.appendLog(tx, sealed.log);',
+    'if (sealed.updates.length === 0) repository.appendLog(tx, sealed.log);',
   ),
   shell(
     'commit/seal',
