@@ -78,7 +78,6 @@ export const mutations: readonly Mutation[] = [
     '(error)=>this.fail(new CommitFailed',
     '(error)=>batch.inputs % 2 === 0 ? (this.committing = undefined) : this.fail(new CommitFailed',
   ),
-  shell('loop/incarnation', 'what is stored is not remembered', 'source.stored = to;', ''),
   shell('loop/incarnation', 'runs of a partition given away stay in memory', 'this.dispatcher.drop(partition);', ''),
   shell(
     'loop/incarnation',
@@ -88,21 +87,9 @@ export const mutations: readonly Mutation[] = [
   ),
   shell(
     'loop/incarnation',
-    'a new owner forgets the children to be stopped',
-    'this.requests.resumeChildAborts(aborts);',
-    '',
-  ),
-  shell(
-    'loop/incarnation',
     'shards are given away before what was taken of them is committed',
     'await this.settled();\n        const error',
     'const error',
-  ),
-  shell(
-    'loop/dispatcher',
-    'a start read again after a crash begins its run again',
-    '!this.host.caution().checkStarts',
-    'true',
   ),
   shell(
     'loop/dispatcher',
@@ -135,17 +122,12 @@ export const mutations: readonly Mutation[] = [
     '1n',
   ),
   shell('runs/clock', "a log's time follows a clock that goes back", 'return this.last;', 'return wall;'),
-  shell(
-    'runs/archiver',
-    'a log is trimmed before its history is written',
-    'await blob.put(uri, Buffer.concat(parts)',
-    'void (uri, Buffer.concat(parts)',
-  ),
+  shell('runs/archiver', 'a log is trimmed before its history is written', 'await blob.put(uri, ', 'void (uri, '),
   shell(
     'runs/archiver',
     'a history holds the last part of the log only',
-    'Buffer.concat(parts)',
-    'parts[parts.length - 1]',
+    'Buffer.concat(segments.get(run.uid))',
+    'segments.get(run.uid).at(-1)',
   ),
   shell('timers/timer-service', "a new owner does not read the timers' rows", 'this.heap.load({', 'void ({'),
   shell(
