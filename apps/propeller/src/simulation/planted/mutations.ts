@@ -203,12 +203,6 @@ export const mutations: readonly Mutation[] = [
   engine('nodes/gate', 'a rejected gate opens', 'if (primitive.value) return succeed', 'if (true) return succeed'),
   engine('nodes/gate', 'a signal that came before its gate is lost', 'if (signal.value) open(run, signalId);', ''),
   engine(
-    'nodes/child-execution',
-    'a child that ends before its creation is answered is not heard',
-    'work.state !== NodeState.ChildRunning && work.state !== NodeState.ChildStarting',
-    'work.state !== NodeState.ChildRunning',
-  ),
-  engine(
     'nodes/array-end',
     'an array needs one item less',
     'items.size - items.failed < items.needed',
