@@ -106,7 +106,8 @@ export class Checker {
     this.options.scheduler.note(`bus: launch ${name} of ${uid.slice(0, 8)}`);
     if (told.launched.has(name)) this.problem(`${uid}: ${name} is launched twice`);
     told.launched.add(name);
-    told.busy.add(attempt.nodeId);
+    // A failure node starts at once, whatever else is busy.
+    if (!attempt.nodeId.endsWith('fn0')) told.busy.add(attempt.nodeId);
     if (terminalRun.has(told.phase)) this.problem(`${uid}: ${name} is launched after the run's end`);
     const node = told.nodes.get(attempt.nodeId);
     if (node !== undefined && terminalNode.has(node))
