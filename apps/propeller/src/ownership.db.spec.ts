@@ -1,9 +1,10 @@
-import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { unavailable } from '@aloft/errors';
+import { NodeExecution_Phase as NodePhase, WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Propeller } from './propeller.js';
 import { Rig } from './testing/rig.js';
 import { ScriptedBackend } from './testing/scripted-backend.js';
-import { chain } from './testing/workflows.js';
+import { chain, closureOf, sleepNode } from './testing/workflows.js';
 
 // Real: Postgres, the bus, engine. Its timer would look for shards after minutes only: what happens here was heard of.
 describe('shards of several propellers', () => {
@@ -45,6 +46,52 @@ describe('shards of several propellers', () => {
     await holding(second, 8);
     for (const { uid } of runs) expect(await rig.events.ended(uid)).toBe(Phase.SUCCEEDED);
     expect(rig.events.problems).toEqual([]);
+  });
+
+  it('a shard of which two propellers hold a half each, one without knowing, comes to one of them', async () => {
+    const two = await Rig.open({ partitions: 1, config: { leaseMs: 300 } });
+    try {
+      const first = await two.started();
+      const second = await two.started({ bus: two.openBus() });
+      // As after a pause of the first, and an answer to the second that got lost.
+      await two.database.query(
+        `UPDATE bus_streams s SET epoch = epoch + 1, owner = m.owner, session_pid = m.session_pid,
+           session_start = m.session_start, expires_at = now() + interval '1 hour'
+         FROM bus_members m WHERE s.topic = 'executions.commands' AND m.owner <> s.owner`,
+      );
+      await holding(second, 1);
+      await holding(first, 0);
+      const run = await two.start(chain(1));
+      const backend = new ScriptedBackend(two.bus);
+      two.onClose(() => backend.close());
+      expect(await two.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+    } finally {
+      await two.close();
+    }
+  });
+
+  it('what fails while shards are being taken over is made up for at the next look', async () => {
+    const one = await Rig.open({ partitions: 1, config: { leaseMs: 300 } });
+    try {
+      const backend = new ScriptedBackend(one.bus);
+      one.onClose(() => backend.close());
+      const first = await one.started();
+      const run = await one.start(closureOf('nap', { nodes: [sleepNode('s', 1)], tasks: [] }));
+      await one.events.until(() => one.events.nodePhases(run.uid, 's').includes(NodePhase.RUNNING));
+      const bus = one.openBus();
+      const keep = bus.keep.bind(bus);
+      let failures = 0;
+      bus.keep = (group, positions) => {
+        if (positions.length > 0) failures += 1;
+        return failures === 1 ? Promise.reject(unavailable('not now')) : keep(group, positions);
+      };
+      const second = await one.started({ bus });
+      await first.kill();
+      await holding(second, 1);
+      expect(await one.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+    } finally {
+      await one.close();
+    }
   });
 
   it('one that was killed counts as nobody from then on: a look takes all its shards', async () => {

@@ -202,6 +202,39 @@ describe('Propeller: crashes, owners', () => {
     expect(count).toBe(1n);
   }, 60_000);
 
+  it('timers of a run that is over take no room from others', async () => {
+    rig = await Rig.open({ config: { commit: { maxInputs: 1 } } });
+    const backend = new ScriptedBackend(rig.bus);
+    rig.onClose(() => backend.close());
+    const first = await rig.started();
+    const over = await rig.start(chain(1));
+    expect(await rig.events.ended(over.uid)).toBe(Phase.SUCCEEDED);
+    while ((await rig.rows('SELECT uid FROM runs WHERE history_uri IS NULL')).length > 0);
+    await first.stop();
+    await rig.database.query('INSERT INTO timers SELECT uid, n, shard, now() FROM runs, generate_series(1, 3) AS n');
+    await rig.started();
+    const run = await rig.start(chain(1));
+    expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+  });
+
+  it('log time does not go back with a new owner whose clock is behind, also behind a snapshot', async () => {
+    rig = await Rig.open({ config: { commit: { snapshotMinLogBytes: 1 } } });
+    const backend = new ScriptedBackend(rig.bus, () => 'running');
+    rig.onClose(() => backend.close());
+    const ahead = await rig.started({ now: () => Date.now() + 3_600_000 });
+    const run = await rig.start(chain(1));
+    await backend.until(({ launches }) => launches.length === 1);
+    await rig.events.until(() => rig.events.nodePhases(run.uid, 'n0').length > 0);
+    await ahead.kill();
+    const behind = await rig.started();
+    const [launch] = [...backend.launched.values()];
+    await backend.succeed(launch!.attempt!, echoOutputs(launch!));
+    expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+    const id = { org: '', project: 'flytesnacks', domain: 'development', name: run.name };
+    const times = (await behind.history(run.uid, id)).map(({ time }) => Number(time!.seconds));
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
   it('recovers a half-done fan-out of 2,000 and says how fast', async () => {
     rig = await Rig.open();
     const backend = new ScriptedBackend(rig.bus, (launch) =>

@@ -37,6 +37,8 @@ export interface Run {
   readonly id: WorkflowExecutionIdentifier;
   readonly uid: string;
   readonly phase: WorkflowExecution_Phase;
+  /** Log time of the last entry that changed it, also after a restore: later entries may not be earlier. */
+  readonly time: Timestamp;
   /** Terminal and nothing outstanding any more: the shell may write the history object and trim the log. */
   readonly finished: boolean;
   /**

@@ -1,4 +1,5 @@
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
+import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Effect, GraphLookup, NodeExplanation, Run, RunOverview } from './api.js';
@@ -23,6 +24,10 @@ export class ExecutionRun implements Run {
 
   get phase(): WorkflowExecution_Phase {
     return this.state.phase;
+  }
+
+  get time(): Timestamp {
+    return this.state.now;
   }
 
   get finished(): boolean {

@@ -45,6 +45,8 @@ export interface AppliedEffects {
   releaseSettled(message: IncomingMessage): void;
   /** Begins a request that only reads: its answer is applied after, and logged behind, what asked for it. */
   startEarly(entry: RunEntry, request: Request): boolean;
+  /** The answer came too late: nobody waits for it any more. */
+  unwanted(entry: RunEntry, ask: Request['ask']): void;
 }
 
 /** Feeds inputs to runs in memory and turns what they want into the contents of a commit. Performs nothing itself. */
@@ -71,6 +73,7 @@ export class Applier {
     const { origin } = pending;
     const run = entry.run!;
     batch.partitions.add(entry.partition);
+    const asked = origin.kind === 'answer' ? entry.open.get(origin.request) : undefined;
     if (origin.kind === 'answer') {
       entry.open.delete(origin.request);
       entry.asked.delete(origin.request);
@@ -90,6 +93,7 @@ export class Applier {
       const changed = run.apply(logEntry, (digest) => this.graph(entry, digest));
       for (const effect of run.takeEffects()) this.take(entry, change, effect, at, time, batch);
       if (changed) batch.bytes += change.append(encodeEntry(logEntry, pending.encoded));
+      else if (asked) this.observer.unwanted(entry, asked);
     } catch (error) {
       // Also an effect that can't be put into a message is the engine's mistake: its run stops, no other does.
       batch.rewind(change, mark);

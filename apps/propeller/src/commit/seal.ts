@@ -73,7 +73,8 @@ function sealChange(change: RunChange, sealed: SealedCommit, now: number, policy
   const identity = entry.identity;
   if (!identity || change.empty) return;
   if (change.pageOut) {
-    entry.attention = entry.open.size > 0;
+    // It may have ended since it was chosen to leave memory: its history is still to be written then.
+    entry.attention = entry.open.size > 0 || entry.archiving;
     change.rowChanged = true;
   }
   if (change.created) {

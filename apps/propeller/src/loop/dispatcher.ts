@@ -39,7 +39,7 @@ export interface DispatcherHost {
  */
 export class Dispatcher implements AppliedEffects {
   readonly entries = new Map<string, RunEntry>();
-  private readonly inbox: PendingInput[] = [];
+  private readonly inbox: { entry: RunEntry; request: bigint; pending: PendingInput }[] = [];
   private readonly resumed: RunEntry[] = [];
   /** Keys being released, and how many of their messages are still to be applied. */
   private readonly releasing = new Map<string, number>();
@@ -68,7 +68,8 @@ export class Dispatcher implements AppliedEffects {
     while (limit > 0 && this.resumed.length > 0) this.resume(this.resumed.shift()!);
     let left = limit;
     while (left > 0 && this.inbox.length > 0 && !full()) {
-      this.feed(this.inbox.shift()!);
+      const { entry, request, pending } = this.inbox.shift()!;
+      if (this.isAwaited(entry, request)) this.feedEntry(entry, pending);
       left -= 1;
     }
     return left;
@@ -131,6 +132,13 @@ export class Dispatcher implements AppliedEffects {
     return true;
   }
 
+  /** A run that was stopped while it asked for a reservation keeps none: nobody would ever give it back. */
+  unwanted(entry: RunEntry, ask: Request['ask']): void {
+    if (ask.kind !== 'cache-lookup' || !ask.reserve) return;
+    const { template, inputs, settings, attempt } = ask;
+    this.host.requests.releaseReservation(entry, { kind: 'release-reservation', template, inputs, settings, attempt });
+  }
+
   receive(source: StreamSource, message: IncomingMessage, group: MessageGroup): void {
     const { position } = message;
     if (position !== null && source.tracker.seen(position)) {
@@ -174,10 +182,6 @@ export class Dispatcher implements AppliedEffects {
   feed(pending: PendingInput, start?: StartExecution): void {
     const { uid, origin } = pending;
     const known = this.entries.get(uid);
-    if (origin.kind === 'answer') {
-      if (known?.open.has(origin.request)) this.feedEntry(known, pending);
-      return;
-    }
     if (!known && start && origin.kind === 'message' && !this.host.caution().checkStarts) {
       this.beginRun(new RunEntry(uid), pending, start, origin.message);
       return;
@@ -270,13 +274,19 @@ export class Dispatcher implements AppliedEffects {
   }
 
   answered(entry: RunEntry, request: bigint, answer: RequestAnswered['answer']): void {
-    if (this.host.stopped() || this.entries.get(entry.uid) !== entry || !entry.open.has(request)) return;
-    this.inbox.push({
-      uid: entry.uid,
-      input: { input: { $case: 'answered', value: { request, answer } } },
-      origin: { kind: 'answer', request },
-    });
+    if (this.host.stopped() || !this.isAwaited(entry, request)) return;
+    const input = { input: { $case: 'answered', value: { request, answer } } } as const;
+    this.inbox.push({ entry, request, pending: { uid: entry.uid, input, origin: { kind: 'answer', request } } });
     this.host.wake();
+  }
+
+  /** Whether its run is here, and still has that question. */
+  private isAwaited(entry: RunEntry, request: bigint): boolean {
+    const ask = entry.open.get(request);
+    if (!ask) return false;
+    if (this.entries.get(entry.uid) === entry) return true;
+    if (entry.archiving) this.unwanted(entry, ask);
+    return false;
   }
 
   /** The entry of a run, being loaded if it is not here. */

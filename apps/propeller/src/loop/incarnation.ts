@@ -127,11 +127,11 @@ export class Incarnation {
         reports: source(reports, stored[2 * i + 1]!, true),
       });
     }
-    await this.keep();
+    // At once, with the partitions: what fails after this is not begun again.
     for (const { uid } of undone) this.dispatcher.entry(uid);
     this.requests.resume(reservations);
     this.requests.resumeChildAborts(aborts);
-    await this.timers.refresh();
+    await Promise.all([this.timers.refresh(), this.keep()]);
   }
 
   /** What the bus may forget, as far as we are concerned. */
@@ -222,6 +222,8 @@ export class Incarnation {
 
   private get full(): boolean {
     if (this.caution.oneByOne && (this.committing || !this.open.empty)) return true;
+    // Inputs that changed nothing are not committed, so no commit would ever make room again.
+    if (this.open.empty) return false;
     const { maxBatchInputs, maxBatchBytes } = this.deps.limits;
     return this.open.inputs >= maxBatchInputs || this.open.bytes >= maxBatchBytes;
   }

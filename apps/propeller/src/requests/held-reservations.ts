@@ -59,23 +59,20 @@ export class HeldReservations {
     }
   }
 
-  /** The run is over. */
+  /** The run is over. A row that was on its way when its other rows went is given up behind it. */
   forget(uid: string): void {
-    this.forgetWhere((held) => held.uid === uid);
+    for (const [attempt, held] of this.held) if (held.uid === uid) this.giveUp(attempt);
   }
 
   /** Shards are another's now: so are their heartbeats. */
   drop(isGone: (shard: number) => boolean): void {
-    this.forgetWhere(({ shard }) => isGone(shard));
-  }
-
-  private forgetWhere(gone: (held: Held) => boolean): void {
     for (const [attempt, held] of this.held) {
-      if (!gone(held)) continue;
+      if (!isGone(held.shard)) continue;
       held.beat.cancel();
       this.held.delete(attempt);
       this.taken.delete(attempt);
     }
+    for (const [attempt, { shard }] of this.given) if (isGone(shard)) this.given.delete(attempt);
   }
 
   /** Puts the rows of what changed into a commit. */

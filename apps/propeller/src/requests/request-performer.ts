@@ -113,9 +113,11 @@ export class RequestPerformer {
 
   private stopChild({ uid, child, cause }: Omit<ChildAbort, 'shard'>): void {
     const { signal } = this.stopping;
+    const { children, childAborted, timing } = this.options;
     this.adminCalls
-      .run(() => this.options.children.abort(child, cause, signal))
-      .then(() => this.options.childAborted({ uid, child: child.name }))
+      .run(() => children.abort(child, cause, signal))
+      // Else its row would stay until the next owner stops the child once more.
+      .then(() => withRetries(() => childAborted({ uid, child: child.name }), storagePolicy, signal, timing))
       .catch((error: unknown) => {
         if (!signal.aborted) this.options.logger.error({ err: error, child: child.name }, 'child could not be stopped');
       });

@@ -155,6 +155,7 @@ export class RunLoader {
         await this.need(entry, { digest, uri: row.snapshot_graphs?.[digest] ?? '' });
       }
       run = runs.restore(row.snapshot, lookup);
+      this.options.clock.observe(run.time);
     }
     run ??= runs.create();
     let slice = 0;

@@ -339,8 +339,14 @@ export class RunsRepository {
     db: Queryable,
     shards: readonly number[],
   ): Promise<{ run_uid: string; attempt: string; shard: number; request: Buffer }[]> {
+    // One that was taken while its run ended, by a process that died before it gave it back, is nobody's.
     const { rows } = await db.query<{ run_uid: string; attempt: string; shard: number; request: Buffer }>(
-      'SELECT run_uid, attempt, shard, request FROM reservations WHERE shard = ANY($1::smallint[])',
+      `WITH orphans AS (
+         DELETE FROM reservations USING runs
+         WHERE runs.uid = run_uid AND runs.history_uri IS NOT NULL AND reservations.shard = ANY($1::smallint[])
+       )
+       SELECT run_uid, attempt, reservations.shard, request FROM reservations JOIN runs ON runs.uid = run_uid
+       WHERE runs.history_uri IS NULL AND reservations.shard = ANY($1::smallint[])`,
       [shards],
     );
     return rows;

@@ -18,6 +18,8 @@ export interface TimerServiceOptions {
 
 /** Longest delay that setTimeout takes. */
 const maxDelayMs = 2 ** 31 - 1;
+/** Until timers that could not be read are asked for again. */
+const retryMs = 1000;
 
 /**
  * Timers are rows; those due soon are in a heap, and one timeout stands for the earliest. When the heap's horizon is reached, the next
@@ -66,8 +68,15 @@ export class TimerService {
   /** Reads the next window; after shards were taken over, and at the horizon. */
   async refresh(): Promise<void> {
     // Two reads at once could put a timer back that fired in between.
-    while (this.loading) await this.loading;
-    this.loading = this.load().finally(() => (this.loading = undefined));
+    while (this.loading) await this.loading.catch(() => undefined);
+    this.loading = this.load()
+      .catch((error: unknown) => {
+        // Tried again by itself, whoever asked.
+        this.horizon = this.options.now() + retryMs;
+        this.arm();
+        throw error;
+      })
+      .finally(() => (this.loading = undefined));
     await this.loading;
   }
 
@@ -92,19 +101,18 @@ export class TimerService {
     this.timeout?.cancel();
     if (this.stopped) return;
     const next = Math.min(this.heap.next() ?? Infinity, this.horizon);
+    if (next === Infinity) return;
     const delay = Math.min(Math.max(next - this.options.now(), 0), maxDelayMs);
     this.timeout = this.options.timing.after(delay, () => this.elapsed());
   }
 
   private elapsed(): void {
-    if (!this.ready && this.options.now() >= this.horizon) {
-      this.refresh().catch((error: unknown) => {
-        this.options.logger.warn({ err: error }, 'timers cannot be read yet');
-        this.horizon = this.options.now() + 1000;
-        this.arm();
-      });
-    }
-    if (this.ready) this.wake();
-    else this.arm();
+    if (this.ready) return this.wake();
+    if (this.options.now() < this.horizon) return this.arm();
+    // One read at a time: however long it takes, there is nothing to look for again before it is done.
+    this.horizon = Infinity;
+    this.refresh().catch((error: unknown) => {
+      this.options.logger.warn({ err: error }, 'timers cannot be read yet');
+    });
   }
 }

@@ -94,6 +94,8 @@ class Leases implements OwnedStreamLeases {
     const { pid, start } = await this.#openSession();
     const topics = streams.map(({ topic }) => topic);
     const partitions = streams.map(({ partition }) => partition);
+    // What is ours in the table at another epoch was given to us by an answer that got lost: it is taken again.
+    const known = streams.map((stream) => this.#held.get(keyOf(stream))?.epoch ?? 0n);
     await this.database.query(
       `INSERT INTO bus_streams (group_name, topic, partition)
        SELECT $1, u.* FROM unnest($2::text[], $3::int[]) AS u ON CONFLICT DO NOTHING`,
@@ -105,21 +107,22 @@ class Leases implements OwnedStreamLeases {
        SET owner = $4, epoch = s.epoch + 1, session_pid = $5, session_start = $6,
            expires_at = clock_timestamp() + $7 * interval '1 millisecond'
        FROM (
-         SELECT b.topic, b.partition FROM bus_streams b JOIN unnest($2::text[], $3::int[]) AS u(topic, partition)
+         SELECT b.topic, b.partition
+         FROM bus_streams b JOIN unnest($2::text[], $3::int[], $9::int8[]) AS u(topic, partition, known)
            ON b.topic = u.topic AND b.partition = u.partition
-         WHERE b.group_name = $1 AND (b.owner IS NULL OR b.owner <> $4) AND (
+         WHERE b.group_name = $1 AND (b.owner IS NULL OR b.owner <> $4 OR b.epoch <> u.known) AND (
            b.owner IS NOT NULL OR $8::int IS NULL OR (b.topic, b.partition) IN (
              SELECT f.topic, f.partition FROM bus_streams f JOIN unnest($2::text[], $3::int[]) AS u(topic, partition)
                ON f.topic = u.topic AND f.partition = u.partition
              WHERE f.group_name = $1 AND f.owner IS NULL ORDER BY f.topic, f.partition LIMIT $8)
          ) AND (
-           b.owner IS NULL OR b.expires_at < clock_timestamp() OR NOT EXISTS (
+           b.owner IS NULL OR b.owner = $4 OR b.expires_at < clock_timestamp() OR NOT EXISTS (
              SELECT 1 FROM pg_stat_activity a WHERE a.pid = b.session_pid AND a.backend_start = b.session_start))
          ORDER BY b.topic, b.partition FOR UPDATE OF b SKIP LOCKED
        ) AS free
        WHERE s.group_name = $1 AND s.topic = free.topic AND s.partition = free.partition
        RETURNING s.topic, s.partition, s.epoch, s.expires_at`,
-      [this.#group, topics, partitions, this.owner, pid, start, this.#leaseMs, most ?? null],
+      [this.#group, topics, partitions, this.owner, pid, start, this.#leaseMs, most ?? null, known],
     );
     for (const row of rows) this.#hold(row);
     return [...this.#held.values()];

@@ -33,7 +33,7 @@ export function busContract(driver: BusDriver): void {
     afterEach(async () => void (await Promise.all(open.splice(0).map((fixture) => fixture.drop()))));
 
     describe('order', () => orderCases(context));
-    describe('recovery', () => recoveryCases(context));
+    describe('recovery', () => recoveryCases(context, driver));
     describe('parking', () => parkingCases(context));
     describe('bounds', () => boundCases(context));
     describe('what may be repeated', () => repeatableCases(context));

@@ -20,6 +20,8 @@ export interface BusDriver {
   name: string;
   /** Delivered messages are always stored. */
   storesDelivered?: boolean;
+  /** Its buses can't be shared with another process of the operating system. */
+  oneProcess?: boolean;
   /** `partitions` of every topic (default 1). */
   open(options?: { partitions?: number }): Promise<BusFixture>;
 }

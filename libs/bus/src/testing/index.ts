@@ -1,1 +1,3 @@
 export * from './test-bus.js';
+export * from './memory-broker.js';
+export * from './memory-bus.js';
