@@ -129,7 +129,10 @@ export class World {
   async run(): Promise<WorldResult> {
     const { scheduler, checker } = this;
     try {
-      await scheduler.run(() => checker.problems.length > 0 || this.isOver(), limits);
+      // Where a clock goes back, timers wait for it.
+      const back = this.plan.faults.reduce((sum, each) => sum + (each.kind === 'clock' ? Math.max(0, -each.ms) : 0), 0);
+      const most = { ...limits, time: limits.time + back };
+      await scheduler.run(() => checker.problems.length > 0 || this.isOver(), most);
       if (checker.problems.length === 0) this.inspect();
     } catch (error) {
       if (!(error instanceof Stuck)) throw error;
