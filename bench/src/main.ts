@@ -1,9 +1,11 @@
 import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { Collector } from '@aloft/telemetry/testing';
 import { BenchClient } from './client.js';
 import { commitMs, quantile } from './commit-time.js';
 import { startPlatform, type Shape } from './platform.js';
 import { usageOf, type Usage } from './processes.js';
+import { stepParts } from './trace-table.js';
 import { chain, fanOut, sleepChain, sleepTask } from './shapes.js';
 
 /**
@@ -17,6 +19,7 @@ const { values: options } = parseArgs({
     short: { type: 'boolean', default: false },
     repeat: { type: 'string', default: '3' },
     shape: { type: 'string', default: 'embedded' },
+    trace: { type: 'boolean', default: false },
   },
 });
 
@@ -37,7 +40,12 @@ interface Row {
 const version = `bench-${Date.now()}`;
 const repeat = options.short ? 1 : Number(options.repeat);
 const shape = shapeOf(options.shape);
-const platform = await startPlatform(shape);
+/** With `--trace` no figures, but where the time of a step goes: what is recorded costs time itself. */
+const collector = options.trace ? await Collector.start() : undefined;
+const platform = await startPlatform(
+  shape,
+  collector ? { ALOFT_TELEMETRY_OTLP_ENDPOINT: collector.endpoint } : undefined,
+);
 const client = new BenchClient(platform.grpc);
 const commit = commitMs(platform.dataDir);
 let runs = 0;
@@ -139,6 +147,22 @@ try {
   await client.registerTask(version);
   for (const n of [1, 10, 100]) await client.register(chain(n, version), version);
   for (const n of options.short ? [1000] : [1000, 5000]) await client.register(fanOut(n, version), version);
+  if (collector) await traced(collector);
+  else await measured();
+} finally {
+  client.close();
+  await platform.stop();
+  await collector?.close();
+}
+
+async function traced(spans: Collector): Promise<void> {
+  for (let i = 0; i < 3; i++) await timeRun('bench.chain_100');
+  const name = runName();
+  await client.succeeded(await client.launch('bench.chain_100', version, name));
+  console.table(await stepParts(spans, name, 100));
+}
+
+async function measured(): Promise<void> {
   if (wanted('a_chain')) await repeated('a_chain', 'bench.chain_100', 100);
   if (wanted('b_fanout')) {
     await repeated('b_fanout', 'bench.fanout_1000', 1000);
@@ -147,7 +171,4 @@ try {
   if (wanted('c_many')) await manyRuns(options.short ? 100 : 500, 10);
   if (wanted('e_slow') && !options.short) await slowSteps(5, 2);
   if (wanted('d_latency')) await latency(options.short ? 100 : 300);
-} finally {
-  client.close();
-  await platform.stop();
 }
