@@ -93,6 +93,8 @@ export class Propeller {
   private readonly timing: Timing;
   private calm: Alarm | undefined;
   private renewal: Alarm | undefined;
+  /** Each ends the lag of a topic in the metrics. */
+  private observed: (() => void)[] = [];
   private halted: AloftError | undefined;
   private restarts = 0;
   private stopped = true;
@@ -131,8 +133,6 @@ export class Propeller {
     const now = () => clock.now();
     const literals = new LiteralStore(blob, config.limits.literalsBytes);
     const metrics = propellerMetrics(deps.metrics ?? new Metrics());
-    for (const topic of [topics.commands, topics.reports])
-      observeLag(deps.metrics, propellerGroup, topic, () => this.incarnation?.status(topic) ?? []);
     deps.metrics?.gauge({
       name: 'aloft_propeller_runs_in_memory',
       help: 'Runs that this process holds in memory',
@@ -235,6 +235,9 @@ export class Propeller {
       );
     }
     this.stopped = false;
+    this.observed = [topics.commands, topics.reports].map((topic) =>
+      observeLag(this.deps.metrics, propellerGroup, topic, () => this.incarnation?.status(topic) ?? []),
+    );
     this.begin();
     await this.balance();
     // Those that hold more than their share now that we are here make room at once.
@@ -249,8 +252,7 @@ export class Propeller {
   async stop(): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
-    this.renewal?.cancel();
-    this.calm?.cancel();
+    this.quiet();
     await this.changing.catch(() => undefined);
     await this.incarnation?.stop();
     // First the member, then its shards: who hears of them counts itself as one of the others only.
@@ -265,11 +267,16 @@ export class Propeller {
   /** Ends as a crash would: nothing is committed, given back or said. For tests. */
   async kill(): Promise<void> {
     this.stopped = true;
-    this.renewal?.cancel();
-    this.calm?.cancel();
+    this.quiet();
     this.incarnation?.kill(new Error('killed'));
     await this.leases.close();
     await this.compiler.stop();
+  }
+
+  private quiet(): void {
+    this.renewal?.cancel();
+    this.calm?.cancel();
+    for (const end of this.observed.splice(0)) end();
   }
 
   status(): PropellerStatus {

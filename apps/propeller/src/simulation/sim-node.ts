@@ -25,9 +25,6 @@ export interface NodeSurroundings {
   weather(kind: string): Weather;
 }
 
-/** One set for all worlds: making them costs more than a small world. */
-const metrics = new Metrics();
-
 /** Its reads of what it keeps cost a query, which may fail. */
 class SimBus extends MemoryBus {
   constructor(
@@ -82,7 +79,8 @@ export class SimNode {
       admin: () => adminClient,
       config,
       logger,
-      metrics,
+      // Its own: what observes it would keep every world in memory.
+      metrics: new Metrics(),
       timing: process.timing,
     });
     this.propeller = propeller;
