@@ -67,7 +67,13 @@ export interface TestKafkaBus extends TestDatabase {
   openBus(more?: Partial<KafkaBusOptions>): KafkaBus;
 }
 
-export const testTopics = ['executions.events', 'executions.commands', 'registry.events', 'tasks.reports'];
+export const testTopics = [
+  'executions.events',
+  'executions.commands',
+  'registry.events',
+  'tasks.reports',
+  'tasks.commands.test',
+];
 
 /** A database with a service's schema, topics of its own on a broker, and a started bus. `drop` closes everything. */
 export async function testKafkaBus(options: TestKafkaBusOptions): Promise<TestKafkaBus> {
