@@ -33,7 +33,8 @@ export function historyUri({ uid, id }: EndedRun): string {
  * changes nothing, so no fence is needed: an ended run's log does not grow.
  */
 export class Archiver {
-  private waiting: EndedRun[] = [];
+  /** By uid: a run that is taken up again while it waits must not be in its own history twice. */
+  private readonly waiting = new Map<string, EndedRun>();
   private running = false;
   private stopped = false;
 
@@ -43,7 +44,7 @@ export class Archiver {
   ) {}
 
   add(run: EndedRun): void {
-    this.waiting.push(run);
+    this.waiting.set(run.uid, run);
     if (this.running) return;
     this.running = true;
     void this.work();
@@ -54,13 +55,15 @@ export class Archiver {
   }
 
   private async work(): Promise<void> {
-    for (let pause = 100; this.waiting.length > 0 && !this.stopped;) {
-      const runs = this.waiting.slice(0, runsAtOnce);
+    for (let pause = 100; this.waiting.size > 0 && !this.stopped;) {
+      const runs = [...this.waiting.values()].slice(0, runsAtOnce);
       try {
         await this.archive(runs);
-        this.waiting = this.waiting.slice(runs.length);
         pause = 100;
-        for (const { uid } of runs) this.trimmed(uid);
+        for (const { uid } of runs) {
+          this.waiting.delete(uid);
+          this.trimmed(uid);
+        }
       } catch (error) {
         if (this.stopped) return;
         this.options.logger.warn({ err: error }, 'histories cannot be written yet');

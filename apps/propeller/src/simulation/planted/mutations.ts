@@ -183,8 +183,8 @@ export const mutations: readonly Mutation[] = [
   engine(
     'lifecycle/finish',
     'a node starts when its last dependency but one is over',
-    '--scope.unmet[next] === 0',
-    '--scope.unmet[next] <= 1',
+    '--scope.unmet[node] === 0',
+    '--scope.unmet[node] <= 1',
   ),
   engine(
     'lifecycle/finish',
