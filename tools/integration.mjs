@@ -65,6 +65,8 @@ const suites = {
   flytekit: (args) => pytest(['test_shapes.py', 'test_kill.py', 'test_bad_input.py'], args),
   /** Traces, metrics and logs of a run, `kill -9` in between, with a collector of its own. */
   trace: integration('e2e/trace'),
+  /** The simulation on faults that are planted in engine and shell, one at a time: it has to catch each. */
+  simulation: integration('apps/propeller'),
   /** Node control by the command line, on failed and on running runs, `kill -9` in between. */
   control: integration('e2e/control'),
   /** What keeps a service from starting is named; what goes away later is reported, waited for, and nothing is lost. */

@@ -98,6 +98,11 @@ export class SimNode {
     );
   }
 
+  /** The world is over; it may not have started yet. */
+  end(): void {
+    if (this.lives > 0) this.process.die();
+  }
+
   /** Ends at once, wherever it is, and comes again after a while. */
   crash(downMs: number): void {
     if (!this.process.alive) return;

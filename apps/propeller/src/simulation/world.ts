@@ -138,7 +138,7 @@ export class World {
       if (!(error instanceof Stuck)) throw error;
       checker.problem(`stuck: ${error.message}; ${this.unfinished()}; ${this.owners()}`);
     }
-    for (const { process } of this.nodes) process.die();
+    for (const node of this.nodes) node.end();
     return {
       seed: this.options.seed,
       digest: scheduler.digest,
