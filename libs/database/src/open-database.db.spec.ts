@@ -74,6 +74,36 @@ describe('openDatabase', () => {
     expect((await test.database.query('SELECT id FROM items ORDER BY id')).rows).toEqual([{ id: 1n }, { id: 101n }]);
   });
 
+  it('rolls back behind statements that are still on their way, and says what the first of them said', async () => {
+    const database = test.open('rows', 1);
+    for (let i = 0; i < 20; i++) {
+      const work = database.transaction(async (tx) => {
+        const first = tx.query('SELECT 1 / 0');
+        for (let j = 0; j < 5; j++) tx.send('SELECT pg_sleep(0.001)');
+        const later = tx.query('SELECT 1').catch(() => undefined);
+        await first;
+        await later;
+      });
+      await expect(work).rejects.toThrow('division by zero');
+      const thrown = database.transaction(async (tx) => {
+        for (let j = 0; j < 5; j++) tx.send('SELECT pg_sleep(0.001)');
+        throw new Error('changed its mind');
+      });
+      await expect(thrown).rejects.toThrow('changed its mind');
+      const refused = database.transaction(async (tx) => {
+        await tx.query('SELECT 1');
+        tx.send('SELECT 1 / 0');
+        const answer = tx.query('SELECT 1').catch(() => undefined);
+        for (let j = 0; j < 5; j++) tx.send({ name: 'three', text: 'SELECT $1::int4, pg_sleep(0.001)' }, [3]);
+        await answer;
+        throw new Error('refused');
+      });
+      await expect(refused).rejects.toThrow('division by zero');
+      expect((await database.query('SELECT 2::int4 AS two')).rows).toEqual([{ two: 2 }]);
+    }
+    await database.close();
+  });
+
   it('lends its connection for COPY', async () => {
     await test.database.transaction(async (tx) => {
       await tx.query('INSERT INTO items (id) VALUES (1)');

@@ -131,7 +131,7 @@ class PooledDatabase implements Database {
 async function rollBack(tx: OpenTransaction, broken: boolean): Promise<void> {
   if (broken) return tx.release(true);
   try {
-    await tx.client.query('ROLLBACK');
+    await tx.rollBack();
     tx.release();
   } catch (error) {
     tx.release(error instanceof Error ? error : true);
@@ -157,6 +157,9 @@ interface Pipelined {
   getTransactionStatus?(): string | null;
   connection?: { stream?: Partial<Pick<Writable, 'cork' | 'uncork'>> };
 }
+
+/** Code of Postgres: a statement came after a failed one of its transaction. */
+const failedTransaction = '25P02';
 
 /** A transaction on a connection that somebody else begins. */
 export class OpenTransaction implements Transaction {
@@ -195,7 +198,10 @@ export class OpenTransaction implements Transaction {
     this.span?.event(nameOf(sql));
     const answer = run(this.#client as PoolClient, sql, values);
     this.#sent.push(answer);
-    answer.catch((error: unknown) => (this.failure ??= explain(toDatabaseError(error))));
+    answer.catch((error: unknown) => {
+      // One before it failed, and is heard of by whoever sent that.
+      if ((error as { code?: string }).code !== failedTransaction) this.failure ??= explain(toDatabaseError(error));
+    });
   }
 
   async query<R extends QueryResultRow>(sql: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
@@ -246,6 +252,11 @@ export class OpenTransaction implements Transaction {
       const result = results[i]!;
       if (result.status === 'fulfilled') committed(result.value);
     });
+  }
+
+  /** Travels behind whatever was sent and not answered: the connection must stay pipelined until all of that is. */
+  async rollBack(): Promise<void> {
+    await this.#client.query('ROLLBACK');
   }
 
   /** What this turn of the loop sends leaves in one write: a system call each costs more than most statements do. */
