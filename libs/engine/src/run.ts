@@ -4,6 +4,7 @@ import type { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Effect, GraphLookup, NodeExplanation, Run, RunOverview } from './api.js';
 import { explain, overview } from './explain/explain.js';
+import { goOnAborting } from './inputs/abort-requested.js';
 import { applyInput } from './inputs/apply-input.js';
 import { drain } from './lifecycle/schedule.js';
 import { effectOf } from './lifecycle/requests.js';
@@ -43,9 +44,14 @@ export class ExecutionRun implements Run {
     state.now = entry.time;
     state.graphLookup = graphs;
     const changed = applyInput(state, input, entry.behaviourFlags);
-    if (changed) drain(state);
-    else state.now = before;
-    return changed;
+    if (!changed) {
+      state.now = before;
+      return false;
+    }
+    drain(state);
+    goOnAborting(state);
+    drain(state);
+    return true;
   }
 
   takeEffects(): Effect[] {

@@ -1,5 +1,6 @@
 import { CacheLookedUp_Result, RecoveredNode, type CacheLookedUp } from '@aloft/idl/aloft/v1/engine';
 import { CatalogCacheStatus, CatalogMetadata } from '@aloft/idl/flyteidl/core/catalog';
+import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Request } from '../api.js';
 import { array, closure, Driver, eachWay, INT, int, listOf, task, type DriverOptions } from '../testing/index.js';
 
@@ -227,6 +228,50 @@ eachWay('an abort', () => {
     expect(driver.run.finished).toBe(true);
     expect(driver.abort()).toBe(false);
     expect(driver.report(launch, 3)).toBe(false);
+  });
+
+  it('says that nothing is over before the backends have answered for what was sent to them', () => {
+    const nodes = ['n0', 'n1', 'n2', 'n3'].map((id) => task(id, 'free'));
+    const driver = new Driver(closure({ tasks, nodes }), { deafToAborts: true });
+    const launches = nodes.map((_, i) => driver.launchOf(`n${i}`));
+    driver.running('n3');
+    driver.abort('enough');
+    const told = () => driver.effects.flatMap((effect) => (effect.kind === 'abort' ? [effect.attempt.nodeId] : []));
+    expect(told()).toEqual(['n0', 'n1', 'n2']);
+    expect(driver.phase()).toBe('RUNNING');
+    // Ended, begun all the same, and come to its end by itself: all of these are answers.
+    expect(driver.report(launches[0]!, TaskExecution_Phase.ABORTED)).toBe(true);
+    expect(driver.report(launches[1]!, 2)).toBe(true);
+    expect(driver.report(launches[1]!, 2)).toBe(false);
+    expect(driver.phases()).not.toContain('n0:ABORTED');
+    expect(driver.report(launches[2]!, 3)).toBe(true);
+    expect(driver.phase()).toBe('ABORTED');
+    expect(driver.phases()).toEqual(expect.arrayContaining(nodes.map((_, i) => `n${i}:ABORTED`)));
+    // The one that ran is told now, the others are not told again.
+    expect(told()).toEqual(['n0', 'n1', 'n2', 'n3']);
+    expect(driver.run.finished).toBe(true);
+    expect(driver.timers.size).toBe(0);
+  });
+
+  it('ends what is launched while it waits, and waits no longer than 30 s', () => {
+    const nodes = [task('n0', 'free'), task('n1', 'free'), task('n2', 'free', {}, { after: ['n1'] })];
+    const driver = new Driver(closure({ tasks, nodes }), { deafToAborts: true });
+    driver.running('n1');
+    driver.abort();
+    driver.succeed('n1', { o: int(1) });
+    expect(driver.phases()).toContain('n1:SUCCEEDED');
+    const ended = driver.effects.flatMap((effect) => (effect.kind === 'abort' ? [effect.attempt.nodeId] : []));
+    expect(ended).toEqual(['n0', 'n2']);
+    expect(driver.phase()).toBe('RUNNING');
+    expect([...driver.timers.values()]).toEqual([{ seconds: driver.now.seconds + 30n, nanos: 0 }]);
+    driver.advance(30);
+    expect(driver.phase()).toBe('ABORTED');
+  });
+
+  it('of a run from before that says so at once, as it did', () => {
+    const driver = new Driver(closure({ tasks, nodes: [task('n0', 'free')] }), { deafToAborts: true, behaviours: 0n });
+    driver.abort();
+    expect(driver.phase()).toBe('ABORTED');
   });
 
   it('of a run that has ended leaves its end as it is', () => {

@@ -1,3 +1,4 @@
+import { finishAborting } from './abort-requested.js';
 import { arrayProgressed } from '../events/array-events.js';
 import { enter } from '../lifecycle/active.js';
 import { request } from '../lifecycle/requests.js';
@@ -16,7 +17,8 @@ export function timerFired(run: RunState, id: number): boolean {
   run.timers.delete(id);
   const { work } = timer;
   if (!work) {
-    runTimedOut(run);
+    if (timer.purpose === TimerPurpose.Abort) finishAborting(run);
+    else runTimedOut(run);
     return true;
   }
   switch (timer.purpose) {

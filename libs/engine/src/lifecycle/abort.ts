@@ -53,7 +53,14 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string): void
   const { scope, node } = work;
   const kind = scope.template.kinds[node];
   if (kind === Kind.Task && (work.state === NodeState.Launched || work.state === NodeState.Running)) {
-    run.effects.push({ kind: 'abort', attempt: attemptOf(run, work), taskType: templateOf(scope, node).type, reason });
+    // Its backend may have been told already, and have answered.
+    if (!run.aborting?.heard.has(`${work.id}/${work.attempt}`))
+      run.effects.push({
+        kind: 'abort',
+        attempt: attemptOf(run, work),
+        taskType: templateOf(scope, node).type,
+        reason,
+      });
     work.taskPhase = TaskExecution_Phase.ABORTED;
     taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
   }

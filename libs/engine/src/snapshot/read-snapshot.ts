@@ -1,4 +1,4 @@
-import { LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import { AbortExecution, LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -48,6 +48,13 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   run.outputs = from.message(LiteralsValue);
   run.error = from.message(ExecutionError);
   if (from.version >= 3) from.list(() => void run.controls.add(from.string()));
+  if (from.version >= 4) {
+    const command = from.message(AbortExecution);
+    const heard = new Map<string, boolean>();
+    from.list(() => void heard.set(from.string(), from.flag()));
+    const unheard = [...heard.values()].filter((each) => !each).length;
+    if (command) run.aborting = { command, heard, unheard };
+  }
   const find = (scope: number, node: number): NodeWork | undefined => run.scopes.get(scope)?.active.get(node);
   const must = (): NodeWork => {
     const [scope, node] = [from.int(), from.int()];
@@ -80,7 +87,8 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   from.list(() => {
     const id = from.int();
     const purpose = from.int() as TimerPurpose;
-    const work = purpose === TimerPurpose.Run ? none() : must();
+    const ofRun = purpose === TimerPurpose.Run || purpose === TimerPurpose.Abort;
+    const work = ofRun ? none() : must();
     run.timers.set(id, { id, purpose, work, item: from.int(), at: from.time()! });
   });
   from.list(() => {

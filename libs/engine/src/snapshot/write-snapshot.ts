@@ -1,4 +1,4 @@
-import { LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import { AbortExecution, LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -9,8 +9,8 @@ import { hexOf } from '../graph/identifiers.js';
 import { ByteWriter } from './bytes.js';
 import { writeScope } from './scope-codec.js';
 
-/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. */
-export const snapshotVersion = 3;
+/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: aborts that wait. */
+export const snapshotVersion = 4;
 
 /** The state without its pending effects: those of a batch are out before a snapshot is taken. */
 export function writeSnapshot(run: RunState): Uint8Array {
@@ -30,6 +30,11 @@ export function writeSnapshot(run: RunState): Uint8Array {
   out.message(LiteralsValue, run.outputs);
   out.message(ExecutionError, run.error);
   out.list(run.controls, (id) => out.string(id));
+  out.message(AbortExecution, run.aborting?.command);
+  out.list(run.aborting?.heard ?? [], ([key, heard]) => {
+    out.string(key);
+    out.flag(heard);
+  });
   out.list(run.scopes.values(), (scope) => writeScope(out, scope, digests.indexOf(scope.graph.digest)));
   const place = (work: { scope: Scope; node: number } | undefined): void => {
     out.int(work?.scope.id ?? -1);

@@ -1,4 +1,4 @@
-import type { StartExecution, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { AbortExecution, StartExecution, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { WorkflowExecution_Phase, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
@@ -58,13 +58,15 @@ export const TimerPurpose = {
   /** An attempt waits for its backend (C-52). */
   Queue: 9,
   ItemQueue: 10,
+  /** The backends had their time to answer an abort; belongs to no node. */
+  Abort: 11,
 } as const;
 export type TimerPurpose = (typeof TimerPurpose)[keyof typeof TimerPurpose];
 
 export interface RunningTimer {
   id: number;
   purpose: TimerPurpose;
-  /** Absent for Run. */
+  /** Absent for Run and Abort. */
   work: NodeWork | undefined;
   item: number;
   at: Timestamp;
@@ -77,6 +79,14 @@ export interface Signal {
   consumed: boolean;
   /** Gates that wait for it. */
   waiting: NodeWork[];
+}
+
+/** A run that is to be aborted as soon as the backends have said what became of what they were sent. */
+export interface Aborting {
+  command: AbortExecution;
+  /** Of those attempts (`<node>/<attempt>`): whether they have; and how many they have not. */
+  heard: Map<string, boolean>;
+  unheard: number;
 }
 
 /** The whole state of one run, and the effects of the batch at hand. */
@@ -108,6 +118,7 @@ export class RunState {
   readonly controls = new Set<string>();
   outputs: LiteralsValue | undefined;
   error: ExecutionError | undefined;
+  aborting: Aborting | undefined;
 
   /** Not part of the state. */
   observer: RunObserver | undefined;

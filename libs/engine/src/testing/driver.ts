@@ -4,6 +4,7 @@ import type {
   LiteralsValue,
   NodeRevised,
   SetSignal,
+  TaskAttempt,
   TaskReport,
 } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionSettings as Settings, StartExecution, TaskReport as Report } from '@aloft/idl/aloft/v1/bus';
@@ -39,6 +40,8 @@ export interface DriverOptions {
   onRequest?: (ask: Ask, driver: Driver) => Answer | undefined;
   /** Of the binary that writes the log; this one's by default. */
   behaviours?: bigint;
+  /** Hosts say nothing of attempts that they are told to end. */
+  deafToAborts?: boolean;
   /** Called before every input with the run as it is, and what will be applied. */
   beforeEach?: (run: Run, entry: LogEntry) => void;
 }
@@ -59,6 +62,8 @@ export class Driver {
   /** Launches that nobody reported the end of. */
   readonly launched: LaunchTaskEffect[] = [];
   readonly requests = new Map<bigint, Ask>();
+  /** Attempts whose end was asked for; what their hosts say of it follows. */
+  private readonly stopped: TaskAttempt[] = [];
   readonly timers = new Map<bigint, Timestamp>();
   now: Timestamp = { seconds: 1000n, nanos: 0 };
 
@@ -120,6 +125,8 @@ export class Driver {
       case 'abort': {
         const at = this.launched.findIndex(({ attempt }) => attempt.name === effect.attempt.name);
         if (at >= 0) this.launched.splice(at, 1);
+        // As a host does.
+        if (!this.options.deafToAborts) this.stopped.push(effect.attempt);
         break;
       }
       case 'set-timer':
@@ -161,7 +168,14 @@ export class Driver {
   private flush(): void {
     if (this.flushing) return;
     this.flushing = true;
-    for (let next = this.pending.shift(); next; next = this.pending.shift()) this.answer(next[0], next[1]);
+    do {
+      for (let next = this.pending.shift(); next; next = this.pending.shift()) this.answer(next[0], next[1]);
+      for (const attempt of this.stopped.splice(0)) {
+        const value = Report.create({ phase: TaskExecution_Phase.ABORTED, occurredAt: this.now });
+        value.attempt = attempt;
+        this.apply({ $case: 'taskReported', value });
+      }
+    } while (this.pending.length + this.stopped.length > 0);
     this.flushing = false;
   }
 
