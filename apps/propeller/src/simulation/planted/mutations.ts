@@ -198,7 +198,6 @@ export const mutations: readonly Mutation[] = [
     "kind: 'abort',",
     "kind: 'unheard',",
   ),
-  engine('lifecycle/abort', 'a running child is not stopped with its parent', 'if (work.child) {', 'if (false) {'),
   engine('lifecycle/parallelism', 'parallelism is one too high', 'run.permits >= limit', 'run.permits > limit'),
   engine('nodes/gate', 'a rejected gate opens', 'if (primitive.value) return succeed', 'if (true) return succeed'),
   engine('nodes/gate', 'a signal that came before its gate is lost', 'if (signal.value) open(run, signalId);', ''),
