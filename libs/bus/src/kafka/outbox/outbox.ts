@@ -38,8 +38,11 @@ export interface OutboxPart {
 export class Outbox {
   constructor(readonly database: Database) {}
 
-  /** What is stored of a stream after a sequence, oldest first (part of it, if it is much), and its last sequence. */
-  async read({ topic, partition }: Stream, after: bigint): Promise<{ head: bigint; parts: OutboxPart[] }> {
+  /** What is stored of a stream after a sequence, oldest first (unless `isAll`, there is more), and its last sequence. */
+  async read(
+    { topic, partition }: Stream,
+    after: bigint,
+  ): Promise<{ head: bigint; parts: OutboxPart[]; isAll: boolean }> {
     const { rows } = await this.database.query<{
       head: bigint;
       first: bigint | null;
@@ -54,7 +57,7 @@ export class Outbox {
         at: at.getTime(),
         messages: splitRow(payload, 0).map((bytes) => ({ envelope: Envelope.decode(bytes), bytes })),
       }));
-    return { head: rows[0]?.head ?? 0n, parts };
+    return { head: rows[0]?.head ?? 0n, parts, isAll: parts.length < rowsAtOnce };
   }
 
   /** Removes what Kafka has. Lost in a crash it comes again and is sent again, which consumers see; so nobody waits for it. */

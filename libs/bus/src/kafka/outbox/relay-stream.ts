@@ -70,7 +70,7 @@ export class RelayStream {
 
   /** A commit of this process. */
   handOver(part: OutboxPart): void {
-    const last = part.first + BigInt(part.messages.length) - 1n;
+    const last = lastOf(part);
     if (last > this.#head) this.#head = last;
     if (this.#stop.signal.aborted || this.#end === undefined || last <= this.#end) return;
     if (part.first > this.#end + 1n) {
@@ -108,7 +108,7 @@ export class RelayStream {
 
   #append(part: OutboxPart): void {
     this.#parts.push(part);
-    this.#end = part.first + BigInt(part.messages.length) - 1n;
+    this.#end = lastOf(part);
     if (this.#end > this.#head) this.#head = this.#end;
     for (const { bytes } of part.messages) this.#bytes += bytes.length;
   }
@@ -132,9 +132,10 @@ export class RelayStream {
     while (!this.#stop.signal.aborted) {
       try {
         const from = this.#end;
-        const { head, parts } = await this.environment.outbox.read(this.lease.stream, from ?? 0n);
+        const { head, parts, isAll } = await this.environment.outbox.read(this.lease.stream, from ?? 0n);
         if (this.#stop.signal.aborted) return;
-        if (this.#take(from, head, parts)) return;
+        const left = from === undefined ? this.#begin(head, parts, isAll) : parts;
+        if (this.#take(from, head, left)) return;
         return this.environment.lost(this);
       } catch (error) {
         this.environment.log.warn(
@@ -146,16 +147,26 @@ export class RelayStream {
     }
   }
 
+  /**
+   * Where Kafka's part ends: what is there begins with it, for rows leave in order. But a crash of Postgres may undo their removal, which
+   * nobody waits for: a row that is gone says that all before it are with Kafka, those still there as well. Returns what is not.
+   */
+  #begin(head: bigint, parts: readonly OutboxPart[], isAll: boolean): readonly OutboxPart[] {
+    let from = 0;
+    for (let i = 1; i < parts.length; i++) if (parts[i]!.first > lastOf(parts[i - 1]!) + 1n) from = i;
+    if (isAll && parts.length > 0 && lastOf(parts.at(-1)!) < head) from = parts.length;
+    const left = parts.slice(from);
+    this.#end = left.length > 0 ? left[0]!.first - 1n : head;
+    this.#sent = this.#end;
+    if (from > 0) this.environment.sent(this, parts[0]!.first - 1n, lastOf(parts[from - 1]!));
+    return left;
+  }
+
   /** False when rows that were never sent by us are gone: then they were by somebody else. */
   #take(from: bigint | undefined, head: bigint, parts: readonly OutboxPart[]): boolean {
     if (head > this.#head) this.#head = head;
-    if (from === undefined) {
-      // Rows leave in order: what is there begins where Kafka's part ends.
-      this.#end = parts.length > 0 ? parts[0]!.first - 1n : head;
-      this.#sent = this.#end;
-    }
     for (const part of parts) {
-      const last = part.first + BigInt(part.messages.length) - 1n;
+      const last = lastOf(part);
       if (last <= this.#end!) continue;
       if (part.first > this.#end! + 1n) return false;
       const skip = Number(this.#end! + 1n - part.first);
@@ -235,3 +246,5 @@ export class RelayStream {
     }
   }
 }
+
+const lastOf = ({ first, messages }: OutboxPart): bigint => first + BigInt(messages.length) - 1n;
