@@ -29,8 +29,8 @@ export const Behaviour = {
   /** Since November 2026. A workflow whose outputs can't be bound ends also where its other nodes may go on; before, it never did. */
   SettlesFailedEnd: 1 << 8,
   /**
-   * Since November 2026. A run that is aborted waits, before it says so, for the word of the backends that were sent a task and have not
-   * said that it runs: none of its attempts begins after it was told to be over.
+   * Since November 2026. A run that is aborted waits, before it says so, until its backends have said that its tasks are over: none of its
+   * attempts begins after it was told to be.
    */
   AbortsHearBackends: 1 << 9,
   /** Since November 2026. Nodes that wait say so in events: QUEUED already when parked, and why on node and task events (U-12). */

@@ -34,8 +34,8 @@ export function abortRequested(run: RunState, command: AbortExecution): boolean 
 
 /**
  * A launch may be on its way to its backend when its run is aborted, and its attempt begin after that was told. So what was launched
- * and is not known to run is ended first, and the abort waits until its backend has said what became of it. Called after every input
- * while that lasts: what is launched meanwhile is ended likewise.
+ * is ended first, and the abort waits until its backend has said that it is over. Called after every input while that lasts: what
+ * is launched meanwhile is ended likewise.
  */
 export function goOnAborting(run: RunState): void {
   const { aborting } = run;
@@ -52,7 +52,9 @@ export function goOnAborting(run: RunState): void {
 function tellBackends(run: RunState, aborting: Aborting): void {
   for (const scope of run.scopes.values())
     for (const work of scope.active.values()) {
-      if (scope.template.kinds[work.node] !== Kind.Task || work.state !== NodeState.Launched) continue;
+      if (scope.template.kinds[work.node] !== Kind.Task) continue;
+      // One that is said to run may not have come to it yet.
+      if (work.state !== NodeState.Launched && work.state !== NodeState.Running) continue;
       const key = `${work.id}/${work.attempt}`;
       if (aborting.heard.has(key)) continue;
       aborting.heard.set(key, false);
@@ -78,13 +80,7 @@ export function answersAbort(run: RunState, { attempt, phase }: TaskReport): boo
   return true;
 }
 
-const answers: ReadonlySet<Phase> = new Set([
-  Phase.RUNNING,
-  Phase.SUCCEEDED,
-  Phase.FAILED,
-  Phase.RETRYABLE_FAILED,
-  Phase.ABORTED,
-]);
+const answers: ReadonlySet<Phase> = new Set([Phase.SUCCEEDED, Phase.FAILED, Phase.RETRYABLE_FAILED, Phase.ABORTED]);
 
 /** All have answered, or their time is over. */
 export function finishAborting(run: RunState): void {
