@@ -294,6 +294,26 @@ describe('answers', () => {
     socket.destroy();
   });
 
+  test('also one that asks for its connection to be closed hears it', async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    let heard = '';
+    socket.setEncoding('latin1').on('data', (text: string) => (heard += text));
+    const ended = new Promise((resolve) => socket.once('end', resolve));
+    const size = 4_000_000;
+    socket.write(`PUT /aloft/large HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${size}\r\n\r\n`);
+    while (!heard.includes('</Error>')) await once(socket, 'data');
+    const half = Buffer.alloc(size / 2);
+    for (let i = 0; i < 2; i += 1)
+      await new Promise<void>((resolve, reject) => {
+        socket.once('error', reject);
+        socket.write(half, (error) => (error ? reject(error) : resolve()));
+      });
+    await ended;
+    expect(heard).toMatch(/^HTTP\/1\.1 403 [^]*Connection: close[^]*<\/Error>$/);
+    socket.destroy();
+  });
+
   test('a refused body that is larger than anybody should wait for is cut off', async () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');

@@ -253,21 +253,28 @@ function answerError(error: S3Error, message: IncomingMessage, response: ServerR
     'Content-Type': 'application/xml',
     ...(bodyless ? {} : { 'Content-Length': Buffer.byteLength(xml) }),
   });
-  response.end(bodyless ? undefined : xml);
-  if (!message.complete) takeRest(message);
+  if (message.complete) {
+    response.end(bodyless ? undefined : xml);
+    return;
+  }
+  if (bodyless) response.flushHeaders();
+  else response.write(xml);
+  takeRest(message, () => response.end());
 }
 
 /**
- * Reads what a client still sends of a body that was refused: one that writes all of it before it reads would otherwise find
- * its connection reset, and never hear why.
+ * Reads what a client still sends of a body that was refused, then calls `taken`: one that writes all of it before it reads
+ * would otherwise find its connection reset, and never hear why. The answer must not end before, since that closes the
+ * connection of a client that asked for it.
  */
-function takeRest(message: IncomingMessage): void {
+function takeRest(message: IncomingMessage, taken: () => void): void {
   let left = restBytes;
   const tooLate = setTimeout(() => message.destroy(), restMs);
   message.on('data', (chunk: Buffer) => {
     left -= chunk.length;
     if (left < 0) message.destroy();
   });
+  message.once('end', taken);
   message.once('close', () => clearTimeout(tooLate));
   message.resume();
 }
