@@ -94,6 +94,7 @@ describe('Propeller: control of single nodes', () => {
     await control(run, 'side', { $case: 'retry', value: {} }, 'again');
     await control(run, 'side', { $case: 'retry', value: {} }, 'again');
     await control(run, 'n2', { $case: 'retry', value: {} });
+    await backend.until(({ launches }) => launches.includes(`${run.name}-side-1`));
     await control(run, 'side', { $case: 'cancel', value: { skipDownstream: false } });
     expect(await rig.events.ended(run.uid)).toBe(Phase.FAILED);
     await backend.until(({ aborted }) => aborted.length === 2);

@@ -22,15 +22,19 @@ const cases = fc.record({
   flow: flowArbitrary(),
   seed: fc.integer(),
   input: fc.nat({ max: 9 }),
-  maxParallelism: fc.constantFrom(0, 0, 1, 3),
+  aborts: fc.constantFrom('answered', 'late'),
+  settings: fc.record({
+    maxParallelism: fc.constantFrom(0, 0, 1, 3),
+    queueTimeout: fc.constantFrom(undefined, undefined, { seconds: 5n, nanos: 0 }),
+  }),
   /** A control after one step of so many. */
   every: fc.constantFrom(2, 4, 10),
 });
 type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
 
 /** Runs a flow to its end while people change nodes, at most so often. */
-function simulate({ flow, seed, input, maxParallelism, every }: Case, kinds: readonly Control[]): Simulation {
-  const simulation = new Simulation(flow, seed, input, { driver: { settings: { maxParallelism } } });
+function simulate({ flow, seed, input, aborts, settings, every }: Case, kinds: readonly Control[]): Simulation {
+  const simulation = new Simulation(flow, seed, input, { driver: { settings, aborts } });
   const { driver } = simulation;
   let left = 25;
   simulation.controls = (random) => {

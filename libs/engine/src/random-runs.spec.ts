@@ -8,6 +8,8 @@ const cases = fc.record({
   flow: flowArbitrary(),
   seed: fc.integer(),
   input: fc.nat({ max: 9 }),
+  /** When hosts say of what they are told to end that it is over. */
+  aborts: fc.constantFrom('answered', 'late'),
   settings: fc.record({
     maxParallelism: fc.constantFrom(0, 0, 1, 3),
     arrayParallelism: fc.constantFrom(ArrayParallelism.UNLIMITED, ArrayParallelism.WORKFLOW, ArrayParallelism.HYBRID),
@@ -44,8 +46,8 @@ function nestedFailAfter(flow: Flow): boolean {
   return alwaysFailsAfter({ ...flow, failAfter: true });
 }
 
-function check({ flow, seed, input, settings }: Case): void {
-  const simulation = new Simulation(flow, seed, input, { driver: { settings } });
+function check({ flow, seed, input, aborts, settings }: Case): void {
+  const simulation = new Simulation(flow, seed, input, { driver: { settings, aborts } });
   const { driver } = simulation;
   while (!driver.run.finished) {
     simulation.finish(1);
@@ -78,14 +80,15 @@ describe('random runs', () => {
     fc.assert(fc.property(cases, check), { numRuns: 150, endOnFailure: true });
   });
 
-  it('end at once when aborted at any moment, with nothing left in flight', () => {
+  it('end when aborted at any moment as soon as their hosts have answered, with nothing left in flight', () => {
     fc.assert(
-      fc.property(cases, fc.nat({ max: 30 }), ({ flow, seed, input, settings }, after) => {
-        const simulation = new Simulation(flow, seed, input, { driver: { settings } });
+      fc.property(cases, fc.nat({ max: 30 }), ({ flow, seed, input, aborts, settings }, after) => {
+        const simulation = new Simulation(flow, seed, input, { driver: { settings, aborts } });
         simulation.finish(after);
         const { driver } = simulation;
         const over = driver.run.finished;
         expect(driver.abort()).toBe(!over);
+        while (driver.stopped.length > 0) driver.hear(Math.abs(seed) % driver.stopped.length);
         expect(driver.run.finished).toBe(true);
         expect(driver.launched).toEqual([]);
         expect(driver.timers.size).toBe(0);
@@ -100,10 +103,11 @@ describe('random runs', () => {
   it('C-80…C-84: recovered after their end or an abort at any moment, they come to the same, and nothing that succeeded runs again', () => {
     const healthy = () => ({ failures: 0, hopeless: false });
     fc.assert(
-      fc.property(cases, fc.nat({ max: 40 }), ({ flow, seed, input, settings }, after) => {
-        const first = new Simulation(flow, seed, input, { driver: { settings } });
+      fc.property(cases, fc.nat({ max: 40 }), ({ flow, seed, input, aborts, settings }, after) => {
+        const first = new Simulation(flow, seed, input, { driver: { settings, aborts } });
         first.finish(after);
         first.driver.abort();
+        while (first.driver.stopped.length > 0) first.driver.hear(0);
         const past = new Past(first.driver);
         const second = new Simulation(flow, seed + 1, input, {
           fateOf: healthy,

@@ -4,8 +4,8 @@ import type { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Effect, GraphLookup, NodeExplanation, Run, RunOverview } from './api.js';
 import { explain, overview } from './explain/explain.js';
-import { goOnAborting } from './inputs/abort-requested.js';
 import { applyInput } from './inputs/apply-input.js';
+import { performHeld } from './inputs/node-controlled.js';
 import { drain } from './lifecycle/schedule.js';
 import { effectOf } from './lifecycle/requests.js';
 import { writeSnapshot } from './snapshot/write-snapshot.js';
@@ -49,8 +49,10 @@ export class ExecutionRun implements Run {
       return false;
     }
     drain(state);
-    goOnAborting(state);
-    drain(state);
+    if (state.held.length > 0) {
+      performHeld(state);
+      drain(state);
+    }
     return true;
   }
 

@@ -74,6 +74,13 @@ export class Checker {
     return terminalRun.has(this.of(uid).phase);
   }
 
+  isOver({ executionUid, nodeId, retryAttempt, index }: TaskAttempt): boolean {
+    const { phase, nodes, attemptsOver } = this.of(executionUid);
+    const ofNode = nodes.get(nodeId);
+    if (terminalRun.has(phase) || (ofNode !== undefined && terminalNode.has(ofNode))) return true;
+    return index === undefined && attemptsOver.has(`${nodeId}/${retryAttempt}`);
+  }
+
   problem(what: string): void {
     this.problems.push(what);
     this.options.scheduler.note(`PROBLEM ${what}`);

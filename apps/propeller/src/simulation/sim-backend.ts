@@ -6,6 +6,7 @@ import {
   TaskReport,
   type LaunchTask,
   type LiteralsValue,
+  type TaskAttempt,
   type TaskOutcome,
   WaitReason_Kind,
 } from '@aloft/idl/aloft/v1/bus';
@@ -41,6 +42,8 @@ export interface SimBackendOptions {
   /** Processes that a host may share: what it reports reaches them without a commit of its own. */
   neighbours(): readonly { process: SimProcess; bus: MemoryBus }[];
   hasEnded(uid: string): boolean;
+  /** The attempt, its node or its run was told to be over. */
+  isOver(attempt: TaskAttempt): boolean;
   problem(what: string): void;
 }
 
@@ -131,6 +134,7 @@ export class SimBackend {
     const fate = step?.fates[index ?? 0] ?? { mishaps: [], hopeless: false };
     const mishap = fate.mishaps[retryAttempt];
     scheduler.note(`backend: ${job.name} begins`);
+    if (this.options.isOver(launch.attempt!)) this.options.problem(`${job.name} begins after it was told to be over`);
     if (mishap === 'hang' || random.chance(0.6)) {
       scheduler.after(random.between(0, 50), 'running', () => job.over || this.report(job, Phase.RUNNING));
     }

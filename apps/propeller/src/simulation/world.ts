@@ -105,6 +105,7 @@ export class World {
       steps: this.steps,
       neighbours: () => this.nodes.filter(({ process, up }) => up && process.alive),
       hasEnded: (uid) => this.checker.hasEnded(uid),
+      isOver: (attempt) => this.checker.isOver(attempt),
       problem: (what) => this.checker.problem(what),
     });
     const around = {

@@ -112,6 +112,16 @@ const makers: Record<string, Maker> = {
       steps: ['a0', 'l1', 'l2'].map((step) => ({ step, starts: 1, optional: true })),
     },
   }),
+  // What follows the first step is on its way, or just begins, when the failure beside it ends it.
+  'fail-fast': (_, pace) => ({
+    workflow: 'tasks.failfast',
+    inputs: pace,
+    expect: {
+      phase: 'FAILED',
+      error: 'fails by plan',
+      steps: [...once('f1'), ...['a0', 'b2', 's3'].map((step) => ({ step, starts: 1, optional: true }))],
+    },
+  }),
   failing: (_, pace) => ({
     workflow: 'tasks.failing',
     inputs: pace,

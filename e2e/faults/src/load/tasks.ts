@@ -160,6 +160,15 @@ export const endless = workflow({ inputs: pace, outputs: { x: t.int } }, ({ x, m
   return { x: add({ step: 'never', ms, x: l2.x }, { nodeId: 'never' }).x };
 });
 
+/** Fails about when its first step is over, and the next ones begin. */
+export const failfast = workflow({ inputs: pace, outputs: { x: t.int } }, ({ x, ms }) => {
+  const a0 = add({ step: 'a0', ms, x }, { nodeId: 'a0' });
+  const f1 = doomed({ step: 'f1', ms, x }, { nodeId: 'f1' });
+  const b2 = add({ step: 'b2', ms: 900_000, x: a0.x }, { nodeId: 'b2' });
+  shell({ step: 's3', seconds: 900, fails: 0 }, { nodeId: 's3', after: [a0] });
+  return { x: add({ step: 'never', ms, x: f1.x }, { nodeId: 'never', after: [b2] }).x };
+});
+
 export const cleanUp = task({ inputs: { ...step, x: t.int } }, (inputs, { signal }) =>
   marked(inputs, signal, () => ({})),
 );

@@ -1,6 +1,8 @@
+import type { AbortExecution } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError_ErrorKind, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import type { RunState } from '../state/run-state.js';
 import type { NodeFailure, Scope } from '../state/scope.js';
+import { describeDuration, isPositive } from '../time.js';
 
 /** Longest error text that is kept, in characters (C-166). */
 const maxMessage = 100 * 1024;
@@ -14,6 +16,21 @@ export function userError(run: RunState, code: string, message: string): Executi
 
 export function systemError(run: RunState, code: string, message: string): ExecutionError {
   return errorOf(run, code, message, ExecutionError_ErrorKind.SYSTEM);
+}
+
+export const causeOf = ({ cause }: AbortExecution): string => cause || 'no cause was given';
+
+/** C-60: of a run that was aborted, with who did it and why. */
+export function abortError(run: RunState, command: AbortExecution): ExecutionError {
+  const by = command.principal === '' ? '' : ` by ${command.principal}`;
+  return userError(run, 'Aborted', `the execution was aborted${by}: ${causeOf(command)}`);
+}
+
+/** C-54: of a run that took too long. */
+export function timeoutError(run: RunState): ExecutionError {
+  const { timeout } = run.settings;
+  const limit = isPositive(timeout) ? describeDuration(timeout) : '?';
+  return userError(run, 'ExecutionTimeoutExpired', `the execution ran longer than its limit of ${limit}`);
 }
 
 function errorOf(run: RunState, code: string, message: string, kind: ExecutionError_ErrorKind): ExecutionError {

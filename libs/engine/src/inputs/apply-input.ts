@@ -1,7 +1,8 @@
 import type { EngineInput } from '@aloft/idl/aloft/v1/engine';
 import { signalSet } from '../nodes/gate.js';
 import type { RunState } from '../state/run-state.js';
-import { abortRequested, answersAbort } from './abort-requested.js';
+import { ScopeStatus } from '../state/scope.js';
+import { abortRequested } from './abort-requested.js';
 import { answered } from './answered.js';
 import { childEnded } from './child-ended.js';
 import { nodeControlled } from './node-controlled.js';
@@ -16,17 +17,17 @@ export function applyInput(run: RunState, input: NonNullable<EngineInput['input'
     case 'started':
       return started(run, input.value, behaviours);
     case 'taskReported':
-      return answersAbort(run, input.value) ?? taskReported(run, input.value);
+      return taskReported(run, input.value);
     case 'answered':
       return answered(run, input.value);
     case 'timerFired':
       return timerFired(run, Number(input.value.timer));
     case 'signalSet':
-      return !run.isOver && !run.aborting && signalSet(run, input.value);
+      return !run.isOver && run.root.status !== ScopeStatus.Ending && signalSet(run, input.value);
     case 'childEnded':
       return childEnded(run, input.value);
     case 'nodeControlled':
-      return !run.aborting && nodeControlled(run, input.value);
+      return run.root.status !== ScopeStatus.Ending && nodeControlled(run, input.value);
     case 'abortRequested':
       return abortRequested(run, input.value);
   }

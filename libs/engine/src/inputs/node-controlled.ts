@@ -1,21 +1,25 @@
 import type { ControlNode, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { Behaviour, behaves } from '../behaviours.js';
 import { releaseSources } from '../data/compose.js';
 import { userError } from '../data/failures.js';
 import { inlineValue } from '../data/values.js';
 import { nodeRevised } from '../events/revision-events.js';
 import { END } from '../graph/graph.js';
-import { stopAttempt } from '../lifecycle/abort.js';
+import { abortNode, awaitsBackends, stopAttempt } from '../lifecycle/abort.js';
 import { open } from '../lifecycle/active.js';
 import { cancelNode } from '../lifecycle/cancel.js';
 import { endEarly, succeed } from '../lifecycle/finish.js';
 import { locate, type Place } from '../lifecycle/locate.js';
 import { retryNow } from '../lifecycle/replace-attempt.js';
-import { reset } from '../lifecycle/reset.js';
+import { reachOf, reset } from '../lifecycle/reset.js';
 import { keepEdit } from '../lifecycle/revisions.js';
 import { leaveSignal } from '../nodes/gate.js';
 import { refusalOf } from '../nodes/control-checks.js';
+import { Because } from '../state/ending.js';
 import { isOver, NodeState } from '../state/node-state.js';
 import type { RunState } from '../state/run-state.js';
+import { ScopeStatus } from '../state/scope.js';
+import { Step } from '../state/work-queue.js';
 
 /**
  * A person changes one node (X-6). Whether that can be is decided here, in the order of the log; what can't is told as a revision
@@ -35,29 +39,65 @@ export function nodeControlled(run: RunState, command: ControlNode): boolean {
   return true;
 }
 
-function perform(run: RunState, place: Place, command: ControlNode): void {
+/** Does what the command says; where attempts have to end first, that begins, and it is done when they have. */
+export function perform(run: RunState, place: Place, command: ControlNode): void {
   const { scope, node } = place;
   const work = scope.active.get(node);
   if (work) leaveSignal(run, work);
+  const because = Because.Control;
   const by = command.principal === '' ? '' : ` by ${command.principal}`;
   const why = command.cause === '' ? '' : `: ${command.cause}`;
   switch (command.control?.$case) {
     case 'cancel': {
       const error = userError(run, 'NodeCancelled', `the node was cancelled${by}${why}`);
+      if (work && awaitsBackends(run, work, { because, reason: error.message, command })) return;
       if (!work) endEarly(scope, node);
       return cancelNode(run, work ?? open(run, scope, node), error, command.control.value.skipDownstream);
     }
     case 'retry': {
       const reason = `another attempt was asked for${by}${why}`;
-      return work ? retryNow(run, work, reason) : reset(run, scope, node, reason);
+      if (work)
+        return awaitsBackends(run, work, { because, reason, command }) ? undefined : retryNow(run, work, reason);
+      return awaitsReach(run, place, command, reason) ? undefined : reset(run, scope, node, reason);
     }
     case 'setOutputs': {
       const outputs = inlineValue(command.control.value.outputs?.literals ?? {});
-      return setOutputs(run, place, outputs, `its outputs were set${by}${why}`);
+      const reason = `its outputs were set${by}${why}`;
+      if (work && awaitsBackends(run, work, { because, reason, command })) return;
+      if (!work && isOver(scope.states[node]!) && awaitsReach(run, place, command, reason)) return;
+      return setOutputs(run, place, outputs, reason);
     }
-    case 'rerun':
+    case 'rerun': {
+      const reason = `it is run again${by}${why}`;
+      const isBegun = scope.states[node] !== NodeState.Waiting;
+      if (isBegun && awaitsReach(run, place, command, reason)) return;
       keepEdit(scope, node, command);
-      if (scope.states[node] !== NodeState.Waiting) reset(run, scope, node, `it is run again${by}${why}`);
+      if (isBegun) reset(run, scope, node, reason);
+    }
+  }
+}
+
+/** What begins anew has to be over: whether something of it still runs, which is told to end. Then `performHeld` comes back. */
+function awaitsReach(run: RunState, { scope, node }: Place, command: ControlNode, reason: string): boolean {
+  if (!behaves(run, Behaviour.AbortsHearBackends)) return false;
+  const reach = reachOf(scope, node);
+  for (const each of reach) {
+    const active = scope.active.get(each);
+    if (active) abortNode(run, active, reason);
+  }
+  if (!reach.some((each) => scope.active.has(each))) return false;
+  run.held.push({ scope, node, command });
+  return true;
+}
+
+/** Controls whose nodes are over now. Those whose workflow has failed or ended meanwhile have come too late. */
+export function performHeld(run: RunState): void {
+  for (const control of run.held.splice(0)) {
+    const { scope, node } = control;
+    if (run.isOver || run.scopes.get(scope.id) !== scope) continue;
+    if (scope.status !== ScopeStatus.Running) run.work.push(Step.Settle, scope, -1);
+    else if (reachOf(scope, node).some((each) => scope.active.has(each))) run.held.push(control);
+    else perform(run, control, control.command);
   }
 }
 

@@ -1,6 +1,6 @@
-import { finishAborting } from './abort-requested.js';
 import { arrayProgressed } from '../events/array-events.js';
 import { enter } from '../lifecycle/active.js';
+import { patienceOver } from '../lifecycle/ending.js';
 import { request } from '../lifecycle/requests.js';
 import { backedOff } from '../lifecycle/backing-off.js';
 import { attemptTimedOut, nodeTimedOut, queueTimedOut } from '../lifecycle/retry.js';
@@ -17,7 +17,7 @@ export function timerFired(run: RunState, id: number): boolean {
   run.timers.delete(id);
   const { work } = timer;
   if (!work) {
-    if (timer.purpose === TimerPurpose.Abort) finishAborting(run);
+    if (timer.purpose === TimerPurpose.Abort) patienceOver(run);
     else runTimedOut(run);
     return true;
   }

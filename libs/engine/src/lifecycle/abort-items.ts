@@ -13,6 +13,16 @@ import { cancelTimer } from './timers.js';
 /** Stops every item in flight. What is kept of those in flight is all that needs looking at. */
 export function abortItems(run: RunState, work: NodeWork, items: ArrayItems, reason: string): void {
   for (const index of [...items.launched.keys()]) stopLaunched(run, work, items, index, reason);
+  quietItems(run, work, items, reason);
+  for (const index of [...items.reserved.keys()]) releaseItem(run, work, items, index);
+  cancelTimer(run, items.eventTimer);
+  items.eventTimer = 0;
+  if (items.shared) freePermits(run, items.active);
+  items.active = 0;
+}
+
+/** Nothing begins or goes on by itself any more; attempts that were launched are left as they are. */
+export function quietItems(run: RunState, work: NodeWork, items: ArrayItems, reason: string): void {
   for (const id of items.requests.values()) {
     const pending = run.requests.get(id);
     if (pending?.purpose === Purpose.StartItemChild) orphan(run, pending);
@@ -25,26 +35,17 @@ export function abortItems(run: RunState, work: NodeWork, items: ArrayItems, rea
     run.effects.push({ kind: 'abort-child', child, cause: childCause(run, reason) });
   }
   for (const timer of [...items.timers.values(), ...items.delayed.values()]) cancelTimer(run, timer);
-  for (const index of [...items.reserved.keys()]) releaseItem(run, work, items, index);
-  cancelTimer(run, items.eventTimer);
-  items.eventTimer = 0;
   items.requests.clear();
   items.children.clear();
   items.timers.clear();
   items.delayed.clear();
-  if (items.shared) freePermits(run, items.active);
-  items.active = 0;
 }
 
-/** Takes an item's attempt away from its backend. */
+/** Takes an item's attempt away from its backend, which may have been told already. */
 export function stopLaunched(run: RunState, work: NodeWork, items: ArrayItems, index: number, reason: string): void {
   const attempt = items.attempts[index]!;
-  run.effects.push({
-    kind: 'abort',
-    attempt: itemAttemptOf(run, work, index, attempt),
-    taskType: templateOf(work.scope, work.node).type,
-    reason,
-  });
+  if (!work.ending && !items.ending.has(index)) tellItem(run, work, items, index, reason);
+  items.ending.delete(index);
   items.launched.delete(index);
   if (items.states.get(index) !== ItemState.Active || index >= 5000) return;
   const known = items.changes.get(index);
@@ -55,6 +56,12 @@ export function stopLaunched(run: RunState, work: NodeWork, items: ArrayItems, i
     logs: known?.attempt === attempt ? known.logs : [],
     child: known?.child,
   });
+}
+
+/** Tells the item's backend to end its attempt. */
+export function tellItem(run: RunState, work: NodeWork, items: ArrayItems, index: number, reason: string): void {
+  const attempt = itemAttemptOf(run, work, index, items.attempts[index]!);
+  run.effects.push({ kind: 'abort', attempt, taskType: templateOf(work.scope, work.node).type, reason });
 }
 
 /** Gives an item's cache reservation back, if it holds one (C-95). */

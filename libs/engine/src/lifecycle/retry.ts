@@ -10,11 +10,12 @@ import {
   systemFailureBudget,
   userAttempts,
 } from '../data/task-settings.js';
+import { Because } from '../state/ending.js';
 import type { NodeWork } from '../state/node-work.js';
 import { TimerPurpose, type RunState } from '../state/run-state.js';
 import { Step } from '../state/work-queue.js';
 import { addDuration, describeDuration } from '../time.js';
-import { stopAttempt } from './abort.js';
+import { awaitsBackends, stopAttempt } from './abort.js';
 import { backOff } from './backing-off.js';
 import { fail } from './finish.js';
 import { cancelTimer, setTimer } from './timers.js';
@@ -101,6 +102,7 @@ export function attemptTimedOut(run: RunState, work: NodeWork): void {
   work.executionTimer = 0;
   const limit = executionTimeout(run, work.scope, work.node);
   const message = `attempt ${work.attempt} ran longer than its limit of ${limit ? describeDuration(limit) : '?'}`;
+  if (awaitsBackends(run, work, { because: Because.Execution, reason: message })) return;
   stopAttempt(run, work, message);
   attemptFailed(run, work, userError(run, 'TimeoutExpired', message), true);
 }
@@ -121,6 +123,7 @@ export function leftQueue(run: RunState, work: NodeWork): void {
 export function queueTimedOut(run: RunState, work: NodeWork): void {
   work.waitTimer = 0;
   const message = queueMessage(run, work, `attempt ${work.attempt}`);
+  if (awaitsBackends(run, work, { because: Because.Queue, reason: message })) return;
   stopAttempt(run, work, message);
   attemptFailed(run, work, systemError(run, 'QueueTimeoutExpired', message), true);
 }
@@ -138,6 +141,7 @@ export function nodeTimedOut(run: RunState, work: NodeWork): void {
     ? `its limit of ${limit ? describeDuration(limit) : '?'}`
     : 'twice its time limit';
   const message = `the node was active longer than ${what}, over ${work.attempt + 1} attempts`;
+  if (awaitsBackends(run, work, { because: Because.Active, reason: message })) return;
   stopAttempt(run, work, message);
   fail(run, work, userError(run, 'TimeoutExpired', message), true);
 }

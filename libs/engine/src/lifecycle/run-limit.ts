@@ -1,9 +1,10 @@
 import { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
-import { userError } from '../data/failures.js';
+import { Behaviour, behaves } from '../behaviours.js';
+import { timeoutError } from '../data/failures.js';
 import { ScopeStatus } from '../state/scope.js';
 import { TimerPurpose, type RunState } from '../state/run-state.js';
-import { addDuration, describeDuration, isPositive } from '../time.js';
-import { abortScope } from './abort.js';
+import { addDuration, isPositive } from '../time.js';
+import { abortScope, endScope } from './abort.js';
 import { endRun } from './settle.js';
 import { setTimer } from './timers.js';
 
@@ -15,9 +16,10 @@ export function limitRun(run: RunState): void {
 
 /** C-54 Ours: everything is aborted and the run ends TIMED_OUT. Its failure node isn't run: there is no time left for it. */
 export function runTimedOut(run: RunState): void {
-  const { timeout } = run.settings;
-  const message = `the execution ran longer than its limit of ${isPositive(timeout) ? describeDuration(timeout) : '?'}`;
-  abortScope(run, run.root, message);
+  if (run.root.status === ScopeStatus.Ending) return;
+  const error = timeoutError(run);
+  if (behaves(run, Behaviour.AbortsHearBackends)) return endScope(run, run.root, error.message);
+  abortScope(run, run.root, error.message);
   run.root.status = ScopeStatus.Over;
-  endRun(run, WorkflowExecution_Phase.TIMED_OUT, undefined, userError(run, 'ExecutionTimeoutExpired', message));
+  endRun(run, WorkflowExecution_Phase.TIMED_OUT, undefined, error);
 }

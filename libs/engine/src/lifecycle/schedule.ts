@@ -1,4 +1,5 @@
 import { END, type Kind } from '../graph/graph.js';
+import { resume } from '../inputs/resume.js';
 import { settleArray } from '../nodes/array-end.js';
 import { takeTurn } from '../nodes/array-items.js';
 import { kinds } from '../nodes/kinds.js';
@@ -24,7 +25,8 @@ export function drain(run: RunState): void {
       else if (step === Step.Ready) ready(run, scope, node);
       else {
         const work = scope.active.get(node);
-        if (work) kinds[scope.template.kinds[node] as Kind].start(run, work);
+        if (work && step === Step.Resume) resume(run, work);
+        else if (work && !work.ending) kinds[scope.template.kinds[node] as Kind].start(run, work);
       }
     })
   );

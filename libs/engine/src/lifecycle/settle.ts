@@ -1,6 +1,6 @@
 import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { type ExecutionError, NodeExecution_Phase, WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
-import { scopeError } from '../data/failures.js';
+import { abortError, scopeError, timeoutError } from '../data/failures.js';
 import { nodeEvent } from '../events/node-events.js';
 import { workflowEvent } from '../events/workflow-events.js';
 import { END, Kind } from '../graph/graph.js';
@@ -8,6 +8,7 @@ import { finishTask } from '../nodes/task-finish.js';
 import type { RunState } from '../state/run-state.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
 import { open } from './active.js';
+import { scopeEnded } from './ending.js';
 import { fail, succeed } from './finish.js';
 import { begin } from './prepare.js';
 import { cancelTimer } from './timers.js';
@@ -15,6 +16,9 @@ import { cancelTimer } from './timers.js';
 /** Brings a scope to its end if nothing in it runs any more: its outputs go up, or its failure does (C-60…C-62). */
 export function settle(run: RunState, scope: Scope): void {
   if (scope.status === ScopeStatus.Over || scope.active.size > 0) return;
+  if (scope.status === ScopeStatus.Ending) return scope.parent ? scopeEnded(run, scope.parent) : stopped(run);
+  // Nodes of it are to begin anew.
+  if (run.held.some((control) => control.scope === scope)) return;
   if (scope.failures.length === 0) return finishScope(run, scope);
   const { failureNode } = scope.template;
   if (failureNode < 0 || scope.status === ScopeStatus.HandlingFailure) return finishScope(run, scope);
@@ -43,6 +47,15 @@ function finishScope(run: RunState, scope: Scope): void {
   if (error) fail(run, parent, error);
   else if (parent.scope.template.kinds[parent.node] === Kind.Task) finishTask(run, parent, outputs);
   else succeed(run, parent, outputs);
+}
+
+/** Nothing runs any more of a run that was told to end (C-54, C-60). */
+function stopped(run: RunState): void {
+  const { aborting } = run;
+  run.root.status = ScopeStatus.Over;
+  if (!aborting) return endRun(run, WorkflowExecution_Phase.TIMED_OUT, undefined, timeoutError(run));
+  run.aborting = undefined;
+  endRun(run, WorkflowExecution_Phase.ABORTED, undefined, abortError(run, aborting));
 }
 
 /** The run's end: its last event, and the word to whoever waits for it. */

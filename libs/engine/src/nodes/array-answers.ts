@@ -14,6 +14,7 @@ import { executionTimeout, templateOf } from '../data/task-settings.js';
 import { emptyValue } from '../data/values.js';
 import { itemChanged } from '../events/array-events.js';
 import { stopLaunched } from '../lifecycle/abort-items.js';
+import { itemAwaitsBackend } from '../lifecycle/ending.js';
 import { itemChildNode } from '../lifecycle/item-asks.js';
 import { childCause } from '../lifecycle/orphans.js';
 import { queueMessage } from '../lifecycle/retry.js';
@@ -33,6 +34,7 @@ type Answer = NonNullable<RequestAnswered['answer']>;
 
 /** After every change of an item: others may start, or the array may be done. */
 export function goOn(run: RunState, work: NodeWork, items: ArrayItems): void {
+  if (work.ending) return;
   pump(run, work, items);
   settleArray(run, work, items);
 }
@@ -116,6 +118,7 @@ export function itemTimerFired(run: RunState, work: NodeWork, index: number, pur
   }
   if (purpose === TimerPurpose.ItemQueue) {
     const late = queueMessage(run, work, `item ${index}, attempt ${items.attempts[index]}`);
+    if (itemAwaitsBackend(run, work, items, index, { purpose, reason: late })) return;
     stopLaunched(run, work, items, index, late);
     itemFailed(run, work, items, index, systemError(run, 'QueueTimeoutExpired', late), true);
     return goOn(run, work, items);
@@ -127,6 +130,7 @@ export function itemTimerFired(run: RunState, work: NodeWork, index: number, pur
     items.children.delete(index);
     run.effects.push({ kind: 'abort-child', child, cause: childCause(run, message) });
   } else {
+    if (itemAwaitsBackend(run, work, items, index, { purpose, reason: message })) return;
     stopLaunched(run, work, items, index, message);
     leaveBackend(run, items, index);
   }
@@ -161,7 +165,7 @@ function itemChildStarted(
 /** The end of an item's child execution. */
 export function itemChildEnded(run: RunState, work: NodeWork, index: number, ended: ChildEnded): boolean {
   const items = work.items;
-  if (!items || index >= items.size || items.states.get(index) !== ItemState.Active) return false;
+  if (!items || work.ending || index >= items.size || items.states.get(index) !== ItemState.Active) return false;
   if (ended.child?.name !== childExecutionName(run.id.name, itemChildNode(work, index), items.attempts[index]!))
     return false;
   const request = items.requests.get(index);

@@ -4,6 +4,7 @@ import { collectOutputs } from '../data/array-outputs.js';
 import { cut } from '../data/failures.js';
 import { inlineLimit, inlineValue } from '../data/values.js';
 import { arrayEvent } from '../events/array-events.js';
+import { awaitsBackends } from '../lifecycle/abort.js';
 import { abortItems } from '../lifecycle/abort-items.js';
 import { enter } from '../lifecycle/active.js';
 import { fail, succeed } from '../lifecycle/finish.js';
@@ -11,6 +12,7 @@ import { loseArray } from '../lifecycle/lost-arrays.js';
 import { request } from '../lifecycle/requests.js';
 import { cancelTimer } from '../lifecycle/timers.js';
 import type { ArrayItems } from '../state/array-items.js';
+import { Because } from '../state/ending.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
@@ -18,13 +20,15 @@ import { Purpose, type RunState } from '../state/run-state.js';
 /** C-141: fails as soon as its goal is out of reach; succeeds when none runs any more. */
 export function settleArray(run: RunState, work: NodeWork, items: ArrayItems): void {
   if (items.size - items.failed < items.needed) {
+    const reason = 'the array failed';
+    if (awaitsBackends(run, work, { because: Because.Items, reason })) return;
     const error = arrayError(run, items);
     loseArray(run, work, items);
-    abortItems(run, work, items, 'the array failed');
+    abortItems(run, work, items, reason);
     cancelTimer(run, items.eventTimer);
     items.eventTimer = 0;
     arrayEvent(run, work, items, TaskExecution_Phase.FAILED, { error });
-    work.items = undefined;
+    work.items = work.ending = undefined;
     return fail(run, work, error);
   }
   if (!items.isDone) return;

@@ -8,6 +8,7 @@ import { acceptsNone } from '../data/values.js';
 import { END, Kind, START } from '../graph/graph.js';
 import { forEachPromise } from '../graph/template-builder.js';
 import type { Place } from '../lifecycle/locate.js';
+import { Because } from '../state/ending.js';
 import { isOver, isSatisfied, nameOf, NodeState } from '../state/node-state.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
 
@@ -30,7 +31,7 @@ type Types = Record<string, { type: LiteralType | undefined }>;
 
 /** Why the node can't take the control as it is, and what would; undefined if it can (X-6). */
 export function refusalOf(place: Place, command: ControlNode): string | undefined {
-  const general = ofAny(place);
+  const general = ofAny(place, command.control);
   if (general !== undefined) return general;
   const { control } = command;
   switch (control?.$case) {
@@ -53,11 +54,16 @@ export function refusalOf(place: Place, command: ControlNode): string | undefine
   }
 }
 
-function ofAny({ scope, node }: Place): string | undefined {
+function ofAny({ scope, node }: Place, control: ControlNode['control']): string | undefined {
   if (node <= END) return `the ${node === START ? 'start' : 'end'} of a workflow can't be changed; change a node`;
   const active = scope.active.has(node);
   if (node === scope.template.failureNode && !active) return 'the failure node only runs when its workflow fails';
   if (scope.status !== ScopeStatus.Running && !active) return 'its workflow has failed and is being brought to its end';
+  const ending = scope.active.get(node)?.ending;
+  // Whoever cancels means it, also where something else was asked for a moment ago.
+  const isOverruled = control?.$case === 'cancel' && ending?.command && ending.command.control?.$case !== 'cancel';
+  if (ending && ending.because >= Because.Control && !isOverruled)
+    return 'it is being brought to its end: wait until nothing of it runs any more';
   const branch = scope.template.branchOf[node]!;
   if (branch < 0 || active) return undefined;
   const state = scope.states[node]!;

@@ -1,4 +1,4 @@
-import { AbortExecution, LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import { AbortExecution, ControlNode, LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -6,6 +6,7 @@ import type { GraphLookup, StartChild } from '../api.js';
 import { lineUp } from '../lifecycle/parallelism.js';
 import { adopt } from '../lifecycle/scopes.js';
 import type { CompiledGraph } from '../graph/graph.js';
+import type { Because } from '../state/ending.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, RunState, TimerPurpose } from '../state/run-state.js';
@@ -49,11 +50,8 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
   run.error = from.message(ExecutionError);
   if (from.version >= 3) from.list(() => void run.controls.add(from.string()));
   if (from.version >= 4) {
-    const command = from.message(AbortExecution);
-    const heard = new Map<string, boolean>();
-    from.list(() => void heard.set(from.string(), from.flag()));
-    const unheard = [...heard.values()].filter((each) => !each).length;
-    if (command) run.aborting = { command, heard, unheard };
+    run.aborting = from.message(AbortExecution);
+    run.patience = from.int();
   }
   const find = (scope: number, node: number): NodeWork | undefined => run.scopes.get(scope)?.active.get(node);
   const must = (): NodeWork => {
@@ -114,7 +112,35 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
     const work = must();
     work.waiting = from.message(WaitReason);
   });
+  if (from.version >= 4) readEndings(from, run, must);
   return run;
+}
+
+function readEndings(from: ByteReader, run: RunState, must: () => NodeWork): void {
+  from.list(() => {
+    const work = must();
+    work.ending = {
+      because: from.int() as Because,
+      reason: from.string(),
+      since: from.time()!,
+      command: from.message(ControlNode),
+      unheard: new Set(),
+    };
+    const { unheard } = work.ending;
+    from.list(() => void unheard.add(from.int()));
+  });
+  from.list(() => {
+    const { items } = must();
+    from.list(() => {
+      const index = from.int();
+      items!.ending.set(index, { purpose: from.int() as TimerPurpose, since: from.time()!, heard: from.flag() });
+    });
+  });
+  from.list(() => {
+    const [scope, node] = [run.scopes.get(from.int()), from.int()];
+    const command = from.message(ControlNode);
+    if (scope && command) run.held.push({ scope, node, command });
+  });
 }
 
 function readChild(from: ByteReader, run: RunState): StartChild {

@@ -1,7 +1,8 @@
-import { AbortExecution, LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import { AbortExecution, ControlNode, LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
+import type { Ending } from '../state/ending.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
 import type { Scope } from '../state/scope.js';
@@ -9,7 +10,7 @@ import { hexOf } from '../graph/identifiers.js';
 import { ByteWriter } from './bytes.js';
 import { writeScope } from './scope-codec.js';
 
-/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: aborts that wait. */
+/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: ends that wait. */
 export const snapshotVersion = 4;
 
 /** The state without its pending effects: those of a batch are out before a snapshot is taken. */
@@ -30,11 +31,8 @@ export function writeSnapshot(run: RunState): Uint8Array {
   out.message(LiteralsValue, run.outputs);
   out.message(ExecutionError, run.error);
   out.list(run.controls, (id) => out.string(id));
-  out.message(AbortExecution, run.aborting?.command);
-  out.list(run.aborting?.heard ?? [], ([key, heard]) => {
-    out.string(key);
-    out.flag(heard);
-  });
+  out.message(AbortExecution, run.aborting);
+  out.int(run.patience);
   out.list(run.scopes.values(), (scope) => writeScope(out, scope, digests.indexOf(scope.graph.digest)));
   const place = (work: { scope: Scope; node: number } | undefined): void => {
     out.int(work?.scope.id ?? -1);
@@ -86,7 +84,41 @@ export function writeSnapshot(run: RunState): Uint8Array {
     place(work);
     out.message(WaitReason, work.waiting);
   });
+  writeEndings(out, run, place);
   return out.finish();
+}
+
+/** Nodes and items that are to end, and controls that wait for some. */
+function writeEndings(out: ByteWriter, run: RunState, place: (of: { scope: Scope; node: number }) => void): void {
+  const active = [...run.scopes.values()].flatMap((scope) => [...scope.active.values()]);
+  out.list(
+    active.filter(({ ending }) => ending),
+    (work) => {
+      const { because, reason, since, command, unheard } = work.ending as Ending;
+      place(work);
+      out.int(because);
+      out.string(reason);
+      out.time(since);
+      out.message(ControlNode, command);
+      out.list(unheard, (index) => out.int(index));
+    },
+  );
+  out.list(
+    active.filter(({ items }) => items && items.ending.size > 0),
+    (work) => {
+      place(work);
+      out.list(work.items!.ending, ([index, { purpose, since, heard }]) => {
+        out.int(index);
+        out.int(purpose);
+        out.time(since);
+        out.flag(heard);
+      });
+    },
+  );
+  out.list(run.held, (control) => {
+    place(control);
+    out.message(ControlNode, control.command);
+  });
 }
 
 /** Of the graphs of all scopes, and of those that a recovered dynamic task will run. */

@@ -2,6 +2,7 @@ import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import type { ExecutionError, TaskExecution_Phase, TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { ItemEnding } from './ending.js';
 
 /** Two bits an item. */
 export const ItemState = { Waiting: 0, Active: 1, Succeeded: 2, Failed: 3 } as const;
@@ -100,6 +101,8 @@ export class ArrayItems {
   succeeded = 0;
   failed = 0;
   readonly launched = new Map<number, LaunchedItem>();
+  /** Launched ones whose time is over. */
+  readonly ending = new Map<number, ItemEnding>();
   readonly requests = new Map<number, number>();
   readonly timers = new Map<number, number>();
   /** Timers of items whose next attempt's time hasn't come (C-36). */

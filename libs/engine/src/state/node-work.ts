@@ -7,6 +7,7 @@ import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { nodeDataPrefix } from '../names.js';
 import type { ArrayItems } from './array-items.js';
+import type { Ending } from './ending.js';
 import type { Scope } from './scope.js';
 
 /** What the engine keeps of a node between its start and its end. */
@@ -63,6 +64,8 @@ export class NodeWork {
   /** What the recovered run has of it, beyond its success (C-81…C-84). */
   recovered: RecoveredNode | undefined;
   items: ArrayItems | undefined;
+  /** Its attempts were told to end, and their backends' word is waited for. */
+  ending: Ending | undefined;
 
   constructor(
     readonly scope: Scope,

@@ -1,4 +1,4 @@
-import type { AbortExecution, StartExecution, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { AbortExecution, ControlNode, StartExecution, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { WorkflowExecution_Phase, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
@@ -58,7 +58,7 @@ export const TimerPurpose = {
   /** An attempt waits for its backend (C-52). */
   Queue: 9,
   ItemQueue: 10,
-  /** The backends had their time to answer an abort; belongs to no node. */
+  /** A backend had its time to say that an attempt is over; belongs to no node. */
   Abort: 11,
 } as const;
 export type TimerPurpose = (typeof TimerPurpose)[keyof typeof TimerPurpose];
@@ -81,12 +81,11 @@ export interface Signal {
   waiting: NodeWork[];
 }
 
-/** A run that is to be aborted as soon as the backends have said what became of what they were sent. */
-export interface Aborting {
-  command: AbortExecution;
-  /** Of those attempts (`<node>/<attempt>`): whether they have; and how many they have not. */
-  heard: Map<string, boolean>;
-  unheard: number;
+/** A control that puts nodes back to where they were (X-6), until nothing of those runs any more. */
+export interface HeldControl {
+  scope: Scope;
+  node: number;
+  command: ControlNode;
 }
 
 /** The whole state of one run, and the effects of the batch at hand. */
@@ -118,7 +117,11 @@ export class RunState {
   readonly controls = new Set<string>();
   outputs: LiteralsValue | undefined;
   error: ExecutionError | undefined;
-  aborting: Aborting | undefined;
+  /** The run ends ABORTED as soon as nothing of it runs any more. */
+  aborting: AbortExecution | undefined;
+  /** Timer of the longest wait for a backend's word; 0 while none is waited for. */
+  patience = 0;
+  readonly held: HeldControl[] = [];
 
   /** Not part of the state. */
   observer: RunObserver | undefined;

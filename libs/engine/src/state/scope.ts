@@ -12,6 +12,8 @@ export const ScopeStatus = {
   /** The failure node runs (C-62). */
   HandlingFailure: 2,
   Over: 3,
+  /** What it is part of ends: no node starts any more; what was launched is told to end, and waited for. */
+  Ending: 4,
 } as const;
 export type ScopeStatus = (typeof ScopeStatus)[keyof typeof ScopeStatus];
 

@@ -9,6 +9,8 @@ export const Step = {
   Settle: 2,
   /** A permit came free. */
   Unpark: 3,
+  /** The backends have said that nothing runs any more of a node that is to end: it may. */
+  Resume: 4,
 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
 

@@ -1,5 +1,6 @@
 import type {
   ControlNode,
+  ExecutionEvent,
   ExecutionSettings,
   LiteralsValue,
   NodeRevised,
@@ -24,9 +25,15 @@ import type { Effect, Graph, LaunchTaskEffect, LostArray, Request, Run, StartChi
 import { currentBehaviours } from '../behaviours.js';
 import { compileGraph } from '../graph/compile-graph.js';
 import { createRun, restoreRun } from '../runs.js';
-import { compareTimes } from '../time.js';
+import { addDuration, compareTimes } from '../time.js';
 import { MemoryStore } from './memory-store.js';
 import { plain } from './closures.js';
+
+const { SUCCEEDED, FAILED, ABORTED, TIMED_OUT } = NodeExecution_Phase;
+const overNode = new Set([SUCCEEDED, FAILED, ABORTED, TIMED_OUT]);
+const overTask = new Set([TaskExecution_Phase.SUCCEEDED, TaskExecution_Phase.FAILED, TaskExecution_Phase.ABORTED]);
+/** How long the engine waits for the word of a host. */
+const patience = { seconds: 30n, nanos: 0 };
 
 export type Input = NonNullable<EngineInput['input']>;
 export type Ask = Request['ask'];
@@ -40,8 +47,8 @@ export interface DriverOptions {
   onRequest?: (ask: Ask, driver: Driver) => Answer | undefined;
   /** Of the binary that writes the log; this one's by default. */
   behaviours?: bigint;
-  /** Hosts say nothing of attempts that they are told to end. */
-  deafToAborts?: boolean;
+  /** What hosts say of attempts that they are told to end: that they are over at once, only when {@link Driver.hear} is called, or nothing. */
+  aborts?: 'answered' | 'late' | 'unheard';
   /** Called before every input with the run as it is, and what will be applied. */
   beforeEach?: (run: Run, entry: LogEntry) => void;
 }
@@ -63,7 +70,9 @@ export class Driver {
   readonly launched: LaunchTaskEffect[] = [];
   readonly requests = new Map<bigint, Ask>();
   /** Attempts whose end was asked for; what their hosts say of it follows. */
-  private readonly stopped: TaskAttempt[] = [];
+  readonly stopped: TaskAttempt[] = [];
+  /** Attempts that were launched and not said to be over by their hosts; since when they were to be told to end. */
+  private readonly unheard = new Map<string, { attempt: TaskAttempt; told: Timestamp | undefined }>();
   readonly timers = new Map<bigint, Timestamp>();
   now: Timestamp = { seconds: 1000n, nanos: 0 };
 
@@ -121,12 +130,19 @@ export class Driver {
     switch (effect.kind) {
       case 'launch':
         this.launched.push(effect);
+        this.unheard.set(effect.attempt.name, { attempt: effect.attempt, told: undefined });
+        break;
+      case 'event':
+        this.checkHeard(effect.event);
         break;
       case 'abort': {
         const at = this.launched.findIndex(({ attempt }) => attempt.name === effect.attempt.name);
         if (at >= 0) this.launched.splice(at, 1);
+        const known = this.unheard.get(effect.attempt.name);
+        if (known?.told) throw new Error(`testing: ${effect.attempt.name} was told twice to end`);
+        if (known) known.told = this.now;
         // As a host does.
-        if (!this.options.deafToAborts) this.stopped.push(effect.attempt);
+        if (this.options.aborts !== 'unheard') this.stopped.push(effect.attempt);
         break;
       }
       case 'set-timer':
@@ -143,6 +159,20 @@ export class Driver {
         break;
       }
       default:
+    }
+  }
+
+  /** Nothing is told to be over while some of it may still run, or begin; but for hosts that have had 30 s to say so. */
+  private checkHeard({ event }: ExecutionEvent): void {
+    if (this.options.behaviours !== undefined || (event?.$case !== 'node' && event?.$case !== 'task')) return;
+    const isOver = event.$case === 'node' ? overNode.has(event.value.phase) : overTask.has(event.value.phase);
+    if (!isOver) return;
+    const nodeId = (event.$case === 'node' ? event.value.id : event.value.parentNodeExecutionId)?.nodeId;
+    for (const { attempt, told } of this.unheard.values()) {
+      if (attempt.nodeId !== nodeId || (told && compareTimes(this.now, addDuration(told, patience)) >= 0)) continue;
+      if (event.$case === 'task' && attempt.index === undefined && attempt.retryAttempt !== event.value.retryAttempt)
+        continue;
+      throw new Error(`testing: ${nodeId} was told to be over while ${attempt.name} may run`);
     }
   }
 
@@ -170,13 +200,19 @@ export class Driver {
     this.flushing = true;
     do {
       for (let next = this.pending.shift(); next; next = this.pending.shift()) this.answer(next[0], next[1]);
-      for (const attempt of this.stopped.splice(0)) {
-        const value = Report.create({ phase: TaskExecution_Phase.ABORTED, occurredAt: this.now });
-        value.attempt = attempt;
-        this.apply({ $case: 'taskReported', value });
-      }
-    } while (this.pending.length + this.stopped.length > 0);
+      if (this.options.aborts === 'late') continue;
+      while (this.stopped.length > 0) this.hear(0);
+    } while (this.pending.length > 0);
     this.flushing = false;
+  }
+
+  /** The host of an attempt that was told to end says that it has. */
+  hear(at: number): void {
+    const [attempt] = this.stopped.splice(at, 1);
+    this.unheard.delete(attempt!.name);
+    const value = Report.create({ phase: TaskExecution_Phase.ABORTED, occurredAt: this.now });
+    value.attempt = attempt;
+    this.apply({ $case: 'taskReported', value });
   }
 
   answer(request: bigint, answer: Answer): boolean {
@@ -210,6 +246,7 @@ export class Driver {
     ) {
       const at = this.launched.indexOf(launch);
       if (at >= 0) this.launched.splice(at, 1);
+      this.unheard.delete(launch.attempt.name);
     }
     const value = Report.create({ phase, occurredAt: this.now, ...more });
     value.attempt = launch.attempt;

@@ -71,9 +71,12 @@ export class Simulation {
       const launched = driver.launched.length;
       const timers = driver.timers.size > 0 ? 1 : 0;
       const asked = [...driver.requests].filter(([, ask]) => ask.kind === 'resolve-graph');
-      if (launched + timers + asked.length === 0) throw new Error(`testing: stuck in ${driver.phases().join(' ')}`);
-      const choice = this.random(launched + timers + asked.length);
+      const stopped = driver.stopped.length;
+      const choices = launched + timers + asked.length + stopped;
+      if (choices === 0) throw new Error(`testing: stuck in ${driver.phases().join(' ')}`);
+      const choice = this.random(choices);
       if (choice < launched) this.work(driver.launched[choice]!);
+      else if (choice >= choices - stopped) driver.hear(choices - 1 - choice);
       else if (choice < launched + asked.length) this.resolve(asked[choice - launched]!);
       else driver.advance(1);
       this.repeatSomething();

@@ -198,6 +198,12 @@ export const mutations: readonly Mutation[] = [
     "kind: 'abort',",
     "kind: 'unheard',",
   ),
+  engine(
+    'lifecycle/abort',
+    'attempts are told to be over before their backends have said so',
+    'if (!ending) return begin(',
+    'if (!ending) return false && begin(',
+  ),
   engine('lifecycle/parallelism', 'parallelism is one too high', 'run.permits >= limit', 'run.permits > limit'),
   engine('nodes/gate', 'a rejected gate opens', 'if (primitive.value) return succeed', 'if (true) return succeed'),
   engine('nodes/gate', 'a signal that came before its gate is lost', 'if (signal.value) open(run, signalId);', ''),
