@@ -18,7 +18,7 @@ import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { type TaskLog, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Logger } from '@aloft/telemetry';
 import { AttemptFiles } from './attempt-files.js';
-import { locateBundle } from './code-bundle.js';
+import { CodeBundles } from './code-bundle.js';
 import { commandLine, registeredCommand } from './command-line.js';
 import { baseEnvironment, neededBeforeStart, taskEnvironment } from './environment.js';
 import { GpuPool } from './gpu-pool.js';
@@ -54,6 +54,7 @@ export class LocalProcessBackend implements BackendPlugin {
   private readonly ids = new Map<string, string>();
   private leaseUntil: number | undefined;
   private readonly gpus: GpuPool;
+  private readonly bundles: CodeBundles;
   /** Environments that attempts start from; known once the platform's own addresses are. */
   private base: Record<string, string> = {};
   private nodeBase: Record<string, string> = {};
@@ -63,6 +64,7 @@ export class LocalProcessBackend implements BackendPlugin {
     private readonly logger: Logger,
   ) {
     this.gpus = new GpuPool(options.capacity.gpuDevices);
+    this.bundles = new CodeBundles(options.workDir);
   }
 
   /** The helper process; attempts outlive it. */
@@ -212,7 +214,7 @@ export class LocalProcessBackend implements BackendPlugin {
     const gpus = this.gpus.take(id, requestOf(launch).gpu);
     const { env, files: secrets } = taskEnvironment(launch, this.options, { id, folder, gpus });
     const [bundle] = await Promise.all([
-      bundleUri === undefined ? undefined : locateBundle(bundleUri, blob, this.options.workDir),
+      bundleUri === undefined ? undefined : this.bundles.locate(bundleUri, blob),
       files.store === blob ? placeInputs(launch, blob, id) : files.place(argv),
       ...secrets.map(async ({ path, text }) => {
         await mkdir(dirname(join(folder, path)), { recursive: true });
