@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build, type BuildFailure, type Plugin } from 'esbuild';
+import { build, stop, type BuildFailure, type Plugin } from 'esbuild';
 import { create } from 'tar';
 import type { BundleEntry } from '@aloft/sdk/bundle';
 import { UsageError } from '../failure.js';
@@ -107,6 +107,9 @@ export const __aloft = bundleEntry(exports, ${JSON.stringify(stem)});
       ? 'A package has native code: name it with --external, and install it where the tasks run.'
       : undefined;
     throw new UsageError(`${relative(process.cwd(), source)} cannot be bundled:\n${lines.join('\n')}`, hint);
+  } finally {
+    // Its process would be there until ours ends, and be found dead by whoever looks then.
+    await stop();
   }
 }
 
