@@ -1,4 +1,9 @@
-import { ExecutionError_ErrorKind, NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import {
+  type ExecutionError,
+  ExecutionError_ErrorKind,
+  NodeExecution_Phase,
+  TaskExecution_Phase,
+} from '@aloft/idl/flyteidl/core/execution';
 import { Behaviour, behaves } from '../behaviours.js';
 import { attemptOf } from '../data/attempts.js';
 import { templateOf } from '../data/task-settings.js';
@@ -48,8 +53,11 @@ export function abortNode(run: RunState, work: NodeWork, reason: string): void {
   close(run, work);
 }
 
-/** Stops whatever the node's current attempt started: task, items, child execution, scope, request. */
-export function stopAttempt(run: RunState, work: NodeWork, reason: string): void {
+/**
+ * Stops whatever the node's current attempt started: task, items, child execution, scope, request. `error`: what a time limit made of it;
+ * without, its task is aborted.
+ */
+export function stopAttempt(run: RunState, work: NodeWork, reason: string, error?: ExecutionError): void {
   const { scope, node } = work;
   const kind = scope.template.kinds[node];
   if (kind === Kind.Task && (work.state === NodeState.Launched || work.state === NodeState.Running)) {
@@ -62,7 +70,9 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string): void
         reason,
       });
     work.taskPhase = TaskExecution_Phase.ABORTED;
-    taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
+    if (error && behaves(run, Behaviour.TimeoutsAreFailures))
+      taskEvent(run, work, TaskExecution_Phase.FAILED, { reason, error });
+    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
   }
   if (work.items) {
     loseArray(run, work, work.items);

@@ -101,8 +101,9 @@ export function attemptTimedOut(run: RunState, work: NodeWork): void {
   work.executionTimer = 0;
   const limit = executionTimeout(run, work.scope, work.node);
   const message = `attempt ${work.attempt} ran longer than its limit of ${limit ? describeDuration(limit) : '?'}`;
-  stopAttempt(run, work, message);
-  attemptFailed(run, work, userError(run, 'TimeoutExpired', message), true);
+  const error = userError(run, 'TimeoutExpired', message);
+  stopAttempt(run, work, message, error);
+  attemptFailed(run, work, error, true);
 }
 
 /** Starts the clock of the attempt's wait for its backend, if that has a limit (C-52). */
@@ -121,8 +122,9 @@ export function leftQueue(run: RunState, work: NodeWork): void {
 export function queueTimedOut(run: RunState, work: NodeWork): void {
   work.waitTimer = 0;
   const message = queueMessage(run, work, `attempt ${work.attempt}`);
-  stopAttempt(run, work, message);
-  attemptFailed(run, work, systemError(run, 'QueueTimeoutExpired', message), true);
+  const error = systemError(run, 'QueueTimeoutExpired', message);
+  stopAttempt(run, work, message, error);
+  attemptFailed(run, work, error, true);
 }
 
 export function queueMessage(run: RunState, work: NodeWork, what: string): string {
@@ -138,6 +140,7 @@ export function nodeTimedOut(run: RunState, work: NodeWork): void {
     ? `its limit of ${limit ? describeDuration(limit) : '?'}`
     : 'twice its time limit';
   const message = `the node was active longer than ${what}, over ${work.attempt + 1} attempts`;
-  stopAttempt(run, work, message);
-  fail(run, work, userError(run, 'TimeoutExpired', message), true);
+  const error = userError(run, 'TimeoutExpired', message);
+  stopAttempt(run, work, message, error);
+  fail(run, work, error, true);
 }
