@@ -12,6 +12,7 @@ import {
   type PhaseReport,
   requestOf,
   timestampOf,
+  withCheckpoint,
 } from '@aloft/backend-kit';
 import { AloftError, resourceExhausted, toAloftError, unavailable } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
@@ -313,7 +314,9 @@ export class LocalProcessBackend implements BackendPlugin {
     try {
       // Ended because it is another host's soon: its files are nobody's.
       if (exit.killed?.by !== 'lease') await live.files.upload(exit.killed?.by === 'abort');
-      report = await withPatience(() => judge(launch, live.files.store, exit, live.files.log));
+      report = await withPatience(async () =>
+        withCheckpoint(launch, context.blob, await judge(launch, live.files.store, exit, live.files.log)),
+      );
     } catch (error) {
       const lost = error instanceof AloftError && error.code === 'UNAVAILABLE' && live.files.store !== context.blob;
       report = lost
