@@ -7,6 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './prepare.mjs';
 
+/** What the check `secrets` of part C asks for (e2e/flytekit/conftest.py). */
+const secrets = { ALOFT_SECRET_TEAM_TOKEN: 'open-sesame', ALOFT_SECRET_TEAM_CERTIFICATE: 'certified' };
+
 /** Starts it and gives what clients need: `{ environment, stop }`. `python`: the interpreter of Python tasks. */
 export async function startDistributed(python) {
   const folder = mkdtempSync(join(tmpdir(), 'aloft-distributed-'));
@@ -19,6 +22,7 @@ export async function startDistributed(python) {
   const child = spawn(process.execPath, [join(root, 'tools', 'distributed.mjs')], {
     env: {
       ...process.env,
+      ...secrets,
       ALOFT_DATA_DIR: dataDir,
       ALOFT_GRPC_PORT: '0',
       ALOFT_HTTP_PORT: '0',

@@ -61,8 +61,10 @@ const suites = {
     const python = pythonEnvironment(flytekitRequirements);
     jest(['libs/backends/local-process/src/python'], { ALOFT_TEST_PYTHON: python });
   },
-  /** Stock flytekit (pip, its own environment) against a platform of its own: shapes, kills, bad input. */
-  flytekit: (args) => pytest(['test_shapes.py', 'test_kill.py', 'test_bad_input.py'], args),
+  /** Stock flytekit (pip, its own environment) against a platform of its own: part C's checks, more shapes, kills, bad input. */
+  flytekit: (args) => pytest(['test_part_c.py', 'test_shapes.py', 'test_kill.py', 'test_bad_input.py'], args),
+  /** Part C's checks with the TypeScript SDK and the command line, on a platform of its own. */
+  sdk: integration('e2e/sdk'),
   /** Traces, metrics and logs of a run, `kill -9` in between, with a collector of its own. */
   trace: integration('e2e/trace'),
   /** The simulation on faults that are planted in engine and shell, one at a time: it has to catch each. */
@@ -79,8 +81,13 @@ const suites = {
     const platform = await startDistributed(pythonEnvironment(flytekitRequirements));
     try {
       all(
-        () => integration('e2e/distributed')(args, platform.environment),
-        () => pytest(['test_shapes.py', 'test_bad_input.py', 'test_rolling_restart.py'], args, platform.environment),
+        () => integration('e2e/distributed', 'e2e/sdk')(args, platform.environment),
+        () =>
+          pytest(
+            ['test_part_c.py', 'test_shapes.py', 'test_bad_input.py', 'test_rolling_restart.py'],
+            args,
+            platform.environment,
+          ),
       );
     } finally {
       await platform.stop();

@@ -1,5 +1,6 @@
 """Stock flytekit against a running platform: the one named by ALOFT_E2E_ENDPOINT, else one started for the session."""
 
+import json
 import os
 import pathlib
 import re
@@ -19,6 +20,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+# What the platform under test keeps for its tasks; tools/distributed-suite.mjs gives the same to the other shape.
+SECRETS = {"ALOFT_SECRET_TEAM_TOKEN": "open-sesame", "ALOFT_SECRET_TEAM_CERTIFICATE": "certified"}
+
 READY = re.compile(r"gRPC (\S+:\d+), HTTP (http://\S+?)(?:\s|,|$)")
 
 
@@ -34,6 +38,7 @@ class Platform:
     def start(self, timeout: float = 60.0) -> "Platform":
         env = {
             **os.environ,
+            **SECRETS,
             "ALOFT_DATA_DIR": str(self.directory / "data"),
             "ALOFT_GRPC_PORT": self.grpc.rpartition(":")[2] or "0",
             "ALOFT_HTTP_PORT": self.http.rpartition(":")[2] or "0",
@@ -75,6 +80,12 @@ class Platform:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(timeout=60)
         return self.process.returncode if self.process else 0
+
+    def logs(self) -> list[pathlib.Path]:
+        """Of its processes; none for a platform that was there already, unless it says where they are."""
+        topology = os.environ.get("ALOFT_TOPOLOGY")
+        services = json.loads(pathlib.Path(topology).read_text())["services"] if topology else []
+        return [self.directory / "platform.log", *(pathlib.Path(service["log"]) for service in services)]
 
     def kill(self) -> None:
         self.process.kill()

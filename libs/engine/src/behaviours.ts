@@ -33,6 +33,8 @@ export const Behaviour = {
    * attempts begins after it was told to be.
    */
   AbortsHearBackends: 1 << 9,
+  /** Since November 2026. An attempt that a time limit ended failed, and says of what; before, it was aborted without an error (C-50…C-52). */
+  TimeoutsAreFailures: 1 << 10,
   /** Since November 2026. Nodes that wait say so in events: QUEUED already when parked, and why on node and task events (U-12). */
   TellsWaits: 1 << 16,
 } as const;

@@ -29,12 +29,20 @@ export const entityBrand = Symbol.for('aloft.sdk.entity');
 export interface SecretRequest {
   group?: string;
   key: string;
+  /** How it comes into the task's process; `context.secret` reads either (default `env`). */
+  mount?: 'env' | 'file';
 }
 
 export interface TaskSettings {
   retries?: number;
-  /** Of one attempt. */
+  /** Of one attempt (C-50). */
   timeout?: DurationText;
+  /** Of a node over all attempts, their waits included; no other attempt follows (C-51). */
+  activeTimeout?: DurationText;
+  /** Of an attempt's wait until its backend runs it; another one follows (C-52). */
+  queueTimeout?: DurationText;
+  /** How failed attempts are tried again, e.g. `delay=10s factor=2 max=5m memory=2` (C-36; docs/retries-and-limits.md). */
+  retryPolicy?: string;
   interruptible?: boolean;
   cache?: CacheOptions;
   resources?: Resources;
@@ -49,6 +57,14 @@ export interface TaskSettings {
   deprecated?: string;
 }
 
+/** A command in an image, whose inputs and outputs are files of its container (C-180). */
+export interface ContainerCommand {
+  command: readonly string[];
+  args: readonly string[];
+  inputPath: string;
+  outputPath: string;
+}
+
 export interface TaskDefinition<I extends Fields, O extends Fields> extends TaskSettings {
   readonly kind: 'task';
   name?: string;
@@ -58,6 +74,8 @@ export interface TaskDefinition<I extends Fields, O extends Fields> extends Task
   readonly run?: (inputs: Values<I>, context: TaskContext) => Values<O> | Promise<Values<O>>;
   /** Builds a graph from values at run time instead of computing outputs. */
   readonly dynamic?: (inputs: Values<I>) => Graph;
+  /** Instead of a function. */
+  readonly container?: ContainerCommand;
   readonly reference?: EntityReference;
 }
 

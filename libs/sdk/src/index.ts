@@ -12,6 +12,7 @@ export type {
   WireOf,
 } from './types/index.js';
 export { dynamic, task, taskReference, type TaskOptions } from './task.js';
+export { containerTask, shellTask, type ContainerTaskOptions, type ShellTaskOptions } from './container-task.js';
 export { inOrder, workflow, type WorkflowInputs, type WorkflowOptions } from './workflow.js';
 export { map, type MapOptions, type SuccessGoal } from './map.js';
 export { when, type OpenBranch } from './branch.js';

@@ -68,7 +68,8 @@ export function taskReference<I extends Fields, O extends Fields>(
   return makeTask({ kind: 'task', inputs, outputs, reference: id });
 }
 
-function makeTask<I extends Fields, O extends Fields>(definition: TaskDefinition<I, O>): Task<I, O> {
+/** A task of any kind: a node where a workflow's body calls it. */
+export function makeTask<I extends Fields, O extends Fields>(definition: TaskDefinition<I, O>): Task<I, O> {
   checkSettings(definition as unknown as TaskDefinition<Fields, Fields>);
   const self = ((inputs: Record<string, unknown> = {}, options: NodeOptions = {}) => {
     const builder = requireBuilder(titleOf(self as unknown as Task));

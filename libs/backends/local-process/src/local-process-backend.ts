@@ -12,6 +12,7 @@ import {
   type PhaseReport,
   requestOf,
   timestampOf,
+  withCheckpoint,
 } from '@aloft/backend-kit';
 import { AloftError, resourceExhausted, toAloftError, unavailable } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
@@ -30,6 +31,9 @@ import { logLink } from './log-link.js';
 import type { LocalProcessOptions } from './options.js';
 import { judge } from './outcome.js';
 import { withPatience } from './patience.js';
+import { cannotCollect } from './raw-container/collect-data.js';
+import { dataLoading } from './raw-container/data-folders.js';
+import { RawContainer } from './raw-container/raw-container.js';
 
 /** One attempt that this process looks after. */
 interface Live {
@@ -37,6 +41,7 @@ interface Live {
   readonly launch: LaunchTask;
   readonly context: AttemptContext;
   readonly files: AttemptFiles;
+  readonly container: RawContainer | undefined;
   spec?: LaunchSpec;
   aborted: boolean;
   over: boolean;
@@ -86,10 +91,7 @@ export class LocalProcessBackend implements BackendPlugin {
       return `Tasks of type "${template?.type}" name no command, so nothing can be started for them on the backend "local".`;
     if (command[0]?.endsWith('aloft-execute') && this.options.nodeExecutor === undefined)
       return 'Tasks of the TypeScript SDK need its executor, and this host has none: install @aloft/sdk.';
-    const container = template?.target?.$case === 'container' ? template.target.value : undefined;
-    if (container?.dataConfig?.enabled)
-      return `Raw containers with data loading (inputs and outputs as files of the container) need images: run them on Kubernetes.`;
-    return undefined;
+    return dataLoading(launch) && cannotCollect(launch);
   }
 
   runInline(launch: LaunchTask): PhaseReport | undefined {
@@ -209,13 +211,15 @@ export class LocalProcessBackend implements BackendPlugin {
   private async prepare(live: Live, attempt: TaskAttempt): Promise<LaunchSpec> {
     const { id, launch, context, files } = live;
     const { blob } = context;
-    const { start, argv, bundleUri } = commandLine(launch, files.store);
+    const { start, bundleUri, ...line } = commandLine(launch, files.store);
     const folder = join(this.options.workDir, 'attempts', id);
     const gpus = this.gpus.take(id, requestOf(launch).gpu);
-    const { env, files: secrets } = taskEnvironment(launch, this.options, { id, folder, gpus });
+    const { files: secrets, ...task } = taskEnvironment(launch, this.options, { id, folder, gpus });
+    const { argv, env } = live.container?.relocated(line.argv, task.env) ?? { argv: line.argv, env: task.env };
     const [bundle] = await Promise.all([
       bundleUri === undefined ? undefined : this.bundles.locate(bundleUri, blob),
       files.store === blob ? placeInputs(launch, blob, id) : files.place(argv),
+      live.container?.place(blob),
       ...secrets.map(async ({ path, text }) => {
         await mkdir(dirname(join(folder, path)), { recursive: true });
         await writeFile(join(folder, path), text, { mode: 0o600 });
@@ -252,14 +256,17 @@ export class LocalProcessBackend implements BackendPlugin {
     let settle = { resolve: () => {}, reject: (_: unknown) => {} };
     const promise = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
     promise.catch(() => undefined); // Whoever waits is told; nobody may.
+    const folder = join(this.options.workDir, 'attempts', id);
     const files = new AttemptFiles(launch, context.blob, {
-      folder: join(this.options.workDir, 'attempts', id),
+      folder,
       run: context.restarts,
       mayWrite: context.holds,
       onError: (error) =>
         context.logger.warn({ err: error }, 'the output of a running task cannot be followed just now'),
     });
-    const live: Live = { id, launch, context, files, aborted: false, over: false, started: { promise, ...settle } };
+    const container = RawContainer.of(launch, folder);
+    const started = { promise, ...settle };
+    const live: Live = { id, launch, context, files, container, aborted: false, over: false, started };
     this.live.set(id, live);
     return live;
   }
@@ -314,8 +321,13 @@ export class LocalProcessBackend implements BackendPlugin {
     let report: PhaseReport;
     try {
       // Ended because it is another host's soon: its files are nobody's.
-      if (exit.killed?.by !== 'lease') await live.files.upload(exit.killed?.by === 'abort');
-      report = await withPatience(() => judge(launch, live.files.store, exit, live.files.log));
+      if (exit.killed?.by !== 'lease') {
+        await live.container?.collect(exit, context.blob, live.files.store);
+        await live.files.upload(exit.killed?.by === 'abort');
+      }
+      report = await withPatience(async () =>
+        withCheckpoint(launch, context.blob, await judge(launch, live.files.store, exit, live.files.log)),
+      );
     } catch (error) {
       const lost = error instanceof AloftError && error.code === 'UNAVAILABLE' && live.files.store !== context.blob;
       report = lost

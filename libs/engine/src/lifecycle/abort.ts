@@ -1,5 +1,10 @@
 import type { ControlNode } from '@aloft/idl/aloft/v1/bus';
-import { ExecutionError_ErrorKind, NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import {
+  type ExecutionError,
+  ExecutionError_ErrorKind,
+  NodeExecution_Phase,
+  TaskExecution_Phase,
+} from '@aloft/idl/flyteidl/core/execution';
 import { Behaviour, behaves } from '../behaviours.js';
 import { attemptOf } from '../data/attempts.js';
 import { templateOf } from '../data/task-settings.js';
@@ -133,12 +138,17 @@ function tellTask(run: RunState, work: NodeWork, reason: string): void {
   run.effects.push({ kind: 'abort', attempt: attemptOf(run, work), taskType, reason });
 }
 
-/** Stops whatever the node's current attempt started: task, items, child execution, scope, request. */
-export function stopAttempt(run: RunState, work: NodeWork, reason: string): void {
+/**
+ * Stops whatever the node's current attempt started: task, items, child execution, scope, request. `error`: what a time limit made of it;
+ * without, its task is aborted.
+ */
+export function stopAttempt(run: RunState, work: NodeWork, reason: string, error?: ExecutionError): void {
   if (runsTask(work)) {
     if (!work.ending) tellTask(run, work, reason);
     work.taskPhase = TaskExecution_Phase.ABORTED;
-    taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
+    if (error && behaves(run, Behaviour.TimeoutsAreFailures))
+      taskEvent(run, work, TaskExecution_Phase.FAILED, { reason, error });
+    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
   }
   if (work.items) {
     loseArray(run, work, work.items);

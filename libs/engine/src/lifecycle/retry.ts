@@ -102,9 +102,10 @@ export function attemptTimedOut(run: RunState, work: NodeWork): void {
   work.executionTimer = 0;
   const limit = executionTimeout(run, work.scope, work.node);
   const message = `attempt ${work.attempt} ran longer than its limit of ${limit ? describeDuration(limit) : '?'}`;
+  const error = userError(run, 'TimeoutExpired', message);
   if (awaitsBackends(run, work, { because: Because.Execution, reason: message })) return;
-  stopAttempt(run, work, message);
-  attemptFailed(run, work, userError(run, 'TimeoutExpired', message), true);
+  stopAttempt(run, work, message, error);
+  attemptFailed(run, work, error, true);
 }
 
 /** Starts the clock of the attempt's wait for its backend, if that has a limit (C-52). */
@@ -123,9 +124,10 @@ export function leftQueue(run: RunState, work: NodeWork): void {
 export function queueTimedOut(run: RunState, work: NodeWork): void {
   work.waitTimer = 0;
   const message = queueMessage(run, work, `attempt ${work.attempt}`);
+  const error = systemError(run, 'QueueTimeoutExpired', message);
   if (awaitsBackends(run, work, { because: Because.Queue, reason: message })) return;
-  stopAttempt(run, work, message);
-  attemptFailed(run, work, systemError(run, 'QueueTimeoutExpired', message), true);
+  stopAttempt(run, work, message, error);
+  attemptFailed(run, work, error, true);
 }
 
 export function queueMessage(run: RunState, work: NodeWork, what: string): string {
@@ -141,7 +143,8 @@ export function nodeTimedOut(run: RunState, work: NodeWork): void {
     ? `its limit of ${limit ? describeDuration(limit) : '?'}`
     : 'twice its time limit';
   const message = `the node was active longer than ${what}, over ${work.attempt + 1} attempts`;
+  const error = userError(run, 'TimeoutExpired', message);
   if (awaitsBackends(run, work, { because: Because.Active, reason: message })) return;
-  stopAttempt(run, work, message);
-  fail(run, work, userError(run, 'TimeoutExpired', message), true);
+  stopAttempt(run, work, message, error);
+  fail(run, work, error, true);
 }

@@ -1,4 +1,5 @@
 import type { Duration } from '@aloft/idl/google/protobuf/duration';
+import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { type TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import {
   array,
@@ -79,6 +80,23 @@ eachWay('time limits', () => {
     driver.advance(120);
     expect(driver.phases()).toContain('n0:TIMED_OUT');
     expect(driver.ended()?.error?.message).toContain('twice its time limit');
+  });
+
+  it('C-50…C-52: an attempt that a limit ended failed, and says of what; those of runs begun before were aborted', () => {
+    const attempts = (options: DriverOptions = {}) => {
+      const driver = limited(1, { ...options, settings: { queueTimeout: seconds(30) } });
+      driver.running('n0');
+      driver.advance(60);
+      driver.advance(30);
+      return driver.events().tasks.flatMap(({ retryAttempt, phase, outputResult }) => {
+        const error = outputResult?.$case === 'error' ? outputResult.value.code : '';
+        return phase === TaskExecution_Phase.FAILED || phase === TaskExecution_Phase.ABORTED
+          ? [`${retryAttempt} ${TaskExecution_Phase[phase]} ${error}`]
+          : [];
+      });
+    };
+    expect(attempts()).toEqual(['0 FAILED TimeoutExpired', '1 FAILED QueueTimeoutExpired']);
+    expect(attempts({ behaviours: 0n })).toEqual(expect.arrayContaining(['0 ABORTED ']));
   });
 
   it('C-51: also while it waits for its next attempt', () => {

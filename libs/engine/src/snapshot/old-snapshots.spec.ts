@@ -26,7 +26,7 @@ describe('snapshots of older versions', () => {
   };
 
   it('version 1 is read, and its run goes on; nodes that it had seen end can be run again, with attempts of their own', () => {
-    const driver = new Driver(closure(spec));
+    const driver = new Driver(closure(spec), { behaviours: 0n });
     driver.fail('n0', { retryable: true });
     driver.running('n0');
     driver.succeed('m', { o: int(1) }, 0);

@@ -7,6 +7,7 @@ import {
 } from '@aloft/idl/flyteidl/core/execution';
 import type { StartChild } from '../api.js';
 import { array, BOOL, bool, branch, child, closure, compare, gate, INT, int, list, sub, task } from './closures.js';
+import { controlShapes } from './control-scenarios.js';
 import { Driver, type DriverOptions } from './driver.js';
 import { flowArbitrary } from './random-flow.js';
 import { Simulation } from './simulate.js';
@@ -358,6 +359,7 @@ const shapes: [name: string, description: string, run: (options: DriverOptions) 
       return driver;
     },
   ],
+  ...controlShapes,
 ];
 
 /** How many random runs there are, and what they are drawn from. */

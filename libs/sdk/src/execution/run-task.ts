@@ -20,6 +20,8 @@ export async function runTask(
   const definition = task[entityBrand];
   const values = readValues(definition.inputs, inputs, transfer, `${titleOf(task)}: input`);
   if (definition.dynamic) return { graph: definition.dynamic(values) };
+  if (definition.container)
+    throw new DefinitionError(`${titleOf(task)} is a command in a container: it runs on a platform only.`);
   if (!definition.run)
     throw new DefinitionError(
       `${titleOf(task)} is a reference to a task that is registered elsewhere; it cannot run here.`,

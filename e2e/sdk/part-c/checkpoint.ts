@@ -1,0 +1,16 @@
+import { RecoverableError, t, task, workflow } from '@aloft/sdk';
+
+const countTo = task(
+  { name: 'checkpoint.count-to', inputs: { goal: t.int }, outputs: { o: t.int }, retries: 3 },
+  async ({ goal }, { checkpoint }) => {
+    const previous = await checkpoint.previous();
+    const reached = previous ? Number(Buffer.from(previous).toString()) : 0;
+    await checkpoint.save(Buffer.from(String(reached + 1)));
+    if (reached < goal) throw new RecoverableError(`got to ${reached}`);
+    return { o: reached };
+  },
+);
+
+export const wf = workflow({ inputs: { goal: t.int }, outputs: { o: t.int } }, ({ goal }) => ({
+  o: countTo({ goal }).o,
+}));
