@@ -131,6 +131,11 @@ const findStatement = {
   name: 'admin-find-execution',
   text: `SELECT ${readColumns} FROM executions e WHERE ${whereKey}`,
 };
+const findAllStatement = {
+  name: 'admin-find-executions',
+  text: `SELECT ${readColumns} FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k(org, project, domain, name)
+JOIN executions e ON e.org = k.org AND e.project = k.project AND e.domain = k.domain AND e.name = k.name`,
+};
 
 const terminalPhases = `('SUCCEEDED', 'FAILED', 'ABORTED', 'TIMED_OUT')`;
 
@@ -155,6 +160,19 @@ export class ExecutionsRepository {
   async find(db: Queryable, key: NameKey): Promise<ExecutionRow | undefined> {
     const { rows } = await db.query<ExecutionRow>(findStatement, keyValues(key));
     return rows[0];
+  }
+
+  /** Those of these that there are, in any order. */
+  async findAll(db: Queryable, keys: readonly NameKey[]): Promise<ExecutionRow[]> {
+    const [only] = keys;
+    const { rows } =
+      keys.length === 1
+        ? await db.query<ExecutionRow>(findStatement, keyValues(only as NameKey))
+        : await db.query<ExecutionRow>(
+            findAllStatement,
+            (['org', 'project', 'domain', 'name'] as const).map((part) => keys.map((key) => key[part])),
+          );
+    return rows;
   }
 
   async findData(db: Queryable, key: NameKey): Promise<ExecutionDataRow | undefined> {

@@ -8,6 +8,7 @@ import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { TaskExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import type { Histogram, Metrics } from '@aloft/telemetry';
+import { LRUCache } from 'lru-cache';
 import type { AdminConfig } from '../config.js';
 import { decided } from '../node-control/revision-answers.js';
 import type { NewRevision, RevisionsRepository } from '../node-control/revisions.repository.js';
@@ -57,6 +58,7 @@ interface EventOf {
 
 /** Rows of nodes and tasks that the projection keeps in memory, about 2 KB each. */
 const maxKeptRows = 20_000;
+const maxLately = 10_000;
 
 /**
  * Makes the read model of executions out of `executions.events`: rows that a batch concerns are read once (or still here from
@@ -65,6 +67,8 @@ const maxKeptRows = 20_000;
  */
 export class ProjectionService {
   private readonly kept = new KeptRows(maxKeptRows);
+  /** Last sequences of runs that were projected here lately, by execution uid. */
+  private readonly lately = new LRUCache<string, bigint>({ max: maxLately });
   private readonly listeners = new Set<(applied: Applied) => void>();
   private readonly delay: Histogram | undefined;
   private readonly batchSize: Histogram | undefined;
@@ -91,6 +95,11 @@ export class ProjectionService {
   onApplied(listener: (applied: Applied) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** The last sequence of a run that this process has projected lately; the stored one may be higher, where another process has. */
+  reached(uid: string): bigint | undefined {
+    return this.lately.get(uid);
   }
 
   /** Applies messages of one stream in order. NOT_FOUND (parks the message) for a run that isn't there. */
@@ -196,6 +205,7 @@ export class ProjectionService {
     await this.revisions.save(tx, batch.revisions);
     const applied = new Map(executions.map(({ uid, lastSequence }) => [uid, lastSequence]));
     tx.afterCommit(() => {
+      for (const [uid, sequence] of applied) this.lately.set(uid, sequence);
       for (const listener of this.listeners) listener(applied);
     });
   }
