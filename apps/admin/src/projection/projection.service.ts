@@ -12,7 +12,7 @@ import { LRUCache } from 'lru-cache';
 import type { AdminConfig } from '../config.js';
 import { decided } from '../node-control/revision-answers.js';
 import type { NewRevision, RevisionsRepository } from '../node-control/revisions.repository.js';
-import { sqlTime } from '../time.js';
+import { nextTurn, sqlTime } from '../time.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { decodeEvents, eventsTopic } from './decode-events.js';
 import { foldExecutionEvent } from './fold-execution.js';
@@ -59,6 +59,8 @@ interface EventOf {
 /** Rows of nodes and tasks that the projection keeps in memory, about 2 KB each. */
 const maxKeptRows = 20_000;
 const maxLately = 10_000;
+/** Events folded before the event loop gets its turn. */
+const foldSlice = 2_000;
 
 /**
  * Makes the read model of executions out of `executions.events`: rows that a batch concerns are read once (or still here from
@@ -115,7 +117,10 @@ export class ProjectionService {
     const batch: Batch = { runs: new Map(runs), gates: [], revisions: [], resets: [] };
     const fresh = this.unseen(batch, events);
     await this.load(batch, fresh, tx);
-    for (const { uid, event } of fresh) fold(batch, batch.runs.get(uid) as BatchRun, event);
+    for (const [i, { uid, event }] of fresh.entries()) {
+      fold(batch, batch.runs.get(uid) as BatchRun, event);
+      if (i % foldSlice === foldSlice - 1) await nextTurn();
+    }
     await this.save(batch, fresh, tx);
     tx.afterCommit(() => {
       this.keep(batch);
@@ -193,11 +198,11 @@ export class ProjectionService {
     this.repository.saveExecutions(tx, executions);
     this.repository.deleteNodes(tx, batch.resets);
     // A row that only a wait reason made has no event yet, and can't be shown.
-    this.repository.saveNodes(
+    await this.repository.saveNodes(
       tx,
       nodes.filter(({ state }) => state.closure.createdAt !== undefined),
     );
-    this.repository.saveTasks(
+    await this.repository.saveTasks(
       tx,
       runs.flatMap((run) => [...run.tasks]),
     );
