@@ -14,6 +14,7 @@ import { DescriptionsRepository } from './descriptions/descriptions.repository.j
 import { DescriptionsService } from './descriptions/descriptions.service.js';
 import { ExecutionControlService } from './executions/execution-control.service.js';
 import { ExecutionMetricsService } from './executions/execution-metrics.service.js';
+import { ExecutionReader } from './executions/execution-reader.js';
 import { ExecutionReadsService } from './executions/execution-reads.service.js';
 import { ExecutionWriter } from './executions/execution-writer.js';
 import { ExecutionsRepository } from './executions/executions.repository.js';
@@ -133,6 +134,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
   const launchPlans = new LaunchPlansService(registry, plansRepository, names, workflows, projects, bus, config);
 
   const executionRows = new ExecutionsRepository();
+  const executionReader = new ExecutionReader(database, executionRows);
   const nodeRows = new NodeExecutionsRepository();
   const taskRows = new TaskExecutionsRepository();
   const literals = new LiteralReader(blob, config, logger);
@@ -182,7 +184,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
       bus,
       config,
     ),
-    reads: new ExecutionReadsService(database, executionRows, literals, config),
+    reads: new ExecutionReadsService(database, executionRows, executionReader, literals, config),
     metrics: new ExecutionMetricsService(database, executionRows, nodeRows, taskRows),
     nodeExecutions: new NodeExecutionsService(database, executionRows, nodeRows, workflows, literals, config),
     taskExecutions: new TaskExecutionsService(database, executionRows, taskRows, literals, config),
@@ -198,7 +200,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
       config,
       policy,
     ),
-    watch: new WatchService(database, executionRows, nodeRows, taskRows, live, projection, config),
+    watch: new WatchService(database, executionRows, executionReader, nodeRows, taskRows, live, projection, config),
     logs: new LogsService(database, executionRows, taskRows, live, blob),
     history: new HistoryService(database, executionRows, runLogs, folder, slots, config),
     replays: new ReplayService(database, executionRows, readModel, runLogs, folder, slots),

@@ -41,3 +41,6 @@ export function durationBetween(start: Timestamp, end: Timestamp): Duration {
 export function durationOfNanos(nanos: bigint): Duration {
   return { seconds: nanos / nanosPerSecond, nanos: Number(nanos % nanosPerSecond) };
 }
+
+/** Resolves when what has arrived meanwhile was handled. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

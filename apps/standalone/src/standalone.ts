@@ -5,7 +5,7 @@ import { allowAll } from '@aloft/auth';
 import { Backends, BackendsModule, backendsMigrations } from '@aloft/backends';
 import { catalogMigrations, CatalogModule, catalogServices } from '@aloft/catalog';
 import { descriptorSetPath } from '@aloft/idl/descriptor';
-import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
+import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { Notifier, notifierMigrations, NotifierModule } from '@aloft/notifier';
 import {
   propellerMigrations,
@@ -14,7 +14,7 @@ import {
   propellerServices,
   propellerTopics,
 } from '@aloft/propeller';
-import { createClient, RestGateway, serviceName, type RpcServer } from '@aloft/rpc';
+import { callInProcess, RestGateway, serviceName, type RpcServer } from '@aloft/rpc';
 import { Shutdown } from '@aloft/service';
 import { createRpcServer, serveNest } from '@aloft/service/nest';
 import { HealthRegistry, Metrics, startTracing, type Logger } from '@aloft/telemetry';
@@ -93,11 +93,8 @@ async function compose<T>(
   // Known once the servers listen, before anything that needs them starts.
   let grpcAddress = '';
   let publicUrl = '';
-  const admin = lazyAdminClient(() => grpcAddress);
-  shutdown.add('flush', 'admin client', () => admin.close());
   const modules = await serviceModules(config, infrastructure, logger, metrics, health, {
     rpc,
-    admin: admin.get,
     grpcAddress: () => grpcAddress,
     publicUrl: () => publicUrl,
   });
@@ -128,7 +125,6 @@ async function compose<T>(
 
 interface Surroundings {
   rpc: RpcServer;
-  admin: () => ReturnType<typeof createAdminClient>;
   grpcAddress: () => string;
   publicUrl: () => string;
 }
@@ -139,7 +135,7 @@ async function serviceModules(
   logger: Logger,
   metrics: Metrics,
   health: HealthRegistry,
-  { rpc, admin, grpcAddress, publicUrl }: Surroundings,
+  { rpc, grpcAddress, publicUrl }: Surroundings,
 ): Promise<DynamicModule[]> {
   const { bus, blob } = infrastructure;
   const of = (service: string) => ({
@@ -177,7 +173,10 @@ async function serviceModules(
     NotifierModule.register({
       ...of('notifier'),
       config: config.notifier,
-      admin: { getExecution: (request, options) => admin().getExecution(request, options) },
+      admin: {
+        getExecution: (request, options) =>
+          callInProcess(rpc.dispatcher, AdminServiceService.getExecution, request, options),
+      },
     }),
   ];
 }
@@ -194,13 +193,6 @@ async function startConsumers(app: INestApplication, shutdown: Shutdown): Promis
     await service.start();
     shutdown.add('consumers', name, () => service.stop());
   }
-}
-
-const createAdminClient = (address: string) => createClient(AdminServiceClient, address);
-
-function lazyAdminClient(address: () => string) {
-  let client: ReturnType<typeof createAdminClient> | undefined;
-  return { get: () => (client ??= createAdminClient(address())), close: () => client?.close() };
 }
 
 /** Without its database nothing works: not ready, and said why. */

@@ -152,6 +152,11 @@ export interface ConsumerOptions {
    * fewer commits where nobody waits for each.
    */
   gatherMs?: number;
+  /**
+   * Milliseconds (default `gatherMs`) that it waits at most where there is much to do: twice as long as the batch before took, so that
+   * what happens to the same things is applied to them at once.
+   */
+  maxGatherMs?: number;
   urgent?(message: IncomingMessage): boolean;
   /** A message was parked (its key waits from now on). */
   onParked?(parked: ParkedMessage): void;

@@ -1,4 +1,5 @@
 export * from './call-context.js';
+export { callInProcess } from './client/call-in-process.js';
 export * from './client/create-client.js';
 export * from './controller.js';
 export * from './definition.js';

@@ -8,6 +8,7 @@ import { flyteUrl } from '../data-proxy/flyte-urls.js';
 import type { LiteralReader } from '../data-proxy/literal-reader.js';
 import { describeKey, requireExecutionId, requireScope } from '../registry/identifiers.js';
 import { endNode, startNode, toExecution } from './execution-answers.js';
+import type { ExecutionReader } from './execution-reader.js';
 import type { ExecutionsRepository } from './executions.repository.js';
 
 /** Reading runs (A-53, A-54). */
@@ -15,13 +16,14 @@ export class ExecutionReadsService {
   constructor(
     private readonly database: Database,
     private readonly executions: ExecutionsRepository,
+    private readonly reader: ExecutionReader,
     private readonly literals: LiteralReader,
     private readonly config: AdminConfig,
   ) {}
 
   async get(id: WorkflowExecutionIdentifier | undefined): Promise<Execution> {
     const key = requireExecutionId(id);
-    const row = await this.executions.find(this.database, key);
+    const row = await this.reader.find(key);
     if (!row) throw notFound(`there is no execution ${describeKey(key)}`);
     return toExecution(row);
   }

@@ -1,5 +1,5 @@
 import type { Bus, OutgoingMessage } from '@aloft/bus';
-import type { Database } from '@aloft/database';
+import { isUniqueViolation, type Database } from '@aloft/database';
 import { toAloftError } from '@aloft/errors';
 import type { ExecutionsRepository, NewExecution } from './executions.repository.js';
 
@@ -16,7 +16,7 @@ const maxInFlight = 2;
 /**
  * Group commit of new executions: what arrives while a transaction is under way goes into the next one together, so that 500
  * creates at once cost a handful of commits, and a lone one waits for nothing. Row and start command are in the same
- * transaction (A-48).
+ * transaction (A-48), and in one packet with its commit: that a name is taken is rare, and found out by the failure.
  */
 export class ExecutionWriter {
   private queue: Pending[] = [];
@@ -49,20 +49,48 @@ export class ExecutionWriter {
     }
   }
 
-  private async commit(batch: Pending[]): Promise<void> {
+  private async commit(batch: readonly Pending[]): Promise<void> {
     try {
-      const created = await this.write(batch);
-      for (const pending of batch) pending.resolve(created.has(pending.row.uid));
+      await this.writeNew(batch);
+      for (const pending of batch) pending.resolve(true);
     } catch (error) {
-      // Without a database nobody is at fault; and of a commit with unknown outcome, a second try would find its own rows.
-      const { code } = toAloftError(error);
-      if (batch.length === 1 || code === 'UNAVAILABLE') for (const pending of batch) pending.reject(error);
-      // One of them is at fault (a message too large, say): the others must not fail with it.
-      else for (const pending of batch) await this.commit([pending]);
+      if (isUniqueViolation(error)) await this.commitFree(batch);
+      else await this.failed(batch, error);
     }
   }
 
-  private write(batch: Pending[]): Promise<Map<string, bigint>> {
+  /** Names are taken: those whose are free. */
+  private async commitFree(batch: readonly Pending[]): Promise<void> {
+    try {
+      const created = await this.writeFree(batch);
+      for (const pending of batch) pending.resolve(created.has(pending.row.uid));
+    } catch (error) {
+      await this.failed(batch, error);
+    }
+  }
+
+  private async failed(batch: readonly Pending[], error: unknown): Promise<void> {
+    // Without a database nobody is at fault; and of a commit with unknown outcome, a second try would find its own rows.
+    const { code } = toAloftError(error);
+    if (batch.length === 1 || code === 'UNAVAILABLE') for (const pending of batch) pending.reject(error);
+    // One of them is at fault (a message too large, say): the others must not fail with it.
+    else for (const pending of batch) await this.commit([pending]);
+  }
+
+  private writeNew(batch: readonly Pending[]): Promise<void> {
+    return this.database.transaction(async (tx) => {
+      this.executions.sendNew(
+        tx,
+        batch.map(({ row }) => row),
+      );
+      await this.bus.publish(
+        tx,
+        batch.map(({ message }) => message),
+      );
+    });
+  }
+
+  private writeFree(batch: readonly Pending[]): Promise<Map<string, bigint>> {
     return this.database.transaction(async (tx) => {
       const created = await this.executions.insert(
         tx,

@@ -1,4 +1,4 @@
-import type { Queryable } from '@aloft/database';
+import type { Queryable, Transaction } from '@aloft/database';
 import { executionModel } from '../listing/list-models.js';
 import { compileList, filtersName, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { EntityKey, NameKey } from '../registry/identifiers.js';
@@ -112,11 +112,18 @@ const insertColumns: readonly (readonly [string, string, Cell])[] = [
   ['source_execution_uid', 'uuid', (r) => r.sourceExecutionUid],
 ];
 
+const insertText = `INSERT INTO executions (${insertColumns.map(([column]) => column).join(', ')})
+SELECT * FROM unnest(${insertColumns.map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')})`;
 const insertStatement = {
   name: 'admin-insert-executions',
-  text: `INSERT INTO executions (${insertColumns.map(([column]) => column).join(', ')})
-SELECT * FROM unnest(${insertColumns.map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')})
-ON CONFLICT DO NOTHING RETURNING id, uid`,
+  text: `${insertText} ON CONFLICT DO NOTHING RETURNING id, uid`,
+};
+const insertNewStatement = { name: 'admin-insert-new-executions', text: insertText };
+const insertNewTagsStatement = {
+  name: 'admin-insert-new-execution-tags',
+  text: `INSERT INTO execution_tags (execution_id, key, value)
+SELECT e.id, t.key, t.value FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t(uid, key, value) JOIN executions e ON e.uid = t.uid
+ON CONFLICT DO NOTHING`,
 };
 
 const insertTagsStatement = {
@@ -130,6 +137,11 @@ const keyValues = (key: NameKey) => [key.org, key.project, key.domain, key.name]
 const findStatement = {
   name: 'admin-find-execution',
   text: `SELECT ${readColumns} FROM executions e WHERE ${whereKey}`,
+};
+const findAllStatement = {
+  name: 'admin-find-executions',
+  text: `SELECT ${readColumns} FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k(org, project, domain, name)
+JOIN executions e ON e.org = k.org AND e.project = k.project AND e.domain = k.domain AND e.name = k.name`,
 };
 
 const terminalPhases = `('SUCCEEDED', 'FAILED', 'ABORTED', 'TIMED_OUT')`;
@@ -152,9 +164,37 @@ export class ExecutionsRepository {
     return ids;
   }
 
+  /** Inserts executions whose names are thought to be free; the commit fails with ALREADY_EXISTS, and nothing is written, if one isn't. */
+  sendNew(tx: Transaction, rows: readonly NewExecution[]): void {
+    tx.send(
+      insertNewStatement,
+      insertColumns.map(([, , cell]) => rows.map(cell)),
+    );
+    const tags = rows.flatMap(({ uid, tags }) => tags.map(([key, value]) => ({ uid, key, value })));
+    if (tags.length > 0)
+      tx.send(insertNewTagsStatement, [
+        tags.map(({ uid }) => uid),
+        tags.map(({ key }) => key),
+        tags.map(({ value }) => value),
+      ]);
+  }
+
   async find(db: Queryable, key: NameKey): Promise<ExecutionRow | undefined> {
     const { rows } = await db.query<ExecutionRow>(findStatement, keyValues(key));
     return rows[0];
+  }
+
+  /** Those of these that there are, in any order. */
+  async findAll(db: Queryable, keys: readonly NameKey[]): Promise<ExecutionRow[]> {
+    const [only] = keys;
+    const { rows } =
+      keys.length === 1
+        ? await db.query<ExecutionRow>(findStatement, keyValues(only as NameKey))
+        : await db.query<ExecutionRow>(
+            findAllStatement,
+            (['org', 'project', 'domain', 'name'] as const).map((part) => keys.map((key) => key[part])),
+          );
+    return rows;
   }
 
   async findData(db: Queryable, key: NameKey): Promise<ExecutionDataRow | undefined> {

@@ -6,7 +6,7 @@ import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { ExecutionError_ErrorKind, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier, ResourceType } from '@aloft/idl/flyteidl/core/identifier';
-import { nanosOf } from '../time.js';
+import { nanosOf, nextTurn } from '../time.js';
 import type { ExecutionState } from './fold-execution.js';
 import { newNodeState, type NodeState } from './fold-node.js';
 import { newTaskState, type TaskState } from './fold-task.js';
@@ -312,12 +312,12 @@ export class ProjectionRepository {
     if (keys.length > 0) tx.send(deleteNodes, [keys.map((key) => key.executionId), keys.map((key) => key.nodeId)]);
   }
 
-  saveNodes(tx: Transaction, rows: readonly ProjectedNode[]): void {
-    for (const piece of inPieces(rows)) tx.send(upsertNodes, arraysOf(nodeColumns, piece));
+  async saveNodes(tx: Transaction, rows: readonly ProjectedNode[]): Promise<void> {
+    for await (const piece of inTurns(inPieces(rows))) tx.send(upsertNodes, arraysOf(nodeColumns, piece));
   }
 
-  saveTasks(tx: Transaction, rows: readonly ProjectedTask[]): void {
-    for (const piece of inPieces(rows)) tx.send(upsertTasks, arraysOf(taskColumns, piece));
+  async saveTasks(tx: Transaction, rows: readonly ProjectedTask[]): Promise<void> {
+    for await (const piece of inTurns(inPieces(rows))) tx.send(upsertTasks, arraysOf(taskColumns, piece));
   }
 
   saveSignals(tx: Transaction, gates: readonly ReachedGate[]): void {
@@ -331,8 +331,10 @@ export class ProjectionRepository {
   }
 }
 
-/** Bytes of literals in one statement at most: as text they take twice as much, several times over on their way. */
+/** Bytes of literals in one statement at most: they are held several times over on their way. */
 const maxPieceBytes = 8 * 1024 * 1024;
+/** Rows in one statement at most: encoding more would keep everything else in this process waiting. */
+const maxPieceRows = 1_000;
 
 interface HoldsLiterals {
   state: { inputs: Buffer | null; outputs: Buffer | null };
@@ -344,12 +346,22 @@ function* inPieces<T extends HoldsLiterals>(rows: readonly T[]): Generator<T[]> 
   for (const row of rows) {
     piece.push(row);
     bytes += (row.state.inputs?.length ?? 0) + (row.state.outputs?.length ?? 0);
-    if (bytes < maxPieceBytes) continue;
+    if (bytes < maxPieceBytes && piece.length < maxPieceRows) continue;
     yield piece;
     piece = [];
     bytes = 0;
   }
   if (piece.length > 0) yield piece;
+}
+
+/** Lets others have their turn between one and the next. */
+async function* inTurns<T>(items: Iterable<T>): AsyncGenerator<T> {
+  let first = true;
+  for (const item of items) {
+    if (!first) await nextTurn();
+    first = false;
+    yield item;
+  }
 }
 
 function arraysOf<T>(columns: Columns<T>, rows: readonly T[]): Buffer[] {

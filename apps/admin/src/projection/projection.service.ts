@@ -8,10 +8,11 @@ import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { TaskExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import type { Histogram, Metrics } from '@aloft/telemetry';
+import { LRUCache } from 'lru-cache';
 import type { AdminConfig } from '../config.js';
 import { decided } from '../node-control/revision-answers.js';
 import type { NewRevision, RevisionsRepository } from '../node-control/revisions.repository.js';
-import { sqlTime } from '../time.js';
+import { nextTurn, sqlTime } from '../time.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { decodeEvents, eventsTopic } from './decode-events.js';
 import { foldExecutionEvent } from './fold-execution.js';
@@ -57,6 +58,9 @@ interface EventOf {
 
 /** Rows of nodes and tasks that the projection keeps in memory, about 2 KB each. */
 const maxKeptRows = 20_000;
+const maxLately = 10_000;
+/** Events folded before the event loop gets its turn. */
+const foldSlice = 2_000;
 
 /**
  * Makes the read model of executions out of `executions.events`: rows that a batch concerns are read once (or still here from
@@ -65,6 +69,8 @@ const maxKeptRows = 20_000;
  */
 export class ProjectionService {
   private readonly kept = new KeptRows(maxKeptRows);
+  /** Last sequences of runs that were projected here lately, by execution uid. */
+  private readonly lately = new LRUCache<string, bigint>({ max: maxLately });
   private readonly listeners = new Set<(applied: Applied) => void>();
   private readonly delay: Histogram | undefined;
   private readonly batchSize: Histogram | undefined;
@@ -93,6 +99,11 @@ export class ProjectionService {
     return () => this.listeners.delete(listener);
   }
 
+  /** The last sequence of a run that this process has projected lately; the stored one may be higher, where another process has. */
+  reached(uid: string): bigint | undefined {
+    return this.lately.get(uid);
+  }
+
   /** Applies messages of one stream in order. NOT_FOUND (parks the message) for a run that isn't there. */
   async apply(messages: readonly IncomingMessage[], tx: Transaction): Promise<void> {
     const events = messages.flatMap(eventsOf);
@@ -106,7 +117,10 @@ export class ProjectionService {
     const batch: Batch = { runs: new Map(runs), gates: [], revisions: [], resets: [] };
     const fresh = this.unseen(batch, events);
     await this.load(batch, fresh, tx);
-    for (const { uid, event } of fresh) fold(batch, batch.runs.get(uid) as BatchRun, event);
+    for (const [i, { uid, event }] of fresh.entries()) {
+      fold(batch, batch.runs.get(uid) as BatchRun, event);
+      if (i % foldSlice === foldSlice - 1) await nextTurn();
+    }
     await this.save(batch, fresh, tx);
     tx.afterCommit(() => {
       this.keep(batch);
@@ -184,11 +198,11 @@ export class ProjectionService {
     this.repository.saveExecutions(tx, executions);
     this.repository.deleteNodes(tx, batch.resets);
     // A row that only a wait reason made has no event yet, and can't be shown.
-    this.repository.saveNodes(
+    await this.repository.saveNodes(
       tx,
       nodes.filter(({ state }) => state.closure.createdAt !== undefined),
     );
-    this.repository.saveTasks(
+    await this.repository.saveTasks(
       tx,
       runs.flatMap((run) => [...run.tasks]),
     );
@@ -196,6 +210,7 @@ export class ProjectionService {
     await this.revisions.save(tx, batch.revisions);
     const applied = new Map(executions.map(({ uid, lastSequence }) => [uid, lastSequence]));
     tx.afterCommit(() => {
+      for (const [uid, sequence] of applied) this.lately.set(uid, sequence);
       for (const listener of this.listeners) listener(applied);
     });
   }

@@ -9,6 +9,7 @@ export class EventQueue<T> {
   private closed = false;
   private error: unknown;
   private wake: (() => void) | undefined;
+  private heeded: AbortSignal | undefined;
 
   constructor(
     private readonly capacity: number,
@@ -21,7 +22,7 @@ export class EventQueue<T> {
       this.items = [];
       this.dropped = item;
     } else this.items.push(item);
-    this.wake?.();
+    this.woken();
   }
 
   /** What is there now, possibly nothing. */
@@ -32,7 +33,7 @@ export class EventQueue<T> {
   /** Ends the watcher with an error. */
   fail(error: unknown): void {
     this.error = error;
-    this.wake?.();
+    this.woken();
   }
 
   /** All that is there, at least one; after a drop the newest of what is gone; `undefined` when `signal` is aborted. */
@@ -50,16 +51,22 @@ export class EventQueue<T> {
         this.items = [];
         return { items };
       }
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        this.wake = wake;
-        signal.addEventListener('abort', wake);
-      });
-      this.wake = undefined;
+      this.heed(signal);
+      await new Promise<void>((resolve) => (this.wake = resolve));
     }
+  }
+
+  /** A listener for each wait would cost more than the wait. */
+  private heed(signal: AbortSignal): void {
+    if (this.heeded === signal) return;
+    this.heeded = signal;
+    signal.addEventListener('abort', () => this.woken(), { once: true });
+  }
+
+  private woken(): void {
+    const { wake } = this;
+    this.wake = undefined;
+    wake?.();
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 import { executionKey, shardOf, type Bus, type Consumer, type IncomingMessage, type Stream } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import { unavailable } from '@aloft/errors';
-import type { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionEvents, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { AdminConfig } from '../config.js';
 import { decodeEvents, eventsTopic, eventsType } from '../projection/decode-events.js';
@@ -13,9 +13,18 @@ export interface LiveEvent {
   event: ExecutionEvent;
 }
 
-/** Recent events of a run; the first `gone` are so no more. */
+/** A message of events, as it was received: decoded, thousands of them would be what the garbage collector spends its time on. */
+interface RecentMessage {
+  key: string;
+  id: WorkflowExecutionIdentifier;
+  uid: string;
+  payload: Uint8Array;
+  events: number;
+}
+
+/** Recent messages of a run; the first `gone` are so no more. */
 interface Recent {
-  events: LiveEvent[];
+  messages: RecentMessage[];
   gone: number;
 }
 
@@ -30,9 +39,10 @@ export class LiveEvents {
   private readonly byRun = new Map<string, Set<EventQueue<LiveEvent>>>();
   private readonly byDomain = new Map<string, Set<EventQueue<LiveEvent>>>();
   private readonly recentByRun = new Map<string, Recent>();
-  /** Their runs in order of arrival, oldest first from `oldest` on. */
-  private recent: string[] = [];
+  /** All of them in order of arrival, oldest first from `oldest` on, and how many events they hold. */
+  private recent: RecentMessage[] = [];
   private oldest = 0;
+  private recentEvents = 0;
   /** Where the tail began, by partition, until the read model has passed it. */
   private begins: (bigint | undefined)[] | undefined;
 
@@ -85,7 +95,8 @@ export class LiveEvents {
     const key = executionKey(id);
     const queue = this.queueIn(this.byRun, key);
     const recent = this.recentByRun.get(key);
-    for (const event of recent?.events.slice(recent.gone) ?? []) queue.push(event);
+    for (const { id, uid, payload } of recent?.messages.slice(recent.gone) ?? [])
+      for (const event of ExecutionEvents.decode(payload).events) queue.push({ id, uid, event });
     return queue;
   }
 
@@ -110,29 +121,35 @@ export class LiveEvents {
       const { execution: id, executionUid: uid } = envelope;
       if (envelope.type !== eventsType || !id) continue;
       const key = executionKey(id);
+      const events = decodeEvents(envelope);
+      this.keep({ key, id, uid, payload: envelope.payload, events: events.length });
       const watchers = this.byRun.get(key);
-      const domainWatchers = this.byDomain.get(domainKey(id.org, id.project, id.domain));
-      for (const event of decodeEvents(envelope)) {
+      const domainWatchers =
+        this.byDomain.size > 0 ? this.byDomain.get(domainKey(id.org, id.project, id.domain)) : undefined;
+      if (!watchers && !domainWatchers) continue;
+      for (const event of events) {
         const live = { id, uid, event };
-        this.keep(key, live);
         for (const queue of watchers ?? []) queue.push(live);
         for (const queue of domainWatchers ?? []) queue.push(live);
       }
     }
   }
 
-  private keep(key: string, live: LiveEvent): void {
-    const ofRun = this.recentByRun.get(key);
-    if (ofRun) ofRun.events.push(live);
-    else this.recentByRun.set(key, { events: [live], gone: 0 });
-    this.recent.push(key);
-    if (this.recent.length - this.oldest <= this.config.watch.recentEvents) return;
-    const gone = this.recent[this.oldest] as string;
-    this.oldest++;
-    const rest = this.recentByRun.get(gone);
-    if (rest) this.dropOldest(gone, rest);
+  private keep(message: RecentMessage): void {
+    const ofRun = this.recentByRun.get(message.key);
+    if (ofRun) ofRun.messages.push(message);
+    else this.recentByRun.set(message.key, { messages: [message], gone: 0 });
+    this.recent.push(message);
+    this.recentEvents += message.events;
+    while (this.recentEvents > this.config.watch.recentEvents && this.oldest < this.recent.length) {
+      const gone = this.recent[this.oldest] as RecentMessage;
+      this.oldest++;
+      this.recentEvents -= gone.events;
+      const rest = this.recentByRun.get(gone.key);
+      if (rest) this.dropOldest(gone.key, rest);
+    }
     // Taking off the front one by one would move the whole array each time.
-    if (this.oldest > this.config.watch.recentEvents) {
+    if (this.oldest > this.recent.length / 2) {
       this.recent = this.recent.slice(this.oldest);
       this.oldest = 0;
     }
@@ -140,9 +157,9 @@ export class LiveEvents {
 
   private dropOldest(key: string, recent: Recent): void {
     recent.gone++;
-    if (recent.gone === recent.events.length) this.recentByRun.delete(key);
-    else if (recent.gone > 256 && recent.gone * 2 > recent.events.length) {
-      recent.events = recent.events.slice(recent.gone);
+    if (recent.gone === recent.messages.length) this.recentByRun.delete(key);
+    else if (recent.gone > 256 && recent.gone * 2 > recent.messages.length) {
+      recent.messages = recent.messages.slice(recent.gone);
       recent.gone = 0;
     }
   }

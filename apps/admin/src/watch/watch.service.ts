@@ -1,5 +1,5 @@
 import { createPositionStore } from '@aloft/bus';
-import type { Database, Queryable, Transaction } from '@aloft/database';
+import type { Database, Transaction } from '@aloft/database';
 import { invalidArgument, notFound } from '@aloft/errors';
 import { WaitReason } from '@aloft/idl/aloft/v1/bus';
 import {
@@ -14,6 +14,7 @@ import { TaskExecution } from '@aloft/idl/flyteidl/admin/task_execution';
 import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { AdminConfig } from '../config.js';
 import { toExecution } from '../executions/execution-answers.js';
+import type { ExecutionReader } from '../executions/execution-reader.js';
 import type { ExecutionRow, ExecutionsRepository } from '../executions/executions.repository.js';
 import { toNodeExecution } from '../node-executions/node-answers.js';
 import type { NodeExecutionsRepository } from '../node-executions/node-executions.repository.js';
@@ -28,6 +29,7 @@ import type { LiveEvent, LiveEvents } from './live-events.js';
 const maxSnapshotBytes = 3 * 1024 * 1024;
 /** While the projection, perhaps another process's, is behind the stream's beginning here: tried again after so long. */
 const behindPauseMs = 25;
+const longestPauseMs = 1_000;
 
 interface Snapshot {
   uid: string;
@@ -44,6 +46,7 @@ export class WatchService {
   constructor(
     private readonly database: Database,
     private readonly executions: ExecutionsRepository,
+    private readonly reader: ExecutionReader,
     private readonly nodes: NodeExecutionsRepository,
     private readonly tasks: TaskExecutionsRepository,
     private readonly live: LiveEvents,
@@ -113,7 +116,7 @@ export class WatchService {
 
   /** The run's uid, if the recent events held here go on right after a sequence that the client has. */
   private async continues(key: NameKey, after: bigint): Promise<string | undefined> {
-    const row = await this.rowOf(this.database, key);
+    const row = required(await this.reader.find(key), key);
     if (isTerminalExecution(Phase[row.phase as keyof typeof Phase])) return undefined;
     const queue = this.live.ofRun(key);
     const batch = queue.take();
@@ -133,31 +136,32 @@ export class WatchService {
     executionOnly: boolean,
     signal: AbortSignal,
   ): Promise<Snapshot | undefined> {
-    for (;;) {
+    for (let pause = behindPauseMs; !signal.aborted; pause = longer(pause)) {
       const snapshot = await this.snapshot(key, executionOnly);
-      if (snapshot.response.sequence + 1n >= sequence && (snapshot.bridged || snapshot.over)) return snapshot;
-      await this.applied(signal);
-      if (signal.aborted) return undefined;
+      const behind = snapshot.response.sequence + 1n < sequence;
+      if (!behind && (snapshot.bridged || snapshot.over)) return snapshot;
+      // Where only the tail's beginning is waited for, any batch may have passed it.
+      await this.applied(signal, (applied) => !behind || reaches(applied, snapshot.uid, sequence - 1n), pause);
     }
+    return undefined;
   }
 
   /** Resolves when the read model has the run up to that sequence. */
   private async stored(key: NameKey, uid: string, sequence: bigint, signal: AbortSignal): Promise<void> {
-    // Another process's projection tells nothing here: looked for less and less often.
-    for (let pause = behindPauseMs; !signal.aborted; pause = Math.min(2 * pause, 1_000)) {
+    // Another process's projection tells nothing here: looked for less and less often. This one's tells when it is done.
+    let look = this.projection.reached(uid) === undefined;
+    for (let pause = look ? behindPauseMs : longestPauseMs; !signal.aborted; pause = longer(pause)) {
       // Before looking: what is applied while we look is not missed.
-      const moved = this.applied(signal, (applied) => (applied.get(uid) ?? -1n) >= sequence, pause);
-      if ((await this.rowOf(this.database, key)).lastSequence >= sequence) return;
+      const moved = this.applied(signal, (applied) => reaches(applied, uid, sequence), pause);
+      if ((this.projection.reached(uid) ?? -1n) >= sequence) return;
+      if (look && required(await this.reader.find(key), key).lastSequence >= sequence) return;
       if (await moved) return;
+      look = true;
     }
   }
 
   /** `true` when this process's projection says that what is wanted has been applied; `false` after a moment, or on abort. */
-  private applied(
-    signal: AbortSignal,
-    wanted: (applied: Applied) => boolean = () => true,
-    pauseMs = behindPauseMs,
-  ): Promise<boolean> {
+  private applied(signal: AbortSignal, wanted: (applied: Applied) => boolean, pauseMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const done = (told: boolean) => {
         off();
@@ -175,10 +179,10 @@ export class WatchService {
   private async snapshot(key: NameKey, executionOnly: boolean): Promise<Snapshot> {
     const gap = this.live.gapOf(key);
     // Often: one row says everything.
-    if (executionOnly && !gap) return this.snapshotOf(await this.rowOf(this.database, key), true);
+    if (executionOnly && !gap) return this.snapshotOf(required(await this.reader.find(key), key), true);
     return this.database.transaction(async (tx) => {
       await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-      const row = await this.rowOf(tx, key);
+      const row = required(await this.executions.find(tx, key), key);
       const [position = 0n] = gap ? await this.positions.load(tx, [gap.stream]) : [];
       const bridged = gap === undefined || position >= gap.begins;
       if (gap && bridged) this.live.bridged(gap.stream);
@@ -186,12 +190,6 @@ export class WatchService {
       if (!executionOnly) await this.fill(tx, row.id, key, snapshot.response);
       return snapshot;
     });
-  }
-
-  private async rowOf(db: Queryable, key: NameKey): Promise<ExecutionRow> {
-    const row = await this.executions.find(db, key);
-    if (!row) throw notFound(`there is no execution ${describeKey(key)}`);
-    return row;
   }
 
   private snapshotOf(row: ExecutionRow, bridged: boolean): Snapshot {
@@ -222,6 +220,14 @@ export class WatchService {
     }
   }
 }
+
+function required(row: ExecutionRow | undefined, key: NameKey): ExecutionRow {
+  if (!row) throw notFound(`there is no execution ${describeKey(key)}`);
+  return row;
+}
+
+const reaches = (applied: Applied, uid: string, sequence: bigint): boolean => (applied.get(uid) ?? -1n) >= sequence;
+const longer = (pauseMs: number): number => Math.min(2 * pauseMs, longestPauseMs);
 
 /** Setting a run aside and its release have no number: told again they change nothing, so they are never missing or twice. */
 function outsideSequence({ event }: LiveEvent['event']): boolean {

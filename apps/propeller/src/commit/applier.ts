@@ -288,7 +288,8 @@ export class Applier {
       );
       return;
     }
-    batch.messages.push(taskCommand(identity, built.backend, { $case: 'launch', value: built.launch }, time));
+    const command = { $case: 'launch', value: built.launch } as const;
+    batch.messages.push(taskCommand(identity, built.backend, command, time, built.encode));
   }
 
   /** A launch for which something has to be written first. */

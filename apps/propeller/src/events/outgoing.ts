@@ -12,7 +12,7 @@ import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { TraceContext } from '@aloft/telemetry';
 import { BinaryWriter } from '@aloft/idl/wire';
 import { launchTrace } from '../trace/run-trace.js';
-import { encode } from './encode.js';
+import { encode, encodeBytes } from './encode.js';
 import type { RunIdentity } from './run-identity.js';
 
 /** Room that a payload leaves for its envelope. */
@@ -112,19 +112,30 @@ export function attemptKey({ executionUid, name }: TaskAttempt): string {
   return `${executionUid}/${name}`;
 }
 
+/** `TaskCommand.launch`, as a tag. */
+const launchField = (1 << 3) | 2;
+
 export function taskCommand(
   run: RunIdentity,
   backend: string,
   command: NonNullable<TaskCommand['command']>,
   time: Timestamp,
+  /** Writes the launch, where most of its bytes are at hand. */
+  encodeLaunch?: (writer: BinaryWriter) => void,
 ): OutgoingMessage {
   const attempt = command.value.attempt!;
   const built: TaskCommand = { command };
+  const payload = encodeLaunch
+    ? encodeBytes((writer) => {
+        encodeLaunch(writer.uint32(launchField).fork());
+        writer.join();
+      })
+    : encode(TaskCommand, built);
   const outgoing = message(topics.tasks(backend), run, {
     id: `${attemptKey(attempt)}:${attempt.generation}:${command.$case}`,
     type: 'aloft.v1.TaskCommand',
     key: attempt.name,
-    payload: encode(TaskCommand, built),
+    payload,
     generation: attempt.generation,
     time,
     trace: launchTrace(run, attempt),

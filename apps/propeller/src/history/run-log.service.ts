@@ -8,7 +8,7 @@ import type {
   ReadStoredRunResponse,
 } from '@aloft/idl/aloft/v1/history';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
-import { historyUri } from '../runs/archiver.js';
+import { historyUri, readHistory } from '../runs/history-object.js';
 import type { RunLogRepository, StoredRunRow } from './run-log.repository.js';
 import { cutSegment, type LogPart } from './segment-parts.js';
 
@@ -88,11 +88,11 @@ export class RunLogService {
     yield* cutSegment(await this.object(run, now), 1n, next, partBytes);
   }
 
-  /** The history of an ended run; where the row is lost (a restored database), under the name that it would have. */
+  /** The history of an ended run; where the row is lost (a restored database), under the name that one of its own would have. */
   private async object(run: Named, row: StoredRunRow | undefined): Promise<Uint8Array> {
     const uri = row?.history_uri ?? historyUri(run);
     try {
-      return await this.options.blob.get(uri, { maxBytes: this.options.maxHistoryBytes });
+      return await readHistory(this.options.blob, uri, this.options.maxHistoryBytes);
     } catch (thrown) {
       const error = toAloftError(thrown);
       if (error.code !== 'NOT_FOUND') throw error;

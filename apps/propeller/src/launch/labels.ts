@@ -10,7 +10,7 @@ export function labelValue(text: string): string {
     .replace(/^-+|-+$/g, '');
 }
 
-/** C-164; the run's own labels win over none of the platform's. */
+/** C-164, but for `node-id`, which differs from launch to launch; the run's own labels win over none of the platform's. */
 export function launchLabels(
   attempt: TaskAttempt,
   workflow: Identifier | undefined,
@@ -23,7 +23,6 @@ export function launchLabels(
     project: labelValue(attempt.execution?.project ?? ''),
     domain: labelValue(attempt.execution?.domain ?? ''),
     'workflow-name': labelValue(workflow?.name ?? ''),
-    'node-id': labelValue(attempt.nodeId),
     'task-name': labelValue(attempt.task?.name ?? ''),
     interruptible: String(interruptible),
   };

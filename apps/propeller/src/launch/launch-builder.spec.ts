@@ -1,11 +1,12 @@
 import type { LaunchTaskEffect } from '@aloft/engine';
-import { ExecutionSettings } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionSettings, LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { PluginOverride_MissingPluginBehavior as Missing } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import {
   Resources_ResourceName as Name,
   RuntimeMetadata_RuntimeType,
   TaskTemplate,
 } from '@aloft/idl/flyteidl/core/tasks';
+import { BinaryWriter } from '@aloft/idl/wire';
 import { literalOf } from '@aloft/literals';
 import { describe, expect, it } from '@jest/globals';
 import { idOf, task } from '../testing/workflows.js';
@@ -167,6 +168,45 @@ describe('LaunchBuilder', () => {
       'task-name': 'my-module-with-a-very-long-name-that-goes-on-and-on-and-on-and',
       interruptible: 'true',
     });
+  });
+
+  it('what repeats is kept, and what differs from node to node, run to run and workflow to workflow is told apart', () => {
+    const launches = builder();
+    const template = task('t');
+    const first = effect(template);
+    const { attempt, settings } = first;
+    const labelsOf = (more: Partial<LaunchTaskEffect>) =>
+      launches.build(effect(template, { settings, ...more }), undefined).launch.labels;
+    expect(labelsOf({})).toMatchObject({ 'node-id': 'n0', 'workflow-name': 'my-workflow', team: 'x' });
+    expect(labelsOf({ attempt: { ...attempt, nodeId: 'n1' } })).toMatchObject({ 'node-id': 'n1' });
+    expect(labelsOf({ workflow: idOf('my.other') })).toMatchObject({ 'node-id': 'n0', 'workflow-name': 'my-other' });
+    const other = ExecutionSettings.fromPartial({ rawOutputPrefix: 's3://aloft/raw/', labels: { team: 'y' } });
+    expect(labelsOf({ settings: other })).toMatchObject({ team: 'y' });
+    expect(labelsOf({})).toMatchObject({ team: 'x', 'workflow-name': 'my-workflow' });
+  });
+
+  it.each([
+    ['nothing to fill', task('t')],
+    ['placeholders', task('t', { container: { args: pyflyte, env: [{ key: 'AT', value: '{{.outputPrefix}}' }] } })],
+  ])('its bytes, most of them kept from launch to launch, are those of the launch: %s', (_what, template) => {
+    const launches = builder();
+    const settings = ExecutionSettings.fromPartial({
+      rawOutputPrefix: 's3://aloft/raw/',
+      labels: { team: 'x', 'node-id': 'mine' },
+      annotations: { a: 'b' },
+      envs: [{ key: 'FROM', value: '{{.input}}' }],
+      securityContext: { runAs: { iamRole: 'r' } },
+    });
+    for (const nodeId of ['n0', 'n1']) {
+      const { attempt } = effect(template);
+      const { launch, encode } = launches.build(
+        effect(template, { settings, attempt: { ...attempt, nodeId }, interruptible: true }),
+        { literals: { x: literalOf.integer(7) } },
+      );
+      const writer = new BinaryWriter();
+      encode(writer);
+      expect(LaunchTask.decode(writer.finish())).toEqual(LaunchTask.decode(LaunchTask.encode(launch).finish()));
+    }
   });
 
   it('S-27: resources after defaults and limits', () => {

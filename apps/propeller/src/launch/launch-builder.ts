@@ -1,6 +1,7 @@
 import { invalidArgument, toAloftError } from '@aloft/errors';
 import { checkpointPrefix, inputsFile, rawOutputPrefix, type LaunchTaskEffect } from '@aloft/engine';
-import type { LaunchTask, LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { LaunchTask, type ExecutionSettings, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { KeyValuePair, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { SecurityContext } from '@aloft/idl/flyteidl/core/security';
 import {
@@ -9,10 +10,11 @@ import {
   type Resources,
   type TaskTemplate,
 } from '@aloft/idl/flyteidl/core/tasks';
+import type { BinaryWriter } from '@aloft/idl/wire';
 import { inputsInTemplate, perRetryUniqueKey, renderTemplate, type TemplateValues } from '@aloft/literals';
 import { isSampled, type TraceContext } from '@aloft/telemetry';
 import { attemptEnvironment, staticEnvironment, traceEnvironment } from './environment.js';
-import { launchLabels } from './labels.js';
+import { labelValue, launchLabels } from './labels.js';
 import { effectiveResources } from './resources.js';
 import { backendOf, type BackendRoutes } from './routing.js';
 
@@ -28,9 +30,9 @@ export interface LaunchSettings {
   namespaceTemplate: string;
 }
 
-/** What is the same for every attempt and item of one task in one run. */
+/** What is the same for every attempt and item of one task in one workflow of one run. */
 interface StaticPart {
-  settings: LaunchTaskEffect['settings'];
+  workflow: Identifier;
   interruptible: boolean;
   memoryFactor: number;
   backend: string;
@@ -41,18 +43,24 @@ interface StaticPart {
   labels: Record<string, string>;
   namespace: string;
   containerHasPlaceholders: boolean;
+  asksForTemplate: boolean;
+  /** Its fields of a LaunchTask, encoded: half of each launch's bytes. */
+  encoded: Uint8Array;
 }
 
 export interface BuiltLaunch {
   backend: string;
   launch: LaunchTask;
+  /** What {@link launch} encodes to; given, since most of it is at hand already. */
+  encode(writer: BinaryWriter): void;
   /** Where `task.pb` has to be written before the launch leaves, when an argument asks for its path. */
   taskTemplateUri: string | undefined;
 }
 
 /** Launches of one propeller: pure but for a memory of the parts that repeat. */
 export class LaunchBuilder {
-  private readonly statics = new WeakMap<TaskTemplate, StaticPart>();
+  /** By the settings of a run, of which there is one object a run. */
+  private readonly statics = new WeakMap<ExecutionSettings, WeakMap<TaskTemplate, StaticPart>>();
 
   constructor(private readonly settings: LaunchSettings) {}
 
@@ -94,38 +102,59 @@ export class LaunchBuilder {
       namespace: fixed.namespace,
       inputs,
     };
-    const env = fixed.envHasPlaceholders
+    const rendered = fixed.envHasPlaceholders
       ? fixed.env.map(({ key, value }) => ({ key, value: renderText(value, values) }))
-      : fixed.env;
-    const launch: LaunchTask = {
+      : undefined;
+    const filledTemplate = fixed.containerHasPlaceholders ? filled(template, values) : undefined;
+    const ownEnv = [...attemptEnvironment(attempt), ...(trace && isSampled(trace) ? traceEnvironment(trace) : [])];
+    const ownLabels = { 'node-id': labelValue(attempt.nodeId) };
+    const own: LaunchTask = {
       attempt,
-      template: fixed.containerHasPlaceholders ? filled(template, values) : template,
+      template: filledTemplate,
       inputs: effect.inputs,
       inputsUri: values.input,
       outputPrefix: effect.outputPrefix,
       rawOutputPrefix: rawPrefix,
       checkpointPrefix: checkpoints,
       prevCheckpointPrefix: effect.prevCheckpointPrefix,
-      resources: fixed.resources,
-      env: [...env, ...attemptEnvironment(attempt), ...(trace && isSampled(trace) ? traceEnvironment(trace) : [])],
-      securityContext: fixed.securityContext,
-      labels: fixed.labels,
-      annotations: settings.annotations,
+      resources: undefined,
+      env: rendered ? [...rendered, ...ownEnv] : ownEnv,
+      securityContext: undefined,
+      labels: ownLabels,
+      annotations: {},
       interruptible: effect.interruptible,
       executionTimeout: effect.executionTimeout,
       workflow: effect.workflow,
       arraySize: effect.arraySize ?? 0,
     };
-    const asksForTemplate = textsOf(template).some((text) => /\{\{\s*[.$]taskTemplatePath\s*\}\}/i.test(text));
-    return { backend: fixed.backend, launch, taskTemplateUri: asksForTemplate ? values.taskTemplatePath : undefined };
+    const launch: LaunchTask = {
+      ...own,
+      template: filledTemplate ?? template,
+      resources: fixed.resources,
+      env: rendered ? own.env : [...fixed.env, ...ownEnv],
+      securityContext: fixed.securityContext,
+      labels: { ...fixed.labels, ...ownLabels },
+      annotations: settings.annotations,
+    };
+    return {
+      backend: fixed.backend,
+      launch,
+      encode: (writer) => void LaunchTask.encode(own, writer.raw(fixed.encoded)),
+      taskTemplateUri: fixed.asksForTemplate ? values.taskTemplatePath : undefined,
+    };
   }
 
   private staticPart(effect: LaunchTaskEffect): StaticPart {
     const { template, settings, attempt, interruptible, memoryFactor } = effect;
-    const known = this.statics.get(template);
-    if (known?.settings === settings && known.interruptible === interruptible && known.memoryFactor === memoryFactor) {
+    let ofRun = this.statics.get(settings);
+    if (!ofRun) this.statics.set(settings, (ofRun = new WeakMap()));
+    const known = ofRun.get(template);
+    if (
+      known?.interruptible === interruptible &&
+      known.memoryFactor === memoryFactor &&
+      sameName(known.workflow, effect.workflow)
+    )
       return known;
-    }
     const container = template.target?.$case === 'container' ? template.target.value : undefined;
     const env = staticEnvironment(attempt, {
       workflow: effect.workflow,
@@ -135,8 +164,9 @@ export class LaunchBuilder {
       defaultEnvs: [...this.settings.offloadEnvs, ...this.settings.defaultEnvs],
       executionUrl: this.executionUrl(effect),
     });
-    const part: StaticPart = {
-      settings,
+    const texts = textsOf(template);
+    const part: Omit<StaticPart, 'encoded'> = {
+      workflow: effect.workflow,
       interruptible,
       memoryFactor,
       backend: backendOf(template.type, this.settings.routes, settings.pluginOverrides),
@@ -155,10 +185,22 @@ export class LaunchBuilder {
       namespace: this.settings.namespaceTemplate
         .replace(/\{\{\s*project\s*\}\}/g, attempt.execution?.project ?? '')
         .replace(/\{\{\s*domain\s*\}\}/g, attempt.execution?.domain ?? ''),
-      containerHasPlaceholders: textsOf(template).some((text) => text.includes('{{')),
+      containerHasPlaceholders: texts.some((text) => text.includes('{{')),
+      asksForTemplate: texts.some((text) => /\{\{\s*[.$]taskTemplatePath\s*\}\}/i.test(text)),
     };
-    this.statics.set(template, part);
-    return part;
+    const encoded = LaunchTask.encode(
+      LaunchTask.fromPartial({
+        template: part.containerHasPlaceholders ? undefined : template,
+        resources: part.resources,
+        env: part.envHasPlaceholders ? [] : env,
+        securityContext: part.securityContext,
+        labels: part.labels,
+        annotations: settings.annotations,
+      }),
+    ).finish();
+    const whole = { ...part, encoded };
+    ofRun.set(template, whole);
+    return whole;
   }
 
   /** Only a task that makes decks or asks for links gets it, as in Flyte (C-107). */
@@ -169,6 +211,9 @@ export class LaunchBuilder {
     return `${this.settings.consoleUrl}/projects/${id.project}/domains/${id.domain}/executions/${id.name}`;
   }
 }
+
+const sameName = (a: Identifier, b: Identifier): boolean =>
+  a === b || (a.name === b.name && a.project === b.project && a.domain === b.domain);
 
 /** The first flytekit that reads offloaded literals (C-105). */
 const offloadingSdk = [1, 13, 14] as const;

@@ -1,15 +1,9 @@
 import type { BlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
-import { executionPrefix } from '@aloft/engine';
-import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Logger } from '@aloft/telemetry';
+import { historyObjects, type EndedRun } from './history-object.js';
 import type { RunsRepository } from './runs.repository.js';
 import type { Timing } from './timing.js';
-
-export interface EndedRun {
-  uid: string;
-  id: WorkflowExecutionIdentifier;
-}
 
 export interface ArchiverOptions {
   database: Database;
@@ -19,18 +13,15 @@ export interface ArchiverOptions {
   timing: Timing;
 }
 
-const runsAtOnce = 50;
+const runsAtOnce = 200;
+const gatherMs = 250;
 /** Syncs of different files share the disk's time. */
 const writesAtOnce = 4;
 
-/** Where the history of a run lies: an encoded LogSegment of all its entries. */
-export function historyUri({ uid, id }: EndedRun): string {
-  return `${executionPrefix(id)}/history/${uid}.pb`;
-}
-
 /**
- * Makes one history object of each ended run's log and trims the log; what stays is the run's row, its tombstone. Repeating it
- * changes nothing, so no fence is needed: an ended run's log does not grow.
+ * Makes histories of ended runs' logs, small ones together, and trims the logs; what stays is the run's row, its tombstone. Repeating it
+ * changes nothing, so no fence is needed: an ended run's log does not grow. Nobody waits for it, so what ends within a moment is
+ * archived together.
  */
 export class Archiver {
   /** By uid: a run that is taken up again while it waits must not be in its own history twice. */
@@ -47,7 +38,7 @@ export class Archiver {
     this.waiting.set(run.uid, run);
     if (this.running) return;
     this.running = true;
-    void this.work();
+    this.options.timing.after(gatherMs, () => void this.work());
   }
 
   stop(): void {
@@ -86,20 +77,23 @@ export class Archiver {
       if (list) list.push(segment);
       else segments.set(run_uid, [segment]);
     }
-    // No log: somebody has done it already.
-    const open = runs.filter(({ uid }) => segments.has(uid));
+    // No log: somebody has done it already. Segments one behind the other are one segment: repeated fields add up in protobuf.
+    const objects = historyObjects(
+      runs.flatMap((run) => {
+        const log = segments.get(run.uid);
+        return log ? [{ run, bytes: Buffer.concat(log) }] : [];
+      }),
+    );
     const written: { uid: string; historyUri: string }[] = [];
     const writeNext = async (): Promise<void> => {
-      for (let run = open.shift(); run && !this.stopped; run = open.shift()) {
-        const uri = historyUri(run);
-        // Segments one behind the other are one segment: repeated fields add up in protobuf. Without a type of its own, the object
-        // is one file and not two.
-        await blob.put(uri, Buffer.concat(segments.get(run.uid)!));
-        written.push({ uid: run.uid, historyUri: uri });
+      for (let object = objects.shift(); object && !this.stopped; object = objects.shift()) {
+        // Without a type of its own, the object is one file and not two.
+        await blob.put(object.uri, object.bytes);
+        written.push(...object.holds);
       }
     };
     await Promise.all(Array.from({ length: writesAtOnce }, writeNext));
     if (this.stopped || written.length === 0) return;
-    await database.transaction((tx) => repository.trim(tx, written));
+    await database.transaction(async (tx) => repository.trim(tx, written));
   }
 }

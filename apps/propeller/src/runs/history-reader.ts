@@ -5,9 +5,9 @@ import { notFound } from '@aloft/errors';
 import type { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
-import { historyUri } from './archiver.js';
 import type { Engine } from './engine.js';
 import type { GraphCache } from './graph-cache.js';
+import { historyUri, readHistory } from './history-object.js';
 import { decodeSegment } from './run-loader.js';
 import type { RunsRepository } from './runs.repository.js';
 
@@ -36,7 +36,7 @@ export class HistoryReader {
     const known = await repository.findHistory(database, uid);
     const uri = known?.historyUri ?? historyUri({ uid, id });
     try {
-      return decodeSegment(uid, 1n, await blob.get(uri, { maxBytes: maxHistoryBytes }));
+      return decodeSegment(uid, 1n, await readHistory(blob, uri, maxHistoryBytes));
     } catch (error) {
       throw notFound(`run ${uid} (${id.project}/${id.domain}/${id.name}) has neither a log nor a history at ${uri}`, {
         cause: error,

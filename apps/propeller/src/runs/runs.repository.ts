@@ -141,6 +141,15 @@ const dropReservations: Statement = {
   text: `DELETE FROM reservations USING unnest($1::uuid[], $2::text[]) AS u (uid, attempt)
     WHERE run_uid = u.uid AND reservations.attempt = u.attempt`,
 };
+const buryRuns: Statement = {
+  name: 'propeller_bury_runs',
+  text: `UPDATE runs SET history_uri = u.uri, attention = false
+    FROM unnest($1::uuid[], $2::text[]) AS u (uid, uri) WHERE runs.uid = u.uid`,
+};
+const trims: readonly Statement[] = ['log', 'snapshots', 'timers', 'reservations'].map((table) => ({
+  name: `propeller_trim_${table}`,
+  text: `DELETE FROM ${table} WHERE run_uid = ANY($1::uuid[])`,
+}));
 const loadRuns: Statement = {
   name: 'propeller_load_runs',
   text: `SELECT r.uid, r.shard, r.phase, r.attention, r.start, r.traceparent, r.tracestate, r.quarantine, r.history_uri,
@@ -362,16 +371,10 @@ export class RunsRepository {
   }
 
   /** What is left of ended runs once their histories are written: a tombstone. */
-  async trim(tx: Transaction, runs: readonly { uid: string; historyUri: string }[]): Promise<void> {
+  trim(tx: Transaction, runs: readonly { uid: string; historyUri: string }[]): void {
     const uids = column(runs, 'uid');
-    await tx.query(
-      `UPDATE runs SET history_uri = u.uri, attention = false
-        FROM unnest($1::uuid[], $2::text[]) AS u (uid, uri) WHERE runs.uid = u.uid`,
-      [uids, column(runs, 'historyUri')],
-    );
-    for (const table of ['log', 'snapshots', 'timers', 'reservations']) {
-      await tx.query(`DELETE FROM ${table} WHERE run_uid = ANY($1::uuid[])`, [uids]);
-    }
+    tx.send(buryRuns, [uids, column(runs, 'historyUri')]);
+    for (const statement of trims) tx.send(statement, [uids]);
   }
 
   async findHistory(db: Queryable, uid: string): Promise<{ historyUri: string | null } | undefined> {

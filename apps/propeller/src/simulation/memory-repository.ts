@@ -183,7 +183,7 @@ export class MemoryRepository implements RunsRepository {
     return this.ask('histories', () => uids.flatMap((uid) => inOrder(this.tables.log.get(uid) ?? [])));
   }
 
-  async trim(tx: Transaction, runs: readonly { uid: string; historyUri: string }[]): Promise<void> {
+  trim(tx: Transaction, runs: readonly { uid: string; historyUri: string }[]): void {
     const { tables } = this;
     memoryOf(tx).atomically(() => {
       for (const { uid, historyUri } of runs) {

@@ -13,6 +13,7 @@ import type { Blobs } from './memory-blob.js';
 import type { LeaseNews } from './memory-storage.js';
 import { MemoryTables } from './memory-tables.js';
 import { expectedOf } from './oracle.js';
+import { historyPart } from '../runs/history-object.js';
 import { Random } from './random.js';
 import { replayProblem } from './replay-check.js';
 import { Scheduler, Stuck } from './scheduler.js';
@@ -335,9 +336,12 @@ export class World {
     }
     const open = checker.openNodes(uid);
     if (open.length > 0) checker.problem(`${what}, but of its nodes ${open.join(', ')}`);
-    const history = this.blobs.get(this.tables.runs.get(uid)!.history_uri!);
+    const part = historyPart(this.tables.runs.get(uid)!.history_uri!);
+    const history = this.blobs.get(part.object);
     const cut = this.random.below(told.events.length * 2 + 1);
-    const problem = history ? replayProblem(uid, history, told.events, this.blobs, cut) : 'its history is not there';
+    const problem = history
+      ? replayProblem(uid, part.cut(history), told.events, this.blobs, cut)
+      : 'its history is not there';
     if (problem) checker.problem(`run ${id.name}: ${problem}`);
   }
 

@@ -6,6 +6,12 @@ export interface GatherOptions {
   urgent?: ((message: IncomingMessage) => boolean) | undefined;
 }
 
+/** How long to gather after a batch that took some time: little where there is little to do, and no longer than twice as long as it took. */
+export function gatherTime(times: { gatherMs: number; maxGatherMs?: number | undefined; tookMs: number }): number {
+  const { gatherMs, maxGatherMs = gatherMs, tookMs } = times;
+  return Math.min(Math.max(gatherMs, 2 * tookMs), maxGatherMs);
+}
+
 /** A batch with what comes within some milliseconds behind it: until it is full or has something urgent, or the reader closes. */
 export async function gather(
   reader: Pick<StreamReader, 'poll' | 'ready'>,

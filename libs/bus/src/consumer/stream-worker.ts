@@ -11,7 +11,7 @@ import type {
   ReadBatch,
   StreamReader,
 } from '../port.js';
-import { gather } from './gather.js';
+import { gather, gatherTime } from './gather.js';
 import type { LoadedParkingStore } from './parking.js';
 import { LeaseLostError } from './positions.js';
 import { RepeatableMessages } from './repeatable-messages.js';
@@ -38,6 +38,8 @@ export class StreamWorker {
   #turn: Promise<unknown> = Promise.resolve();
   readonly #repeatable: RepeatableMessages;
   #lost = false;
+  /** What the last batch took. */
+  #tookMs = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly ended: Promise<WorkerEnd>;
 
@@ -67,7 +69,9 @@ export class StreamWorker {
         if (rest.length > 0) {
           // Their position lies before this batch's.
           await this.#repeatable.done();
+          const began = performance.now();
           await this.#inTurn(() => this.#work(rest));
+          this.#tookMs = performance.now() - began;
         }
         batch.acknowledge();
         if (this.#stop.signal.aborted) return { kind: 'closed' };
@@ -81,9 +85,11 @@ export class StreamWorker {
   }
 
   async #next(maxBatch: number): Promise<ReadBatch | undefined> {
-    const { gatherMs, urgent } = this.environment.options;
+    const { gatherMs, maxGatherMs, urgent } = this.environment.options;
     const batch = await this.reader.next(maxBatch);
-    return batch && gatherMs ? gather(this.reader, batch, { maxBatch, gatherMs, urgent }) : batch;
+    if (!batch || !gatherMs) return batch;
+    const wait = gatherTime({ gatherMs, maxGatherMs, tookMs: this.#tookMs });
+    return gather(this.reader, batch, { maxBatch, gatherMs: wait, urgent });
   }
 
   /** Returns what is left for `handle`. */

@@ -88,6 +88,8 @@ export function createClient<S extends ServiceDefinition>(
     'grpc.max_send_message_length': max,
     ...(target.balanced ? betweenServices : toOneServer),
     'grpc.initial_reconnect_backoff_ms': 100,
+    // Accounts of every call and connection that nobody here reads.
+    'grpc.enable_channelz': 0,
     // Our settings, not those that a TXT record of the name may hold.
     'grpc.service_config_disable_resolution': 1,
     'grpc.service_config': serviceConfig(service, definition, target, options.safe ?? safeByName),

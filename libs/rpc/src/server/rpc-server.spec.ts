@@ -8,9 +8,10 @@ import { Project, ProjectListRequest, ProjectRegisterRequest, Projects } from '@
 import { AdminServiceClient, AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { HealthClient, HealthCheckResponse_ServingStatus } from '@aloft/idl/grpc/health/v1/health';
 import { ServerReflectionClient, type ServerReflectionResponse } from '@aloft/idl/grpc/reflection/v1/reflection';
-import { HealthRegistry, Metrics, newTrace } from '@aloft/telemetry';
+import { HealthRegistry, Metrics, newTrace, withTrace } from '@aloft/telemetry';
 import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { currentCall } from '../call-context.js';
+import { callInProcess } from '../client/call-in-process.js';
 import { createClient } from '../client/create-client.js';
 import { serveForTest } from '../testing/index.js';
 import { type RpcServer } from './rpc-server.js';
@@ -297,6 +298,26 @@ describe('calls', () => {
     const bytes = ProjectRegisterRequest.encode(registration).finish();
     await expect(server.dispatcher.unary(registerPath, bytes, call)).rejects.toMatchObject({ message: 'no p' });
     await expect(server.dispatcher.unary('/a/B', bytes, call)).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+  });
+
+  test('a call in process carries trace and headers, and gets the answer or the error', async () => {
+    const seen: unknown[] = [];
+    const { server } = await serve(AdminServiceService, {
+      listProjects: async (_request, call) => {
+        seen.push(call.header('authorization'), call.trace.traceparent.slice(0, 35), call.deadline !== undefined);
+        return Projects.fromPartial({ projects: [{ id: 'p' }] });
+      },
+    });
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00`;
+    const options = { metadata: { authorization: 'Bearer t' } };
+    const answer = await withTrace({ traceparent }, () =>
+      callInProcess(server.dispatcher, AdminServiceService.listProjects, ProjectListRequest.fromPartial({}), options),
+    );
+    expect(answer.projects.map(({ id }) => id)).toEqual(['p']);
+    expect(seen).toEqual(['Bearer t', traceparent.slice(0, 35), true]);
+    await expect(
+      callInProcess(server.dispatcher, AdminServiceService.registerProject, registration),
+    ).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
   });
 });
 

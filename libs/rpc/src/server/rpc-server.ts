@@ -64,6 +64,8 @@ export class RpcServer {
       'grpc.max_receive_message_length': max * 4,
       'grpc.max_send_message_length': -1,
       'grpc.keepalive_time_ms': 60_000,
+      // Accounts of every call and connection that nobody here reads.
+      'grpc.enable_channelz': 0,
       'grpc.keepalive_timeout_ms': 20_000,
       ...(options.maxConnectionAgeMs ? { 'grpc.max_connection_age_ms': options.maxConnectionAgeMs } : {}),
       ...options.channelOptions,
