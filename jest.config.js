@@ -40,6 +40,7 @@ export default {
     '^@aloft/(errors|literals|compiler|engine|bus|blob|database|rpc|auth|telemetry|config|backend-kit|sdk|service)/testing$':
       '<rootDir>/libs/$1/src/testing/index.ts',
     '^@aloft/service/nest$': '<rootDir>/libs/service/src/nest-host.ts',
+    '^@aloft/service/thread$': '<rootDir>/libs/service/src/thread/index.ts',
     '^@aloft/(admin|propeller|catalog|notifier|backends|cli|standalone)$': '<rootDir>/apps/$1/src/index.ts',
     '^(\\.{1,2}/(?!.*/dist/).*)\\.js$': '$1',
   },

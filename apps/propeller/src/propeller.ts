@@ -14,7 +14,7 @@ import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/ident
 import { Metrics, type Logger } from '@aloft/telemetry';
 import type { Probe } from './commit/writer.js';
 import { LiteralStore } from './commit/literal-store.js';
-import { CompilerThread } from './compile/compiler-thread.js';
+import { CompilerThread, maxOnLoopBytes } from './compile/compiler-thread.js';
 import type { PropellerConfig } from './config.js';
 import { topics } from './events/outgoing.js';
 import { LaunchBuilder } from './launch/launch-builder.js';
@@ -85,7 +85,7 @@ export class Propeller {
   private readonly members: ReturnType<PropellerStorage['members']>;
   private readonly parking: LoadedParkingStore;
   private readonly graphs: GraphCache;
-  private readonly compiler = new CompilerThread();
+  private readonly compiler: CompilerThread;
   private readonly histories: HistoryReader;
   private readonly incarnationDeps: IncarnationDeps;
   private incarnation: Incarnation | undefined;
@@ -114,9 +114,12 @@ export class Propeller {
     this.members = storage.members(this.leases.owner);
     this.parking = storage.parking;
     const { repository } = storage;
+    this.compiler = new CompilerThread(engine);
     this.graphs = new GraphCache({
       blob,
-      compile: (digest, closure) => engine.compileGraph(digest, closure),
+      engine,
+      compiler: this.compiler,
+      largeBytes: maxOnLoopBytes,
       maxBytes: config.memory.graphBytes,
       maxClosureBytes: config.limits.closureBytes,
     });

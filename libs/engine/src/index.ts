@@ -1,5 +1,6 @@
 export * from './api.js';
 export { compileGraph } from './graph/compile-graph.js';
+export { packedGraphVersion, packGraph, unpackGraph } from './graph/pack-graph.js';
 export * from './names.js';
 export { createRun, graphOf, graphsOf, restoreRun, runs } from './runs.js';
 export { Behaviour, currentBehaviours } from './behaviours.js';

@@ -1,4 +1,8 @@
-import { KeptRows, noRows, type RunRows } from './kept-rows.js';
+import { NodeExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { newNodeState } from './fold-node.js';
+import { newTaskState } from './fold-task.js';
+import { KeptRows, mayBeStored, noRows, type RunRows } from './kept-rows.js';
 import type { ProjectedNode } from './projection.repository.js';
 
 const rows = (sequence: bigint, nodes = 0): RunRows => ({
@@ -29,5 +33,30 @@ describe('rows kept between batches', () => {
     expect([kept.take('a', 2n), kept.take('c', 1n)]).toEqual([rows(2n, 4), rows(1n, 2)]);
     kept.put('d', rows(1n, 10));
     expect(kept.take('d', 1n)).toBeUndefined();
+  });
+
+  it('of a large run are those of nodes under way; what is over would be read again', () => {
+    const kept = new KeptRows(20_000);
+    let mine = noRows(true);
+    let looked = 0;
+    for (let step = 0; step < 100; step++) {
+      for (let i = 0; i < 1000; i++) {
+        const nodeId = `n${step * 1000 + i}`;
+        const node = { executionId: 1n, state: newNodeState(nodeId) };
+        node.state.closure.phase = i === 0 ? Phase.RUNNING : Phase.SUCCEEDED;
+        mine.nodes.set(nodeId, node);
+        mine.tasks.set(nodeId, { executionId: 1n, state: newTaskState(nodeId, 0, Identifier.fromPartial({})) });
+      }
+      const before = mine.nodes.size + mine.tasks.size;
+      kept.put('a', mine);
+      if (mine.nodes.size + mine.tasks.size < before) looked += before;
+      mine = kept.take('a', mine.sequence)!;
+    }
+    expect(mine.nodes.size).toBe(100);
+    expect(mine.tasks.size).toBe(100);
+    expect(mayBeStored(mine, 'n1')).toBe(true);
+    expect(mayBeStored(mine, 'n1000')).toBe(false);
+    // Every row is looked at twice at most, however many there are.
+    expect(looked).toBeLessThan(2 * 200_000);
   });
 });

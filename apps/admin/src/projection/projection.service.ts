@@ -19,7 +19,7 @@ import { foldExecutionEvent } from './fold-execution.js';
 import { foldNodeEvent, newNodeState } from './fold-node.js';
 import { foldTaskEvent, newTaskState } from './fold-task.js';
 import { foldWait, waiterOf } from './fold-wait.js';
-import { KeptRows, noRows, type RunRows } from './kept-rows.js';
+import { KeptRows, mayBeStored, noRows, type RunRows } from './kept-rows.js';
 import { isTerminalExecution } from './phases.js';
 import type {
   ProjectedExecution,
@@ -164,15 +164,14 @@ export class ProjectionService {
     const taskKeys = new Map<string, { executionId: bigint; nodeId: string; retryAttempt: number }>();
     for (const { uid, event } of events) {
       const { execution, rows } = batch.runs.get(uid) as BatchRun;
-      if (rows.complete) continue;
       const { id: executionId } = execution;
       const nodeId = waiterOf(event);
-      if (nodeId !== undefined && !rows.nodes.has(nodeId))
+      if (nodeId !== undefined && !rows.nodes.has(nodeId) && mayBeStored(rows, nodeId))
         nodeKeys.set(keyOf(executionId, nodeId), { executionId, nodeId });
       if (event.event?.$case !== 'task') continue;
       const { parentNodeExecutionId, retryAttempt, taskId } = event.event.value;
       const taskNode = parentNodeExecutionId?.nodeId ?? '';
-      if (!rows.tasks.has(taskKeyOf(taskNode, retryAttempt, taskId ?? noTask)))
+      if (mayBeStored(rows, taskNode) && !rows.tasks.has(taskKeyOf(taskNode, retryAttempt, taskId ?? noTask)))
         taskKeys.set(keyOf(executionId, taskNode, retryAttempt), { executionId, nodeId: taskNode, retryAttempt });
     }
     const rowsOf = new Map([...batch.runs.values()].map(({ execution, rows }) => [execution.id, rows]));

@@ -1,16 +1,16 @@
-import { parentPort } from 'node:worker_threads';
-import { toAloftError } from '@aloft/errors';
+import { serveCalls } from '@aloft/service/thread';
+import { pureEngine } from '../runs/engine.js';
 import { compileEncoded, missingEntities } from './compile-dynamic.js';
-import type { Call, Reply } from './compiler-thread.js';
+import type { Call } from './compiler-thread.js';
 
 // Runs in a thread of its own: large graphs are compiled here while the event loop goes on.
-parentPort?.on('message', ({ id, call }: { id: number; call: Call }) => {
-  let reply: Reply;
-  try {
-    reply = { id, value: call.kind === 'missing' ? missingEntities(call.futures) : compileEncoded(call.input) };
-  } catch (thrown) {
-    const { code, message } = toAloftError(thrown);
-    reply = { id, error: { code, message } };
+serveCalls((call: Call) => {
+  switch (call.kind) {
+    case 'missing':
+      return missingEntities(call.futures);
+    case 'compile':
+      return compileEncoded(call.input);
+    case 'pack':
+      return pureEngine.packGraph(call.digest, call.closure);
   }
-  parentPort?.postMessage(reply);
 });

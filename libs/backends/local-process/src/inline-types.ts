@@ -2,36 +2,40 @@ import { failure, type PhaseReport } from '@aloft/backend-kit';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
+import { givenInputs, type InputValues } from './stored-inputs.js';
 
 const types: ReadonlySet<string> = new Set(['noop', 'echo']);
 
+export const isInlineType = (type: string | undefined): boolean => types.has(type ?? '');
+
 /**
  * `noop` and `echo` need no process: they succeed at once, and in sorted order of names each output takes the value of the
- * input in the same place (C-192). Of a map task's list inputs an item takes its own element. `undefined` for other types.
+ * input in the same place (C-192). Of lists an item of an array takes its own element. `undefined` for other types, and where stored
+ * inputs are needed that `stored` does not have.
  */
-export function runInline(launch: LaunchTask): PhaseReport | undefined {
+export function runInline(
+  launch: LaunchTask,
+  stored: (uri: string) => InputValues | undefined = () => undefined,
+): PhaseReport | undefined {
   const { template, inputs, attempt } = launch;
   if (!template || !types.has(template.type)) return undefined;
   const outputNames = Object.keys(template.interface?.outputs?.variables ?? {}).sort();
   const literals: Record<string, Literal> = {};
   if (outputNames.length > 0) {
-    if (inputs?.value?.$case === 'stored')
-      return refused(`its inputs (${inputs.value.value.size} bytes) are stored, and this type reads inline ones only`);
-    const given = inputs?.value?.$case === 'inline' ? inputs.value.value.literals : {};
-    const declared = template.interface?.inputs?.variables ?? {};
-    const inputNames = Object.keys(given).sort();
+    const given =
+      inputs?.value?.$case === 'stored'
+        ? stored(inputs.value.value.uri)
+        : givenInputs(inputs?.value?.$case === 'inline' ? inputs.value.value.literals : {});
+    if (!given) return undefined;
+    const inputNames = given.names;
     for (const [place, name] of outputNames.entries()) {
       const from = inputNames[place];
-      const value = from === undefined ? undefined : given[from];
-      if (from === undefined || value === undefined)
+      if (from === undefined)
         return refused(
           `it declares ${outputNames.length} outputs and was given ${inputNames.length} inputs to take them from`,
         );
-      const list = declared[from]?.type?.type?.$case === 'collectionType' && value.value?.$case === 'collection';
-      const item =
-        attempt?.index !== undefined && list && value.value?.$case === 'collection'
-          ? value.value.value.literals[attempt.index]
-          : value;
+      const index = attempt?.index;
+      const item = index !== undefined && given.isList(from) ? given.element(from, index) : given.get(from);
       if (item === undefined) return refused(`input "${from}" has no element ${attempt?.index}`);
       literals[name] = item;
     }

@@ -23,7 +23,8 @@ import { CodeBundles } from './code-bundle.js';
 import { commandLine, registeredCommand } from './command-line.js';
 import { baseEnvironment, neededBeforeStart, taskEnvironment } from './environment.js';
 import { GpuPool } from './gpu-pool.js';
-import { runInline } from './inline-types.js';
+import { StoredInputs, type InputValues } from './stored-inputs.js';
+import { isInlineType, runInline } from './inline-types.js';
 import { placeInputs } from './inputs.js';
 import type { ExitRecord, LaunchSpec } from './launcher/protocol.js';
 import { type AttemptListener, interrupted, LauncherClient } from './launcher-client.js';
@@ -64,6 +65,8 @@ export class LocalProcessBackend implements BackendPlugin {
   private base: Record<string, string> = {};
   private nodeBase: Record<string, string> = {};
 
+  private readonly storedInputs = new StoredInputs();
+
   constructor(
     private readonly options: LocalProcessOptions,
     private readonly logger: Logger,
@@ -84,6 +87,7 @@ export class LocalProcessBackend implements BackendPlugin {
 
   refuse(launch: LaunchTask): string | undefined {
     const { template } = launch;
+    if (isInlineType(template?.type)) return undefined;
     if (template?.target?.$case === 'k8sPod')
       return `The task's pod template cannot run as a local process: register it with a container, or run it on Kubernetes.`;
     const command = registeredCommand(launch);
@@ -95,7 +99,7 @@ export class LocalProcessBackend implements BackendPlugin {
   }
 
   runInline(launch: LaunchTask): PhaseReport | undefined {
-    return runInline(launch);
+    return runInline(launch, (uri) => this.storedInputs.peek(uri));
   }
 
   async start(): Promise<void> {
@@ -141,6 +145,7 @@ export class LocalProcessBackend implements BackendPlugin {
   }
 
   async launch(launch: LaunchTask & { attempt?: TaskAttempt }, context: AttemptContext): Promise<void> {
+    if (isInlineType(launch.template?.type)) return this.runStored(launch, context);
     const attempt = launch.attempt as TaskAttempt;
     const id = this.remember(attempt, context);
     const known = this.live.get(id);
@@ -156,6 +161,19 @@ export class LocalProcessBackend implements BackendPlugin {
       throw storageError(error);
     }
     await live.started.promise;
+  }
+
+  /** One that needs no process, but its stored inputs: they are here after the first. */
+  private async runStored(launch: LaunchTask, context: AttemptContext): Promise<void> {
+    const { value } = launch.inputs ?? {};
+    let inputs: InputValues | undefined;
+    try {
+      if (value?.$case === 'stored') inputs = await this.storedInputs.load(value.value.uri, context.blob);
+    } catch (error) {
+      throw storageError(error);
+    }
+    const report = runInline(launch, () => inputs);
+    if (report) context.report(report);
   }
 
   async adopt(

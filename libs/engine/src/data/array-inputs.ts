@@ -10,7 +10,7 @@ import { inlined, inlineValue, storedUri } from './values.js';
 export type ArraySize = { size: number; lists: string[] } | { problem: string };
 
 export function arrayNodeOf(work: NodeWork): ArrayNode {
-  const target = work.scope.template.specs[work.node]!.target;
+  const target = work.scope.template.spec(work.node).target;
   if (target?.$case !== 'arrayNode') throw new Error(`engine: node ${work.id} is no array`);
   return target.value;
 }
@@ -68,7 +68,7 @@ export function itemInputs(work: NodeWork, items: ArrayItems, index: number): Li
 export function itemSources(work: NodeWork, items: ArrayItems, index: number): Record<string, LiteralSource> {
   const uri = storedUri(work.inputs) ?? '';
   const sources: Record<string, LiteralSource> = {};
-  for (const { var: variable } of work.scope.template.bindings[work.node]!) {
+  for (const { var: variable } of work.scope.template.spec(work.node).inputs) {
     const path = items.lists.includes(variable) ? [index] : [];
     sources[variable] = { uri, variable, path, type: undefined };
   }

@@ -72,7 +72,7 @@ function declaredVariables(work: NodeWork): Record<string, { type: LiteralType |
   const { template, graph } = work.scope;
   const task = taskIfAny(work.scope, work.node);
   if (task) return task.interface?.outputs?.variables ?? {};
-  const item = template.specs[work.node]!.target;
+  const item = template.spec(work.node).target;
   const target = item?.$case === 'arrayNode' ? item.value.node?.target : undefined;
   const reference = target?.$case === 'workflowNode' ? target.value.reference?.value : undefined;
   const plan = graph.closure.launchPlans.find(

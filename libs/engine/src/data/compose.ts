@@ -42,7 +42,7 @@ export function typesOf(scope: Scope, node: number): Types {
 export function composeInputs(scope: Scope, node: number): Sources {
   const types = typesOf(scope, node);
   const sources: Sources = {};
-  for (const binding of scope.template.bindings[node]!) {
+  for (const binding of scope.template.spec(node).inputs) {
     try {
       sources[binding.var] = sourceOf(scope, binding.binding, types?.[binding.var]?.type);
     } catch (error) {
@@ -140,7 +140,7 @@ function promised(
   const alias =
     source === undefined
       ? undefined
-      : scope.template.specs[source]!.outputAliases.find((each) => each.alias === variable);
+      : scope.template.spec(source).outputAliases.find((each) => each.alias === variable);
   const name = alias?.var ?? variable;
   const uri = storedUri(outputs);
   if (uri !== undefined) return { uri, variable: name, path, type };

@@ -19,7 +19,7 @@ const defaultThreshold = -1;
 
 /** The node that runs a task: the node itself, or what an array maps over. */
 export function runnable(template: GraphTemplate, node: number): Node {
-  const spec = template.specs[node]!;
+  const spec = template.spec(node);
   return spec.target?.$case === 'arrayNode' ? (spec.target.value.node as Node) : spec;
 }
 
@@ -157,7 +157,7 @@ export function executionTimeout(run: RunState, scope: Scope, node: number): Dur
 /** C-51: over all attempts and their waiting. A node's `timeout` is each attempt's alone (C-52); it once counted twice for this. */
 export function activeTimeout(run: RunState, scope: Scope, node: number): Duration | undefined {
   if (!behaves(run, Behaviour.OwnActiveTimeout)) {
-    const timeout = scope.template.specs[node]!.metadata?.timeout;
+    const timeout = scope.template.spec(node).metadata?.timeout;
     return isPositive(timeout) ? times(timeout, 2) : undefined;
   }
   // Start, end and what only holds other nodes have no work of their own to be late with.
@@ -185,7 +185,7 @@ export function isInterruptible(
   const spec = runnable(scope.template, node);
   const wanted =
     spec.metadata?.interruptibleValue?.value ??
-    scope.template.specs[node]!.metadata?.interruptibleValue?.value ??
+    scope.template.spec(node).metadata?.interruptibleValue?.value ??
     taskIfAny(scope, node)?.metadata?.interruptibleValue?.value ??
     run.settings.interruptible ??
     run.root.template.workflow.metadataDefaults?.interruptible ??

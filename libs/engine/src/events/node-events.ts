@@ -31,7 +31,7 @@ export function nodeEvent(
   facts: NodeFacts = {},
 ): void {
   const { template } = scope;
-  const spec = template.specs[node]!;
+  const spec = template.spec(node);
   const kind = template.kinds[node];
   const branch = template.branchOf[node]!;
   const event = NodeExecutionEvent.create();
@@ -91,7 +91,7 @@ function taskMetadata(scope: Scope, node: number, work: NodeWork): TaskNodeMetad
 /** The registered thing that the node runs. */
 function targetOf(scope: Scope, node: number): Identifier | undefined {
   const { template, graph } = scope;
-  const target = template.specs[node]!.target;
+  const target = template.spec(node).target;
   switch (template.kinds[node]) {
     case Kind.Task:
       return taskOf(scope, node).id;

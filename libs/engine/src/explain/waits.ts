@@ -31,7 +31,7 @@ export function reservationWait(work: NodeWork, since: Timestamp, until: Timesta
 }
 
 export function conditionOf(work: NodeWork): GateNode['condition'] {
-  const target = work.scope.template.specs[work.node]!.target;
+  const target = work.scope.template.spec(work.node).target;
   return target?.$case === 'gateNode' ? target.value.condition : undefined;
 }
 

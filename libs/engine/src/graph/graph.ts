@@ -1,7 +1,6 @@
 import type { Graph } from '../api.js';
 import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import type { BooleanExpression } from '@aloft/idl/flyteidl/core/condition';
-import type { Binding } from '@aloft/idl/flyteidl/core/literals';
 import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { Error as UserError, LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { Node, WorkflowTemplate } from '@aloft/idl/flyteidl/core/workflow';
@@ -37,14 +36,13 @@ export interface BranchCases {
  */
 export interface GraphTemplate {
   readonly index: number;
+  /** Without its nodes where the graph was read from its compact form. */
   readonly workflow: WorkflowTemplate;
   readonly count: number;
   readonly ids: readonly string[];
   readonly kinds: Uint8Array;
   /** Task: index into {@link CompiledGraph.tasks}; sub-workflow: into templates; array: its items' task; else -1. */
   readonly targets: Int32Array;
-  readonly specs: readonly Node[];
-  readonly bindings: readonly (readonly Binding[])[];
   readonly firstDown: Int32Array;
   readonly down: Int32Array;
   /** Edges into the node: what must be over before it starts. */
@@ -59,6 +57,8 @@ export interface GraphTemplate {
   readonly branches: ReadonlyMap<number, BranchCases>;
   /** -1 without one. */
   readonly failureNode: number;
+  /** A node as its workflow says it. From the compact form it is decoded anew now and then: not to be compared by identity. */
+  spec(node: number): Node;
   /** Nodes that can be named by a promise: all but those inside branches and the failure node. */
   indexOf(id: string): number | undefined;
 }

@@ -98,19 +98,11 @@ export class TemplateBuilder {
   }
 
   private addCases(branch: number, spec: BranchNode): void {
-    const cases: BranchCases = { conditions: [], nodes: [], elseFail: undefined };
-    const block = spec.ifElse;
-    for (const each of [block?.case, ...(block?.other ?? [])]) {
-      if (!each?.thenNode) throw this.refuse(this.ids[branch]!, 'has a case without a node');
-      cases.conditions.push(each.condition);
-      cases.nodes.push(this.add(each.thenNode, branch));
+    for (const thenNode of thenNodesOf(spec)) {
+      if (!thenNode) throw this.refuse(this.ids[branch]!, 'has a case without a node');
     }
-    if (block?.default?.$case === 'elseNode') {
-      cases.conditions.push(undefined);
-      cases.nodes.push(this.add(block.default.value, branch));
-    } else if (block?.default?.$case === 'error') {
-      cases.elseFail = block.default.value;
-    }
+    const nodes = thenNodesOf(spec).map((thenNode) => this.add(thenNode!, branch));
+    const cases = casesOf(spec, nodes);
     this.branches.set(branch, cases);
   }
 
@@ -143,7 +135,7 @@ export class TemplateBuilder {
     const unmet = edges.degrees(edges.rows('backward'));
     const read = sources.rows('backward');
     this.refuseCycles(down.first, down.entries, unmet.slice(), failureNode);
-    const { ids, byId } = this;
+    const { ids, byId, specs } = this;
     return {
       index: this.index,
       workflow: this.workflow,
@@ -151,8 +143,7 @@ export class TemplateBuilder {
       ids,
       kinds: Uint8Array.from(this.kinds),
       targets: Int32Array.from(this.targets),
-      specs: this.specs,
-      bindings: this.specs.map((spec) => spec.inputs),
+      spec: (node) => specs[node]!,
       firstDown: down.first,
       down: down.entries,
       unmet,
@@ -193,6 +184,19 @@ export class TemplateBuilder {
     const id = this.workflow.id;
     return invalidArgument(`compiled closure: workflow ${id?.name}@${id?.version}, node "${node}" ${why}`);
   }
+}
+
+function thenNodesOf({ ifElse }: BranchNode): (Node | undefined)[] {
+  const nodes = [ifElse?.case, ...(ifElse?.other ?? [])].map((each) => each?.thenNode);
+  if (ifElse?.default?.$case === 'elseNode') nodes.push(ifElse.default.value);
+  return nodes;
+}
+
+/** The cases of a branch, whose nodes have these numbers. */
+export function casesOf({ ifElse }: BranchNode, nodes: number[]): BranchCases {
+  const conditions = [ifElse?.case, ...(ifElse?.other ?? [])].map((each) => each?.condition);
+  if (ifElse?.default?.$case === 'elseNode') conditions.push(undefined);
+  return { conditions, nodes, elseFail: ifElse?.default?.$case === 'error' ? ifElse.default.value : undefined };
 }
 
 /** Ids of the nodes inside a branch, at every depth. */

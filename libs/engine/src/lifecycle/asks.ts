@@ -38,7 +38,7 @@ export function askOf(run: RunState, pending: PendingRequest): Ask | undefined {
       return {
         kind: 'load',
         uri: storedUri(work.inputs) ?? '',
-        ...(work.scope.template.specs[work.node]!.target?.$case === 'arrayNode' ? { lengthsOnly: true } : {}),
+        ...(work.scope.template.spec(work.node).target?.$case === 'arrayNode' ? { lengthsOnly: true } : {}),
       };
     case Purpose.LookUpCache:
       return {

@@ -87,14 +87,14 @@ function ofCancel(place: Place, skipDownstream: boolean): string | undefined {
 
 /** An output of the workflow that comes from what would be skipped with the node, and may not be None. */
 function outputLostWith(scope: Scope, node: number): string | undefined {
-  const { firstDown, down, branchOf, bindings, indexOf } = scope.template;
+  const { firstDown, down, branchOf, indexOf } = scope.template;
   const skipped = new Set([node]);
   for (const each of skipped) {
     for (let at = firstDown[each]!; at < firstDown[each + 1]!; at++) if (down[at] !== END) skipped.add(down[at]!);
     if (branchOf[each]! >= 0) skipped.add(branchOf[each]!);
   }
   const types = typesOf(scope, END);
-  for (const binding of bindings[END]!) {
+  for (const binding of scope.template.spec(END).inputs) {
     let lost = false;
     forEachPromise([binding], (id) => (lost ||= skipped.has(indexOf(id) ?? -1)));
     if (lost && !acceptsNone(types?.[binding.var]?.type)) return binding.var;
@@ -134,7 +134,7 @@ function outputTypesOf(scope: Scope, node: number): Types | undefined {
     case Kind.SubWorkflow:
       return graph.templates[template.targets[node]!]!.workflow.interface?.outputs?.variables ?? {};
     case Kind.Gate: {
-      const target = template.specs[node]!.target;
+      const target = template.spec(node).target;
       const condition = target?.$case === 'gateNode' ? target.value.condition : undefined;
       if (condition?.$case === 'signal')
         return { [condition.value.outputVariableName]: { type: condition.value.type } };

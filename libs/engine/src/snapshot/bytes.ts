@@ -133,6 +133,13 @@ export class ByteReader {
     for (let at = 0; at < length; at++) into[at] = this.int();
   }
 
+  /** As many as were written. */
+  manyInts(): Int32Array {
+    const values = new Int32Array(this.int());
+    for (let at = 0; at < values.length; at++) values[at] = this.int();
+    return values;
+  }
+
   time(): Timestamp | undefined {
     const seconds = this.int();
     return seconds < 0 ? undefined : { seconds: BigInt(seconds), nanos: this.int() };

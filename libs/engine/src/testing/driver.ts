@@ -24,6 +24,7 @@ import type { NodeExecutionEvent, TaskExecutionEvent, WorkflowExecutionEvent } f
 import type { Effect, Graph, LaunchTaskEffect, LostArray, Request, Run, StartChild } from '../api.js';
 import { currentBehaviours } from '../behaviours.js';
 import { compileGraph } from '../graph/compile-graph.js';
+import { packGraph, unpackGraph } from '../graph/pack-graph.js';
 import { createRun, restoreRun } from '../runs.js';
 import { addDuration, compareTimes } from '../time.js';
 import { MemoryStore } from './memory-store.js';
@@ -55,7 +56,7 @@ export interface DriverOptions {
 
 /** A shell without a clock, a database or a network: it feeds a run its inputs, and keeps what came out. */
 export class Driver {
-  /** Whether every driver restores its run from a snapshot before every input. */
+  /** Whether every driver restores its run from a snapshot before every input, and reads its graphs from their compact form. */
   static restarts = false;
 
   /** What arrays that didn't succeed had come to, by their nodes' ids. */
@@ -97,7 +98,8 @@ export class Driver {
   addGraph(closure: CompiledWorkflowClosure): Buffer {
     const digest = Buffer.of(this.graphs.size + 1);
     const hex = digest[0]!.toString(16).padStart(2, '0');
-    this.graphs.set(hex, compileGraph(closure, hex));
+    const graph = compileGraph(closure, hex);
+    this.graphs.set(hex, Driver.restarts ? unpackGraph(packGraph(graph)) : graph);
     return digest;
   }
 
