@@ -58,7 +58,9 @@ export function perform(run: RunState, place: Place, command: ControlNode): void
       const reason = `another attempt was asked for${by}${why}`;
       if (work)
         return awaitsBackends(run, work, { because, reason, command }) ? undefined : retryNow(run, work, reason);
-      return awaitsReach(run, place, command, reason) ? undefined : reset(run, scope, node, reason);
+      // Another control that it waited for together has put it back already: it will begin anew.
+      if (scope.states[node] === NodeState.Waiting || awaitsReach(run, place, command, reason)) return;
+      return reset(run, scope, node, reason);
     }
     case 'setOutputs': {
       const outputs = inlineValue(command.control.value.outputs?.literals ?? {});
@@ -96,7 +98,7 @@ export function performHeld(run: RunState): void {
     const { scope, node } = control;
     if (run.isOver || run.scopes.get(scope.id) !== scope) continue;
     if (scope.status !== ScopeStatus.Running) run.work.push(Step.Settle, scope, -1);
-    else if (reachOf(scope, node).some((each) => scope.active.has(each))) run.held.push(control);
+    else if (reachOf(scope, node).some((each) => scope.active.get(each)?.ending)) run.held.push(control);
     else perform(run, control, control.command);
   }
 }

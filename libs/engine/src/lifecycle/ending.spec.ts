@@ -225,6 +225,26 @@ eachWay('ends that come from elsewhere', () => {
     expect(driver.phase()).toBe('SUCCEEDED');
   });
 
+  it('X-6: controls that wait for the same node are done one after the other', () => {
+    const driver = new Driver(
+      closure({
+        tasks: { t: {} },
+        nodes: ['n0', 'n1', 'n2'].map((id, at) => task(id, 't', {}, { after: at ? [`n${at - 1}`] : [] })),
+      }),
+      late,
+    );
+    driver.succeed('n0');
+    driver.succeed('n1');
+    for (const node of ['n0', 'n1', 'n0']) {
+      driver.control(node, { $case: 'retry', value: {} });
+      driver.control(node, { $case: 'rerun', value: { inputs: undefined, task: undefined, overrides: undefined } });
+    }
+    driver.hear(0);
+    expect(driver.launchedIds()).toEqual(['n0']);
+    for (const node of ['n0', 'n1', 'n2']) driver.succeed(node);
+    expect(driver.phase()).toBe('SUCCEEDED');
+  });
+
   it('none waits longer than 30 s', () => {
     const driver = pair({ aborts: 'unheard' }, limit);
     driver.running('n0');
