@@ -304,6 +304,7 @@ export class LocalProcessBackend implements BackendPlugin {
         live.files.started();
         live.context.report({
           phase: TaskExecution_Phase.RUNNING,
+          occurredAt: at,
           logs: this.logs(live),
           usage: {
             cpuSeconds: 0,
