@@ -301,9 +301,9 @@ def recover(world):
 
 @check("checkpoint")
 def checkpoint(world):
-    run = world.run("checkpoint.wf", {"goal": 2})
+    run, after_timeout = world.run("checkpoint.wf", {"goal": 2}), world.run("checkpoint.after_timeout", {"text": "so far"})
     yield
-    assert run.outputs["o0"] == 2
+    assert run.outputs["o0"] == 2 and after_timeout.outputs["o0"] == "so far"
     assert [attempt.phase for attempt in run.nodes()["n0"].attempts] == ["FAILED", "FAILED", "SUCCEEDED"]
 
 
