@@ -145,7 +145,7 @@ def sleep(world):
     yield
     assert run.outputs["o0"] == 10
     nap, after = run.nodes()["n0"], run.nodes()["n1"]
-    assert 2 <= nap.seconds < 7 and after.started >= nap.started + timedelta(seconds=2)
+    assert 2 <= nap.seconds < 30 and after.started >= nap.started + timedelta(seconds=2)
 
 
 @check("map-min-ratio")
@@ -233,7 +233,7 @@ def timeout_active(world):
     assert run.ended() == "FAILED"
     node = run.nodes()["n0"]
     assert node.phase == "TIMED_OUT" and len(node.attempts) == 1
-    assert timedelta(seconds=3) <= node.ended - node.queued < timedelta(seconds=30)
+    assert timedelta(seconds=3) <= node.ended - node.queued < timedelta(seconds=60)
 
 
 @check("cache-hit")
