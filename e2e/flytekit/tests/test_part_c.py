@@ -145,7 +145,7 @@ def sleep(world):
     yield
     assert run.outputs["o0"] == 10
     nap, after = run.nodes()["n0"], run.nodes()["n1"]
-    assert 2 <= nap.seconds < 7 and after.started >= nap.started + timedelta(seconds=2)
+    assert 2 <= nap.seconds < 30 and after.started >= nap.started + timedelta(seconds=2)
 
 
 @check("map-min-ratio")
@@ -223,7 +223,7 @@ def timeout_exec(world):
     assert exhausted.ended() == "FAILED" and exhausted.error.code == "RetriesExhausted|TimeoutExpired" and exhausted.kind == "USER"
     attempts = exhausted.nodes()["n0"].attempts
     assert [(attempt.phase, attempt.code) for attempt in attempts] == [("FAILED", "TimeoutExpired")] * 2
-    assert all(5 <= attempt.seconds < 60 for attempt in attempts)
+    assert all(4.9 <= attempt.seconds < 60 for attempt in attempts)
 
 
 @check("timeout-active")
@@ -233,7 +233,7 @@ def timeout_active(world):
     assert run.ended() == "FAILED"
     node = run.nodes()["n0"]
     assert node.phase == "TIMED_OUT" and len(node.attempts) == 1
-    assert timedelta(seconds=3) <= node.ended - node.queued < timedelta(seconds=30)
+    assert timedelta(seconds=3) <= node.ended - node.queued < timedelta(seconds=60)
 
 
 @check("cache-hit")
@@ -301,9 +301,9 @@ def recover(world):
 
 @check("checkpoint")
 def checkpoint(world):
-    run = world.run("checkpoint.wf", {"goal": 2})
+    run, after_timeout = world.run("checkpoint.wf", {"goal": 2}), world.run("checkpoint.after_timeout", {"text": "so far"})
     yield
-    assert run.outputs["o0"] == 2
+    assert run.outputs["o0"] == 2 and after_timeout.outputs["o0"] == "so far"
     assert [attempt.phase for attempt in run.nodes()["n0"].attempts] == ["FAILED", "FAILED", "SUCCEEDED"]
 
 

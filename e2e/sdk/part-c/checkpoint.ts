@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { RecoverableError, t, task, workflow } from '@aloft/sdk';
 
 const countTo = task(
@@ -13,4 +14,19 @@ const countTo = task(
 
 export const wf = workflow({ inputs: { goal: t.int }, outputs: { o: t.int } }, ({ goal }) => ({
   o: countTo({ goal }).o,
+}));
+
+const slow = task(
+  { name: 'checkpoint.slow', inputs: { text: t.string }, outputs: { o: t.string }, retries: 1, timeout: '5s' },
+  async ({ text }, { checkpoint }) => {
+    const previous = await checkpoint.previous();
+    if (previous) return { o: Buffer.from(previous).toString() };
+    await checkpoint.save(Buffer.from(text));
+    await delay(60_000);
+    return { o: 'too late' };
+  },
+);
+
+export const afterTimeout = workflow({ inputs: { text: t.string }, outputs: { o: t.string } }, ({ text }) => ({
+  o: slow({ text }).o,
 }));

@@ -85,7 +85,10 @@ function mergeMetadata(before: TaskExecutionMetadata | undefined, after: TaskExe
   };
 }
 
-/** By index and attempt; logs and custom info of one are merged in turn. */
+/**
+ * By index and attempt; logs and custom info of one are merged in turn. An item's attempts follow each other: one that another followed
+ * has failed, also where the event that said so told of the next one at once.
+ */
 function mergeResources(before: ExternalResourceInfo[], after: ExternalResourceInfo[]): ExternalResourceInfo[] {
   if (after.length === 0) return before;
   if (before.length === 0) return after;
@@ -106,7 +109,12 @@ function mergeResources(before: ExternalResourceInfo[], after: ExternalResourceI
         : resource,
     );
   }
-  return [...merged.values()].sort((a, b) => a.index - b.index || a.retryAttempt - b.retryAttempt);
+  const sorted = [...merged.values()].sort((a, b) => a.index - b.index || a.retryAttempt - b.retryAttempt);
+  return sorted.map((resource, at) =>
+    sorted[at + 1]?.index === resource.index && !isTerminalTask(resource.phase)
+      ? { ...resource, phase: Phase.FAILED }
+      : resource,
+  );
 }
 
 function appendReasons(closure: TaskExecutionClosure, event: TaskExecutionEvent): void {

@@ -169,7 +169,7 @@ test('A-62, K-25: logs, reasons, custom info and external resources are merged',
   expect(
     closure.metadata?.externalResources.map(({ index, retryAttempt, phase }) => [index, retryAttempt, phase]),
   ).toEqual([
-    [0, 0, TaskPhase.QUEUED],
+    [0, 0, TaskPhase.FAILED],
     [0, 1, TaskPhase.RUNNING],
     [1, 0, TaskPhase.SUCCEEDED],
   ]);

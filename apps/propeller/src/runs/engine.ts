@@ -1,4 +1,12 @@
-import { compileGraph, currentBehaviours, packGraph, runs, unpackGraph, type Graph, type RunStatics } from '@aloft/engine';
+import {
+  compileGraph,
+  currentBehaviours,
+  packGraph,
+  runs,
+  unpackGraph,
+  type Graph,
+  type RunStatics,
+} from '@aloft/engine';
 import { invalidArgument } from '@aloft/errors';
 import { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 

@@ -20,11 +20,17 @@ describe('withCheckpoint', () => {
   };
   const asked = (prefix: string) => ['pyflyte-execute', '--checkpoint-path', prefix];
 
-  it('C-109: a failed attempt says where it saved', async () => {
+  it('C-109: an attempt that failed or was ended says where it saved', async () => {
     const launch = launched('a', asked);
     await blob.put(`${launch.checkpointPrefix}/_dst_cp`, Buffer.from('3'));
     const report = await withCheckpoint(launch, blob, failed);
     expect(report).toMatchObject({ ...failed, outcome: { checkpointUri: launch.checkpointPrefix } });
+    const ended = await withCheckpoint(launch, blob, { phase: Phase.ABORTED, reason: 'too long' });
+    expect(ended).toMatchObject({
+      phase: Phase.ABORTED,
+      reason: 'too long',
+      outcome: { result: undefined, checkpointUri: launch.checkpointPrefix },
+    });
   });
 
   it('nothing of one that saved nothing, of a task that was never told where, of a success', async () => {

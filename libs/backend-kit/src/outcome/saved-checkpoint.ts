@@ -1,19 +1,22 @@
 import type { BlobStore } from '@aloft/blob';
-import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import type { LaunchTask, TaskOutcome } from '@aloft/idl/aloft/v1/bus';
+import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { PhaseReport } from '../contract.js';
 
 /**
- * A failed attempt's end with where its checkpoint lies, if it saved one: the next attempt reads it there (C-109). Only tasks that were
- * told the place can have saved anything, so that others cost no look into storage; storage that cannot be read throws.
+ * The end of an attempt that failed, or was ended (by a time limit, say), with where its checkpoint lies if it saved one: the next
+ * attempt reads it there (C-109). Only tasks that were told the place can have saved anything, so that others cost no look into storage;
+ * storage that cannot be read throws.
  */
 export async function withCheckpoint(launch: LaunchTask, blob: BlobStore, report: PhaseReport): Promise<PhaseReport> {
-  const { outcome } = report;
-  if (outcome?.result?.$case !== 'error' || !mayCheckpoint(launch)) return report;
+  if (report.phase === TaskExecution_Phase.SUCCEEDED || !mayCheckpoint(launch)) return report;
   const prefix = `${launch.checkpointPrefix.replace(/\/+$/, '')}/`;
   for await (const _ of blob.list(prefix, { limit: 1 }))
-    return { ...report, outcome: { ...outcome, checkpointUri: launch.checkpointPrefix } };
+    return { ...report, outcome: { ...(report.outcome ?? nothing), checkpointUri: launch.checkpointPrefix } };
   return report;
 }
+
+const nothing: TaskOutcome = { result: undefined, deckUri: '', checkpointUri: '' };
 
 function mayCheckpoint({ checkpointPrefix, template }: LaunchTask): boolean {
   if (checkpointPrefix === '' || template?.target?.$case !== 'container') return false;

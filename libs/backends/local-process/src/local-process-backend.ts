@@ -12,7 +12,6 @@ import {
   type PhaseReport,
   requestOf,
   timestampOf,
-  withCheckpoint,
 } from '@aloft/backend-kit';
 import { AloftError, resourceExhausted, toAloftError, unavailable } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
@@ -30,8 +29,7 @@ import type { ExitRecord, LaunchSpec } from './launcher/protocol.js';
 import { type AttemptListener, interrupted, LauncherClient } from './launcher-client.js';
 import { logLink } from './log-link.js';
 import type { LocalProcessOptions } from './options.js';
-import { judge } from './outcome.js';
-import { withPatience } from './patience.js';
+import { endOf } from './outcome.js';
 import { cannotCollect } from './raw-container/collect-data.js';
 import { dataLoading } from './raw-container/data-folders.js';
 import { RawContainer } from './raw-container/raw-container.js';
@@ -304,6 +302,7 @@ export class LocalProcessBackend implements BackendPlugin {
         live.files.started();
         live.context.report({
           phase: TaskExecution_Phase.RUNNING,
+          occurredAt: at,
           logs: this.logs(live),
           usage: {
             cpuSeconds: 0,
@@ -343,9 +342,7 @@ export class LocalProcessBackend implements BackendPlugin {
         await live.container?.collect(exit, context.blob, live.files.store);
         await live.files.upload(exit.killed?.by === 'abort');
       }
-      report = await withPatience(async () =>
-        withCheckpoint(launch, context.blob, await judge(launch, live.files.store, exit, live.files.log)),
-      );
+      report = await endOf(launch, { store: live.files.store, log: live.files.log, shared: context.blob }, exit);
     } catch (error) {
       const lost = error instanceof AloftError && error.code === 'UNAVAILABLE' && live.files.store !== context.blob;
       report = lost

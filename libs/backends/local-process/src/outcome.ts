@@ -1,18 +1,42 @@
 import { open, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { failure, nothingWritten, outcomeUris, type PhaseReport, readOutcome, timestampOf } from '@aloft/backend-kit';
+import {
+  failure,
+  nothingWritten,
+  outcomeUris,
+  type PhaseReport,
+  readOutcome,
+  timestampOf,
+  withCheckpoint,
+} from '@aloft/backend-kit';
 import type { BlobStore } from '@aloft/blob';
 import type { LaunchTask, TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { ExitRecord } from './launcher/protocol.js';
+import { withPatience } from './patience.js';
+
+/**
+ * The last report on an attempt, with its checkpoint (C-109). `store` and `log` are where its own files are, `shared` what all attempts see.
+ * Storage that is away is waited for, but not to say that an attempt was ended.
+ */
+export async function endOf(
+  launch: LaunchTask,
+  { store, shared, log }: { store: BlobStore; shared: BlobStore; log: string },
+  exit: ExitRecord,
+): Promise<PhaseReport> {
+  if (exit.killed?.by !== 'abort')
+    return withPatience(async () => withCheckpoint(launch, shared, await judge(launch, store, exit, log)));
+  const report = await judge(launch, store, exit, log);
+  return withCheckpoint(launch, shared, report).catch(() => report);
+}
 
 /** The verdict on an ended attempt: why we ended it, then what it wrote (C-108, C-170), then how it went (C-172). */
-export async function judge(launch: LaunchTask, blob: BlobStore, exit: ExitRecord, log: string): Promise<PhaseReport> {
+async function judge(launch: LaunchTask, blob: BlobStore, exit: ExitRecord, log: string): Promise<PhaseReport> {
   const report = await verdict(launch, blob, exit, log);
   return { ...report, usage: usageOf(exit), occurredAt: new Date(exit.endedAt) };
 }
 
-export function usageOf(exit: ExitRecord): TaskUsage {
+function usageOf(exit: ExitRecord): TaskUsage {
   return {
     cpuSeconds: exit.cpuSeconds,
     peakMemoryBytes: BigInt(Math.round(exit.peakMemoryBytes)),

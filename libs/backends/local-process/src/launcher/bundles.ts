@@ -13,6 +13,11 @@ export class BrokenBundle extends Error {}
  */
 export class Bundles {
   private readonly unpacking = new Map<string, Promise<string>>();
+  /** When an attempt asked for it last; what was used before this process began has its folder's time. */
+  private readonly used = new Map<string, number>();
+  /** Milliseconds; rises with each use. */
+  private latest = 0;
+  private readonly held = new Map<string, number>();
 
   constructor(
     private readonly folder: string,
@@ -21,8 +26,9 @@ export class Bundles {
   ) {}
 
   async copyTo(bundle: { path: string; digest: string }, target: string): Promise<void> {
-    const source = await this.unpacked(bundle);
-    await cp(source, target, { recursive: true, mode: constants.COPYFILE_FICLONE, verbatimSymlinks: true });
+    await this.holding(bundle, (source) =>
+      cp(source, target, { recursive: true, mode: constants.COPYFILE_FICLONE, verbatimSymlinks: true }),
+    );
   }
 
   /**
@@ -30,13 +36,26 @@ export class Bundles {
    * share it, since they only read it: the working folder is another.
    */
   async shareAs(bundle: { path: string; digest: string; uri: string }): Promise<void> {
-    await this.unpacked({
-      path: bundle.path,
-      digest: createHash('sha256').update(bundle.uri).digest('hex').slice(0, 32),
-    });
+    const digest = createHash('sha256').update(bundle.uri).digest('hex').slice(0, 32);
+    await this.holding({ path: bundle.path, digest }, () => Promise.resolve());
+  }
+
+  /** It is not dropped while it is copied. */
+  private async holding(bundle: { path: string; digest: string }, use: (folder: string) => Promise<void>) {
+    const { digest } = bundle;
+    this.held.set(digest, (this.held.get(digest) ?? 0) + 1);
+    try {
+      await use(await this.unpacked(bundle));
+    } finally {
+      const left = this.held.get(digest)! - 1;
+      if (left > 0) this.held.set(digest, left);
+      else this.held.delete(digest);
+    }
   }
 
   private unpacked(bundle: { path: string; digest: string }): Promise<string> {
+    this.latest = Math.max(Date.now(), this.latest + 0.001);
+    this.used.set(bundle.digest, this.latest);
     const known = this.unpacking.get(bundle.digest);
     if (known) return known;
     const unpacking = this.unpack(bundle).catch((error: unknown) => {
@@ -72,15 +91,31 @@ export class Bundles {
   }
 
   private async dropOld(): Promise<void> {
-    const folders = await Promise.all(
+    // Others are being unpacked meanwhile, under names with a dot, and dropped.
+    const found = await Promise.all(
       (await readdir(this.folder))
-        .filter((name) => name !== 'node_modules')
-        .map(async (name) => ({ name, at: (await stat(join(this.folder, name))).mtimeMs })),
+        .filter((name) => name !== 'node_modules' && !name.includes('.'))
+        .map(async (name) => ({ name, at: await this.lastUse(name) })),
     );
+    const folders = found.filter((folder): folder is { name: string; at: number } => folder.at !== undefined);
     folders.sort((a, b) => b.at - a.at);
     for (const { name } of folders.slice(this.keep)) {
+      if (this.held.has(name)) continue;
       this.unpacking.delete(name);
+      this.used.delete(name);
       await rm(join(this.folder, name), { recursive: true, force: true });
+    }
+  }
+
+  /** Milliseconds since 1970; `undefined` if it is gone. */
+  private async lastUse(name: string): Promise<number | undefined> {
+    const used = this.used.get(name);
+    if (used !== undefined) return used;
+    try {
+      return (await stat(join(this.folder, name))).mtimeMs;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
     }
   }
 }
