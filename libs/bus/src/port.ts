@@ -78,7 +78,7 @@ export interface Bus {
 export interface ReadOptions {
   /** What was stored with the position (see {@link StreamReader.mark}). */
   mark?: string;
-  /** Messages buffered at most, delivered ones included (default 4096). */
+  /** Messages buffered at most, delivered ones included (default 16,384 on the `postgres` driver, of 32 MiB; else 4,096). */
   maxBuffered?: number;
   /** Also take messages given to {@link Bus.deliver} in this process. */
   acceptDelivered?: boolean;

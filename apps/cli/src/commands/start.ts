@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { standaloneProgram } from '../platform.js';
+import { standaloneArguments } from '../platform.js';
 
 interface Options {
   grpcPort?: string;
@@ -16,7 +16,7 @@ export function startCommand(): Command {
     .option('--http-port <port>', 'default: ALOFT_HTTP_PORT or 8088')
     .option('--data-dir <path>', 'default: ALOFT_DATA_DIR or .aloft')
     .action(async ({ grpcPort, httpPort, dataDir }: Options) => {
-      const child = spawn(process.execPath, [standaloneProgram()], {
+      const child = spawn(process.execPath, standaloneArguments(), {
         stdio: 'inherit',
         env: {
           ...process.env,

@@ -15,6 +15,7 @@ export interface ArchiverOptions {
 
 const runsAtOnce = 200;
 const gatherMs = 250;
+const smallLogBytes = 1024 * 1024;
 /** Syncs of different files share the disk's time. */
 const writesAtOnce = 4;
 
@@ -67,21 +68,12 @@ export class Archiver {
 
   private async archive(runs: readonly EndedRun[]): Promise<void> {
     const { database, blob, repository } = this.options;
-    const rows = await repository.histories(
-      database,
-      runs.map(({ uid }) => uid),
-    );
-    const segments = new Map<string, Buffer[]>();
-    for (const { run_uid, segment } of rows) {
-      const list = segments.get(run_uid);
-      if (list) list.push(segment);
-      else segments.set(run_uid, [segment]);
-    }
-    // No log: somebody has done it already. Segments one behind the other are one segment: repeated fields add up in protobuf.
+    const logs = await this.logsOf(runs);
+    // No log: somebody has done it already.
     const objects = historyObjects(
       runs.flatMap((run) => {
-        const log = segments.get(run.uid);
-        return log ? [{ run, bytes: Buffer.concat(log) }] : [];
+        const bytes = logs.get(run.uid);
+        return bytes ? [{ run, bytes }] : [];
       }),
     );
     const written: { uid: string; historyUri: string }[] = [];
@@ -95,5 +87,24 @@ export class Archiver {
     await Promise.all(Array.from({ length: writesAtOnce }, writeNext));
     if (this.stopped || written.length === 0) return;
     await database.transaction(async (tx) => repository.trim(tx, written));
+  }
+
+  /** Put together by the database where they are small: a row each instead of one for each commit. */
+  private async logsOf(runs: readonly EndedRun[]): Promise<Map<string, Uint8Array>> {
+    const { database, repository } = this.options;
+    const uids = runs.map(({ uid }) => uid);
+    const small = await repository.smallLogs(database, uids, smallLogBytes);
+    const logs = new Map<string, Uint8Array>(small.map(({ run_uid, log }) => [run_uid, log]));
+    const others = uids.filter((uid) => !logs.has(uid));
+    if (others.length === 0) return logs;
+    const segments = new Map<string, Buffer[]>();
+    for (const { run_uid, segment } of await repository.histories(database, others)) {
+      const list = segments.get(run_uid);
+      if (list) list.push(segment);
+      else segments.set(run_uid, [segment]);
+    }
+    // Segments one behind the other are one segment: repeated fields add up in protobuf.
+    for (const [uid, list] of segments) logs.set(uid, Buffer.concat(list));
+    return logs;
   }
 }

@@ -27,6 +27,8 @@ export interface LogRow {
   segment: Buffer;
 }
 
+export type WholeLog = Record<'run_uid', string> & Record<'log', Buffer>;
+
 export interface NewRun {
   uid: string;
   id: { org: string; project: string; domain: string; name: string };
@@ -140,6 +142,12 @@ const dropReservations: Statement = {
   name: 'propeller_drop_reservations',
   text: `DELETE FROM reservations USING unnest($1::uuid[], $2::text[]) AS u (uid, attempt)
     WHERE run_uid = u.uid AND reservations.attempt = u.attempt`,
+};
+const smallLogs: Statement = {
+  name: 'propeller_small_logs',
+  text: `SELECT run_uid, string_agg(segment, ''::bytea ORDER BY first_seq) AS log FROM log
+    WHERE run_uid IN (SELECT run_uid FROM log WHERE run_uid = ANY($1::uuid[]) GROUP BY run_uid HAVING sum(length(segment)) <= $2)
+    GROUP BY run_uid`,
 };
 const buryRuns: Statement = {
   name: 'propeller_bury_runs',
@@ -368,6 +376,11 @@ export class RunsRepository {
       [uids],
     );
     return rows;
+  }
+
+  /** Those of at most so many bytes, each as one LogSegment: segments one behind the other are one. */
+  async smallLogs(db: Queryable, uids: readonly string[], maxBytes: number): Promise<WholeLog[]> {
+    return (await db.query<WholeLog>(smallLogs, [uids, maxBytes])).rows;
   }
 
   /** What is left of ended runs once their histories are written: a tombstone. */

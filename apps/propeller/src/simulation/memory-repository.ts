@@ -3,6 +3,7 @@ import type {
   ChildAbort,
   LogAppend,
   LogRow,
+  WholeLog,
   NewRun,
   ReservationWrite,
   RunRow,
@@ -181,6 +182,16 @@ export class MemoryRepository implements RunsRepository {
 
   histories(_db: Queryable, uids: readonly string[]): Promise<LogRow[]> {
     return this.ask('histories', () => uids.flatMap((uid) => inOrder(this.tables.log.get(uid) ?? [])));
+  }
+
+  smallLogs(_db: Queryable, uids: readonly string[], maxBytes: number): Promise<{ run_uid: string; log: Buffer }[]> {
+    return this.ask('small logs', () =>
+      uids.flatMap((run_uid) => {
+        const rows = inOrder(this.tables.log.get(run_uid) ?? []);
+        const log = Buffer.concat(rows.map(({ segment }) => segment));
+        return rows.length > 0 && log.length <= maxBytes ? [{ run_uid, log }] : [];
+      }),
+    );
   }
 
   trim(tx: Transaction, runs: readonly { uid: string; historyUri: string }[]): void {

@@ -11,6 +11,11 @@ const rowsAtOnce = 64;
 /** Hand-overs that came before their predecessors (commits answered in another order) and wait for them. */
 const maxAhead = 64;
 
+/** A commit of a wide fan-out is handed over as it is: read from the table, each of its messages would be decoded. */
+const maxBufferedByDefault = 16_384;
+/** Payloads above it are left in the table: the last one handed over may go beyond. */
+const maxBufferedBytes = 32 * 1024 * 1024;
+
 const fetchStatement: Statement = {
   name: 'aloft_bus_fetch',
   text: `SELECT first, last, payload FROM messages WHERE topic = $1 AND partition = $2 AND last > $3
@@ -45,6 +50,8 @@ export class PostgresReader implements StreamReader {
   readonly #maxBuffered: number;
   readonly #start: bigint;
   #buffer: IncomingMessage[] = [];
+  /** Of their payloads. */
+  #bytes = 0;
   /** Position of the last message that was buffered or given out. */
   #end: bigint;
   /** Highest position that is known to exist. */
@@ -70,7 +77,7 @@ export class PostgresReader implements StreamReader {
     this.#start = after;
     this.#end = after;
     this.#head = after;
-    this.#maxBuffered = options.maxBuffered ?? 4096;
+    this.#maxBuffered = options.maxBuffered ?? maxBufferedByDefault;
     this.acceptsDelivered = options.acceptDelivered ?? false;
     this.#fetch();
   }
@@ -98,7 +105,12 @@ export class PostgresReader implements StreamReader {
       setImmediate(() => this.#fetchIfBehind());
       return;
     }
-    if (this.#room < envelopes.length) return this.#fetchIfBehind();
+    if (this.#room < envelopes.length) {
+      // What does not fit is read from the table when there is room.
+      this.#append(first, envelopes.slice(0, Math.max(0, this.#room)));
+      this.#wake();
+      return this.#fetchIfBehind();
+    }
     this.#append(first, envelopes);
     for (
       let next = this.#ahead.get(this.#end + 1n);
@@ -127,6 +139,7 @@ export class PostgresReader implements StreamReader {
   }
 
   get #room(): number {
+    if (this.#bytes >= maxBufferedBytes) return 0;
     return this.#maxBuffered - this.#buffer.length - this.#delivered;
   }
 
@@ -139,6 +152,7 @@ export class PostgresReader implements StreamReader {
         const problem = tooNew(envelope, where, this.environment.versions);
         if (problem) return this.#fail(toAloftError(problem));
         this.#buffer.push({ stream: this.stream, position, envelope });
+        this.#bytes += envelope.payload.length;
         this.#end = position;
       }
       position++;
@@ -243,6 +257,7 @@ export class PostgresReader implements StreamReader {
   poll(limit: number): ReadBatch | undefined {
     if (this.#closed) return undefined;
     const messages = this.#buffer.splice(0, limit);
+    for (const { envelope } of messages) this.#bytes -= envelope.payload.length;
     const parts = this.#takeDelivered(limit - messages.length, messages);
     if (messages.length === 0) {
       if (this.#failure) throw this.#failure;
@@ -328,6 +343,7 @@ export class PostgresReader implements StreamReader {
     this.#deliveries = [];
     this.#unacknowledged.clear();
     this.#buffer = [];
+    this.#bytes = 0;
     this.#ahead.clear();
     for (const { messages, resolve, reject } of untouched) this.environment.redeliver(messages).then(resolve, reject);
     await this.#fetching;
