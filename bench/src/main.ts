@@ -6,6 +6,7 @@ import { commitMs, quantile } from './commit-time.js';
 import { startPlatform, type Shape } from './platform.js';
 import { usageOf, type Usage } from './processes.js';
 import { stepParts } from './trace-table.js';
+import { scaleWorkload } from './scale/index.js';
 import { chain, fanOut, sleepChain, sleepTask } from './shapes.js';
 
 /**
@@ -20,8 +21,18 @@ const { values: options } = parseArgs({
     repeat: { type: 'string', default: '3' },
     shape: { type: 'string', default: 'embedded' },
     trace: { type: 'boolean', default: false },
+    workload: { type: 'string', multiple: true },
+    size: { type: 'string' },
   },
 });
+
+if (options.workload) {
+  const size = options.size === undefined ? undefined : Number(options.size);
+  for (const name of options.workload) {
+    for await (const row of scaleWorkload(name, size)) print(row);
+  }
+  process.exit(0);
+}
 
 interface Row {
   workload: string;
@@ -37,6 +48,11 @@ interface Row {
   commit_ms: number;
 }
 
+function print(row: object): void {
+  console.log(JSON.stringify(row));
+  if (options.json) appendFileSync(options.json, `${JSON.stringify(row)}\n`);
+}
+
 const version = `bench-${Date.now()}`;
 const repeat = options.short ? 1 : Number(options.repeat);
 const shape = shapeOf(options.shape);
@@ -44,7 +60,7 @@ const shape = shapeOf(options.shape);
 const collector = options.trace ? await Collector.start() : undefined;
 const platform = await startPlatform(
   shape,
-  collector ? { ALOFT_TELEMETRY_OTLP_ENDPOINT: collector.endpoint } : undefined,
+  collector ? { environment: { ALOFT_TELEMETRY_OTLP_ENDPOINT: collector.endpoint } } : {},
 );
 const client = new BenchClient(platform.grpc);
 const commit = commitMs(platform.dataDir);
@@ -56,7 +72,7 @@ async function timeRun(workflow: string): Promise<{ watched: number; projected: 
   const started = performance.now();
   let watched = 0;
   const id = await client.launch(workflow, version, runName());
-  await client.succeeded(id, () => (watched = performance.now() - started));
+  await client.succeeded(id, { ended: () => (watched = performance.now() - started) });
   return { watched, projected: performance.now() - started };
 }
 
@@ -86,8 +102,7 @@ function report(workload: string, n: number, steps: number, samples: number[], b
     rss_mb: Math.round(after.rssMb),
     commit_ms: round(commit),
   };
-  console.log(JSON.stringify(row));
-  if (options.json) appendFileSync(options.json, `${JSON.stringify(row)}\n`);
+  print(row);
 }
 
 function shapeOf(name: string): Shape {

@@ -15,15 +15,27 @@ export interface MeasuredPlatform {
   /** Roots of the trees of processes whose CPU time counts. */
   processes: ReadonlyMap<number, Owner>;
   dataDir: string;
+  /** Ends it and removes its data. */
   stop(): Promise<void>;
+  /** SIGKILL to the platform's own process, as a crash would; its data stay for {@link PlatformOptions.folder}. Embedded only. */
+  kill(): Promise<void>;
+  /** The folder of its data. */
+  folder: string;
+}
+
+export interface PlatformOptions {
+  /** For every process of ours (settings, or where its spans go). */
+  environment?: Record<string, string>;
+  /** Of a platform that was killed: goes on with its data. */
+  folder?: string;
 }
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** `environment`: for every process of ours (where its spans go). */
-export async function startPlatform(shape: Shape, environment: Record<string, string> = {}): Promise<MeasuredPlatform> {
-  const folder = mkdtempSync(join(process.env['ALOFT_BENCH_DIR'] ?? tmpdir(), 'aloft-bench-'));
-  chmodSync(folder, 0o755);
+export async function startPlatform(
+  shape: Shape,
+  { environment = {}, folder = newFolder() }: PlatformOptions = {},
+): Promise<MeasuredPlatform> {
   const dataDir = join(folder, 'data');
   const command =
     shape === 'embedded'
@@ -41,18 +53,29 @@ export async function startPlatform(shape: Shape, environment: Record<string, st
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const { grpc, http } = await ready(child);
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   return {
     grpc,
     http,
     dataDir,
+    folder,
     processes: shape === 'embedded' ? new Map([[child.pid as number, 'ours']]) : processesOf(dataDir),
     async stop() {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGTERM');
       await ended;
       rmSync(folder, { recursive: true, force: true });
     },
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+    },
   };
+}
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(process.env['ALOFT_BENCH_DIR'] ?? tmpdir(), 'aloft-bench-'));
+  chmodSync(folder, 0o755);
+  return folder;
 }
 
 /** What the launcher of the distributed shape wrote down about its processes. */

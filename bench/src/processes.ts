@@ -10,6 +10,10 @@ export interface Usage {
   kafkaCpuMs: number;
   s3CpuMs: number;
   rssMb: number;
+  /** Resident memory of Postgres' processes without what they share. */
+  postgresRssMb: number;
+  /** Most that our processes that live now ever held. */
+  peakRssMb: number;
 }
 
 /** Whose work a tree of processes is. A Postgres that is a child of ours is told by its name. */
@@ -37,14 +41,36 @@ export function usageOf(roots: ReadonlyMap<number, Owner>): Usage {
       grown = true;
     }
   }
-  const usage: Usage = { oursCpuMs: 0, postgresCpuMs: 0, kafkaCpuMs: 0, s3CpuMs: 0, rssMb: 0 };
+  const usage: Usage = {
+    oursCpuMs: 0,
+    postgresCpuMs: 0,
+    kafkaCpuMs: 0,
+    s3CpuMs: 0,
+    rssMb: 0,
+    postgresRssMb: 0,
+    peakRssMb: 0,
+  };
   for (const { pid, name, cpuMs, rssMb } of all) {
     const owner = name.startsWith('postgres') && owners.has(pid) ? 'postgres' : owners.get(pid);
     if (owner === undefined) continue;
     usage[`${owner}CpuMs`] += cpuMs;
-    if (owner === 'ours') usage.rssMb += rssMb;
+    if (owner === 'ours') {
+      usage.rssMb += rssMb;
+      usage.peakRssMb += statusMb(pid, 'VmHWM');
+    }
+    if (owner === 'postgres') usage.postgresRssMb += statusMb(pid, 'RssAnon');
   }
   return usage;
+}
+
+/** A line of proc(5)'s status, in MB; 0 where the process has ended in between. */
+function statusMb(pid: number, name: string): number {
+  try {
+    const line = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return Number(line?.[1] ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
 }
 
 function readStat(pid: number): Stat | undefined {

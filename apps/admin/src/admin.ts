@@ -120,13 +120,14 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     bus,
     config,
   );
+  const compiler = new WorkflowCompiler(registry, tasks, plansRepository);
   const workflows = new WorkflowsService(
     registry,
     new WorkflowsRepository(),
     names,
     descriptions,
     projects,
-    new WorkflowCompiler(registry, tasks, plansRepository),
+    compiler,
     blob,
     bus,
     config,
@@ -214,6 +215,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
       {
         close: async () => {
           propeller.made?.close();
+          await compiler.close();
           await registry.close();
         },
       },

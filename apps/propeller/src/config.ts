@@ -37,7 +37,7 @@ export const propellerConfigSchema = z
     memory: z
       .object({
         /** Runs kept in memory although nothing happens to them. */
-        maxIdleRuns: positive(10_000),
+        maxIdleRuns: positive(2_000),
         idleMs: positive(60_000),
         /** Bytes of encoded closures whose graphs are kept. */
         graphBytes: positive(256 * 1024 * 1024),

@@ -222,4 +222,21 @@ describe('Propeller on Postgres and its bus', () => {
     expect(rig.events.nodePhases(run.uid, 'n1')).toContain(NodePhase.SUCCEEDED);
     expect(rig.events.problems).toEqual([]);
   });
+
+  it('holds no more waiting runs than it should, however recent they are', async () => {
+    await open(() => 'running', { config: { memory: { idleMs: 3_600_000, maxIdleRuns: 5 } } });
+    const propeller = await rig.started();
+    const waiting = closureOf('waiting', { nodes: [signalNode('g', 'go')], tasks: [], outputs: { o0: 'g.o0' } });
+    const first = await rig.start(waiting);
+    for (let i = 0; i < 20; i++) await rig.start(waiting);
+    // What begins makes others leave.
+    for (let i = 0; i === 0 || propeller.status().runsInMemory > 10; i++) {
+      await rig.start(waiting);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const value = literalOf.integer(1);
+    await rig.send(first, { $case: 'signal', value: { signalId: 'go', value, revision: 1n, principal: 'tester' } });
+    expect(await rig.events.ended(first.uid)).toBe(Phase.SUCCEEDED);
+    expect(rig.events.problems).toEqual([]);
+  });
 });

@@ -1,27 +1,40 @@
-import { compileWorkflow, requirementsOf, type LaunchPlanInterface } from '@aloft/compiler';
+import { requirementsOf, type LaunchPlanInterface } from '@aloft/compiler';
 import { invalidArgument } from '@aloft/errors';
 import type { WorkflowSpec } from '@aloft/idl/flyteidl/admin/workflow';
-import type { CompiledTask, CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
+import type { CompiledTask } from '@aloft/idl/flyteidl/core/compiler';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { ParameterMap, VariableMap } from '@aloft/idl/flyteidl/core/interface';
+import { builtScript, CallThread } from '@aloft/service/thread';
 import type { LaunchPlansRepository } from '../launch-plans/launch-plans.repository.js';
 import { describeKey } from '../registry/identifiers.js';
 import type { Registry } from '../registry/registry.js';
 import type { TasksService } from '../tasks/tasks.service.js';
+import { compileSpec, encodeSpec, type CompiledSpec, type EncodedSpec } from './compile-spec.js';
 
 /** References looked up at once: a large workflow must not take every connection. */
 const maxParallelLookUps = 8;
+/** Larger workflows are compiled beside the event loop. */
+const maxOnLoopBytes = 256 * 1024;
 
 /** Compiles a workflow with all that it refers to, taken from the registry (A-20). */
 export class WorkflowCompiler {
+  private readonly thread: CallThread<EncodedSpec> | undefined;
+
   constructor(
     private readonly registry: Registry,
     private readonly tasks: TasksService,
     private readonly plans: LaunchPlansRepository,
-  ) {}
+  ) {
+    const script = builtScript('./compile-worker.js', import.meta.url);
+    this.thread = script === undefined ? undefined : new CallThread(script);
+  }
 
-  /** INVALID_ARGUMENT with every compile error, or with the references that are not registered (K-8). */
-  async compile(id: Identifier, spec: WorkflowSpec): Promise<CompiledWorkflowClosure> {
+  async close(): Promise<void> {
+    await this.thread?.stop();
+  }
+
+  /** `originalSpec`: `spec` as it was sent. INVALID_ARGUMENT with every compile error, or with the references that are not registered (K-8). */
+  async compile(id: Identifier, spec: WorkflowSpec, originalSpec: Uint8Array): Promise<CompiledSpec> {
     if (!spec.template) throw invalidArgument('spec.template: missing; a workflow needs its template');
     const template = { ...spec.template, id };
     const required = requirementsOf(template, spec.subWorkflows);
@@ -35,12 +48,14 @@ export class WorkflowCompiler {
       throw invalidArgument(
         `spec.template: refers to what is not registered; register first:\n  ${missing.join('\n  ')}`,
       );
-    return compileWorkflow({
-      template,
-      subWorkflows: spec.subWorkflows,
+    const input = {
+      id,
+      spec,
       tasks: tasks.filter((task) => task !== undefined),
       launchPlans: launchPlans.filter((plan) => plan !== undefined),
-    });
+    };
+    if (!this.thread || originalSpec.length <= maxOnLoopBytes) return compileSpec(input);
+    return (await this.thread.call(encodeSpec(input, originalSpec))) as CompiledSpec;
   }
 
   private async task(id: Identifier): Promise<CompiledTask | undefined> {

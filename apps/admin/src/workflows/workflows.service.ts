@@ -17,7 +17,6 @@ import type { AdminConfig } from '../config.js';
 import type { DescriptionsService } from '../descriptions/descriptions.service.js';
 import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
 import type { ProjectsService } from '../projects/projects.service.js';
-import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { describeDifference } from '../registry/diff.js';
 import type { WorkflowRow } from '../registry/entities.js';
 import { workflowExistsDetail } from '../registry/error-details.js';
@@ -92,23 +91,20 @@ export class WorkflowsService {
 
   private async register(key: EntityKey, spec: WorkflowSpec, originalSpec: Buffer, nameState: number): Promise<void> {
     const identifier = identifierOf(key, ResourceType.WORKFLOW);
-    const closure = await this.compiler.compile(identifier, spec);
-    const bytes = canonicalBytes(CompiledWorkflowClosure, closure);
-    const digest = sha256(bytes);
+    const compiled = await this.compiler.compile(identifier, spec, originalSpec);
+    const digest = Buffer.from(compiled.digest);
     // Before the upload (A-21): repeats cost no storage.
     const existing = await this.workflows.find(this.registry.read, key);
-    if (existing) await this.refuseRepeat(existing, closure, digest);
+    if (existing) await this.refuseRepeat(existing, compiled.closure, digest);
     const closureUri = this.closureUri(key, digest);
-    await this.blob.put(closureUri, bytes, { contentType: 'application/x-protobuf' });
-    const template = closure.primary?.template;
-    const qualityOfService = template?.metadata?.qualityOfService;
+    await this.blob.put(closureUri, compiled.closure, { contentType: 'application/x-protobuf' });
     const inserted = await this.registry.transaction(async (manager, tx) => {
       const done = await this.workflows.insert(manager, {
         ...key,
         digest,
         spec: originalSpec,
-        interface: canonicalBytes(TypedInterface, template?.interface ?? TypedInterface.fromPartial({})),
-        qualityOfService: qualityOfService ? Buffer.from(QualityOfService.encode(qualityOfService).finish()) : null,
+        interface: Buffer.from(compiled.interface),
+        qualityOfService: compiled.qualityOfService ? Buffer.from(compiled.qualityOfService) : null,
         closureUri,
         closureDigest: digest,
         shortDescription: spec.description?.shortDescription ?? '',
@@ -121,7 +117,7 @@ export class WorkflowsService {
     });
     if (inserted) return;
     const winner = await this.workflows.find(this.registry.read, key);
-    if (winner) await this.refuseRepeat(winner, closure, digest);
+    if (winner) await this.refuseRepeat(winner, compiled.closure, digest);
   }
 
   async get(id: Identifier | undefined): Promise<Workflow> {
@@ -183,14 +179,15 @@ export class WorkflowsService {
   }
 
   /** A-21: identical is ALREADY_EXISTS, another structure INVALID_ARGUMENT with what differs; both typed. */
-  private async refuseRepeat(row: WorkflowRow, closure: CompiledWorkflowClosure, digest: Buffer): Promise<never> {
+  private async refuseRepeat(row: WorkflowRow, closure: Uint8Array, digest: Buffer): Promise<never> {
     const { org, project, domain, name, version } = row;
     const key = { org, project, domain, name, version };
     const identical = row.digest.equals(digest);
     const details = [workflowExistsDetail(identifierOf(key, ResourceType.WORKFLOW), identical)];
     if (identical)
       throw alreadyExists(`workflow ${describeKey(key)} with identical structure exists already`, { details });
-    const difference = describeDifference(await this.readClosure(row.closureUri), closure);
+    const sent = CompiledWorkflowClosure.decode(closure);
+    const difference = describeDifference(await this.readClosure(row.closureUri), sent);
     throw invalidArgument(
       `workflow ${describeKey(key)} with different structure exists already; register the change under a new version. ` +
         `What differs (registered → sent):\n${difference}`,

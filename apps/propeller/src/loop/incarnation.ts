@@ -23,6 +23,9 @@ interface Partition {
 }
 
 const sliceInputs = 256;
+/** Milliseconds between looks for idle runs when there are too many in memory; and how many leave it in one commit at most. */
+const crowdedSweepMs = 1000;
+const pagedAtOnce = 2000;
 
 /**
  * Everything that this process holds in memory about the shards it owns, and the loop that moves it: take inputs, apply them,
@@ -44,6 +47,7 @@ export class Incarnation {
   private committing: Promise<void> | undefined;
   /** Reservations changed: their rows go with the next commit. */
   private dirty = false;
+  private sweptAt = 0;
   private paused = false;
   private stopped = false;
   private loopEnded: Promise<void> = Promise.resolve();
@@ -339,6 +343,8 @@ export class Incarnation {
         this.dispatcher.entries.delete(entry.uid);
     }
     for (const deed of batch.deeds) this.perform(deed);
+    // Many runs that begin and wait would be many in memory before the next look at all.
+    if (this.size > 2 * this.deps.limits.maxIdleRuns && now >= this.sweptAt + crowdedSweepMs) this.sweep();
   }
 
   private observe(run: RunIdentity, { launches, ended }: RunChange, now: number): void {
@@ -379,9 +385,10 @@ export class Incarnation {
     if (this.stopped || this.paused) return;
     const { maxIdleRuns, idleMs } = this.deps.limits;
     const now = this.deps.clock.now();
+    this.sweptAt = now;
     const idle = [...this.dispatcher.entries.values()].filter((entry) => entry.idle);
     idle.sort((a, b) => a.lastUsed - b.lastUsed);
-    for (const [i, entry] of idle.entries()) {
+    for (const [i, entry] of idle.slice(0, pagedAtOnce).entries()) {
       if (i >= idle.length - maxIdleRuns && now - entry.lastUsed < idleMs) break;
       if (entry.state !== 'ready' || (entry.logBytes === 0 && !entry.attention))
         this.dispatcher.entries.delete(entry.uid);

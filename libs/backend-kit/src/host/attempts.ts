@@ -14,6 +14,10 @@ import { reportMessage } from './report-envelope.js';
 import { ReportSender, type ReportSenderOptions } from './report-sender.js';
 import type { Holder, WorkStore } from './work-store.js';
 
+/** Attempts that say at once that they wait, and milliseconds until the next do. */
+const waitingAtOnce = 1_000;
+const tellPauseMs = 20;
+
 export interface AttemptsOptions {
   plugin: BackendPlugin;
   bus: Pick<Bus, 'deliver'>;
@@ -50,8 +54,9 @@ export class Attempts {
   private told = 0;
   private readonly plugin: BackendPlugin;
   private readonly logger: Logger;
-  /** Came in since the last look at what fits. */
-  private newcomers: AttemptEntry[] = [];
+  private tellTimer: NodeJS.Timeout | undefined;
+  /** Came in since the last look at what fits, or have not said yet that they wait. */
+  private readonly newcomers: AttemptEntry[] = [];
   private ended: AttemptEntry[] = [];
   private finishedIds: string[] = [];
   private sweepTimer: NodeJS.Timeout | undefined;
@@ -111,16 +116,27 @@ export class Attempts {
       entry.state = 'active';
       void this.launch(entry);
     }
-    // Whoever still waits says so, once (and only if it isn't started before reports go out).
-    const newcomers = this.newcomers;
-    this.newcomers = [];
-    for (const entry of newcomers)
+    this.tellWaiting();
+    this.options.onChanged();
+  }
+
+  /**
+   * Whoever still waits says so, once (and only if it isn't started before reports go out). Not all at once: what is being done comes before
+   * what a hundred thousand that were found again have to say.
+   */
+  private tellWaiting(): void {
+    if (this.tellTimer || this.options.mode() !== 'running') return;
+    for (const entry of this.newcomers.splice(0, waitingAtOnce))
       if (entry.state === 'waiting' && !entry.last)
         this.report(entry, {
           phase: TaskExecution_Phase.WAITING_FOR_RESOURCES,
           reason: `Waiting for capacity: ${this.queue.shortage(entry.request)}.`,
         });
-    this.options.onChanged();
+    if (this.newcomers.length === 0) return;
+    this.tellTimer = setTimeout(() => {
+      this.tellTimer = undefined;
+      this.tellWaiting();
+    }, tellPauseMs);
   }
 
   private async launch(entry: AttemptEntry): Promise<void> {
@@ -245,9 +261,14 @@ export class Attempts {
   contextOf(entry: AttemptEntry): AttemptContext {
     const holds = () =>
       this.options.mode() !== 'silent' && this.options.holds() && this.entries.get(entry.key) === entry;
+    const { logger } = this;
+    let child: Logger | undefined;
     return {
       blob: this.options.blob,
-      logger: this.logger.child(attemptFields(entry)),
+      // Most attempts have nothing to log.
+      get logger() {
+        return (child ??= logger.child(attemptFields(entry)));
+      },
       restarts: entry.restarts,
       holds,
       report: (report) => {
@@ -384,6 +405,7 @@ export class Attempts {
   /** Nothing is told or written any more. */
   stop(): void {
     clearTimeout(this.sweepTimer);
+    clearTimeout(this.tellTimer);
     this.sender.stop();
     this.recorder.stop();
     for (const entry of this.entries.values()) clearTimeout(entry.relaunch);

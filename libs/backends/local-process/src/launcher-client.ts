@@ -23,6 +23,11 @@ export interface AttemptListener {
 export class LauncherClient {
   private child: ChildProcess | undefined;
   private readonly listeners = new Map<string, AttemptListener>();
+  /** Under way: attempts that may be heard of before the launcher has answered for all. */
+  private readonly adoptions = new Set<{
+    wanted: ReadonlySet<string>;
+    listenerOf: (id: string) => AttemptListener | undefined;
+  }>();
   private readonly events = new EventEmitter();
   private stopped = false;
   private restarts = 0;
@@ -49,14 +54,39 @@ export class LauncherClient {
     this.send({ do: 'launch', spec });
   }
 
-  /** Resolves to the ids that never began. `exclusive`: all others that are found are ended. */
-  async adopt(listeners: ReadonlyMap<string, AttemptListener>, exclusive: boolean): Promise<string[]> {
-    for (const [id, listener] of listeners) this.listeners.set(id, listener);
-    const answer = this.next('adopted', () => true);
-    this.send({ do: 'adopt', ids: [...listeners.keys()], exclusive });
-    const { absent } = await answer;
-    for (const id of absent) this.listeners.delete(id);
-    return absent;
+  /**
+   * Resolves to the ids that never began. `listenerOf` is asked for those that did, with the first word of them. `exclusive`: all others
+   * that are found are ended.
+   */
+  async adopt(
+    ids: readonly string[],
+    listenerOf: (id: string) => AttemptListener | undefined,
+    exclusive: boolean,
+  ): Promise<string[]> {
+    const wanted = new Set(ids);
+    const adoption = { wanted, listenerOf };
+    this.adoptions.add(adoption);
+    try {
+      const answer = this.next('adopted', () => true);
+      this.send({ do: 'adopt', ids: [...ids], exclusive });
+      const { absent, found } = await answer;
+      for (const id of absent) this.listeners.delete(id);
+      for (const id of found) this.listenerOf(id);
+      return absent;
+    } finally {
+      this.adoptions.delete(adoption);
+    }
+  }
+
+  private listenerOf(id: string): AttemptListener | undefined {
+    const known = this.listeners.get(id);
+    if (known) return known;
+    for (const { wanted, listenerOf } of this.adoptions) {
+      const listener = wanted.has(id) ? listenerOf(id) : undefined;
+      if (listener) this.listeners.set(id, listener);
+      if (listener) return listener;
+    }
+    return undefined;
   }
 
   /** Resolves when nothing of the attempt runs. */
@@ -153,13 +183,13 @@ export class LauncherClient {
     switch (event.event) {
       case 'started':
         this.restarts = 0;
-        this.listeners.get(event.id)?.started(event.pid, new Date(event.startedAt));
+        this.listenerOf(event.id)?.started(event.pid, new Date(event.startedAt));
         return;
       case 'ended':
-        this.listeners.get(event.id)?.ended(event.exit);
+        this.listenerOf(event.id)?.ended(event.exit);
         return;
       case 'failed':
-        this.listeners.get(event.id)?.failed(event);
+        this.listenerOf(event.id)?.failed(event);
         return;
       case 'log':
         this.logger[event.level](event.message);
@@ -183,7 +213,8 @@ export class LauncherClient {
     try {
       await this.spawn();
       const known = new Map(this.listeners);
-      for (const id of await this.adopt(known, false)) known.get(id)?.failed(interrupted);
+      const absent = await this.adopt([...known.keys()], (id) => known.get(id), false);
+      for (const id of absent) known.get(id)?.failed(interrupted);
     } catch (error) {
       // Another end of it comes with its own 'exit', which plans the next start.
       this.logger.error({ err: error }, 'the launcher could not be started again');

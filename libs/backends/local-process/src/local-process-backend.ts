@@ -179,24 +179,24 @@ export class LocalProcessBackend implements BackendPlugin {
     contextOf: (attempt: TaskAttempt) => AttemptContext,
     { exclusive }: { exclusive: boolean },
   ): Promise<TaskAttempt[]> {
-    const attempts = new Map<string, TaskAttempt>();
-    const listeners = new Map<string, AttemptListener>();
+    const known = new Map<string, { launch: LaunchTask; restarts: number }>();
     for (const launch of launches) {
       const attempt = launch.attempt as TaskAttempt;
-      const context = contextOf(attempt);
-      const id = this.remember(attempt, context);
-      attempts.set(id, attempt);
-      const live = this.track(id, launch, context);
+      const { restarts } = contextOf(attempt);
+      const id = folderName(attempt, restarts);
+      this.ids.set(generationKey(attempt), id);
       await this.reclaimGpus(id);
-      listeners.set(id, this.listen(live));
+      known.set(id, { launch, restarts });
     }
-    const absent = await this.client.adopt(listeners, exclusive);
-    for (const id of absent) {
-      const live = this.live.get(id);
-      if (live) this.drop(live);
-    }
+    // Of a hundred thousand attempts that wait, some few were begun.
+    const listenerOf = (id: string): AttemptListener | undefined => {
+      const launch = known.get(id)?.launch;
+      return launch && this.listen(this.track(id, launch, contextOf(launch.attempt as TaskAttempt)));
+    };
+    const absent = await this.client.adopt([...known.keys()], listenerOf, exclusive);
+    for (const id of absent) this.gpus.release(id);
     if (this.options.warmAtStart) this.client.warm({ python: this.options.python, node: true });
-    return absent.map((id) => attempts.get(id) as TaskAttempt);
+    return absent.map((id) => known.get(id)?.launch.attempt as TaskAttempt);
   }
 
   async abort(attempt: TaskAttempt, reason: string): Promise<void> {

@@ -90,8 +90,9 @@ export class Launcher {
   }
 
   private async adopt(ids: readonly string[], exclusive: boolean): Promise<void> {
-    for (const id of ids) if (this.attempts.folder(id).readVerdict()?.by === 'lease') await this.attempts.discard(id);
-    const found = ids.filter((id) => this.attempts.adopt(id));
+    for (const id of this.attempts.begunOf(ids))
+      if (this.attempts.folder(id).readVerdict()?.by === 'lease') await this.attempts.discard(id);
+    const found = this.attempts.begunOf(ids).filter((id) => this.attempts.adopt(id));
     const known = new Set(found);
     // Nothing of the past is left when the answer comes: from then on attempts are prepared, perhaps under the same names.
     const others = exclusive ? this.attempts.others(new Set(ids)) : [];

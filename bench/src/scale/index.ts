@@ -1,0 +1,29 @@
+import { arrayWorkload } from './array.js';
+import { graphWorkload } from './graph.js';
+import { recoveryWorkload } from './recovery.js';
+import { waitingWorkload } from './waiting.js';
+
+/** How large it is when nobody says; and what it does: rows to print, each when it is known. */
+interface ScaleWorkload {
+  size: number;
+  run(size: number): AsyncIterable<object>;
+}
+
+const workloads: Record<string, ScaleWorkload> = {
+  graph: { size: 100_000, run: graphWorkload },
+  array: { size: 1_000_000, run: arrayWorkload },
+  recovery: { size: 100_000, run: recoveryWorkload },
+  waiting: { size: 1_000_000, run: waitingWorkload },
+};
+
+/**
+ * One of the workloads that ask how far the platform reaches, each on a platform of its own (embedded). `size`: nodes, items, nodes
+ * in flight or waiting runs.
+ */
+export function scaleWorkload(name: string, size?: number): AsyncIterable<object> {
+  const workload = workloads[name];
+  if (!workload) throw new Error(`--workload is "${name}", must be one of ${Object.keys(workloads).join(', ')}`);
+  if (size !== undefined && !(Number.isInteger(size) && size > 0))
+    throw new Error('--size must be a whole number above 0');
+  return workload.run(size ?? workload.size);
+}
