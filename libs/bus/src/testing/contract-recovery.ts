@@ -282,7 +282,7 @@ function startConsumerProcess(environment: Record<string, string>) {
     new URL(`../../dist/testing/${environment.ALOFT_TEST_PROCESS ?? 'consumer-process'}.js`, import.meta.url),
   );
   const { NODE_OPTIONS: _, ...env } = process.env;
-  return spawn(process.execPath, [script], { env: { ...env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] });
+  return spawn(process.execPath, [script], { env: { ...env, ...environment }, stdio: ['pipe', 'pipe', 'inherit'] });
 }
 
 /** Asks again at each turn of the loop; each question is a round trip to the database or cheap. */

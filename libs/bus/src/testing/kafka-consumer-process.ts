@@ -24,5 +24,5 @@ bus.consume({
     tx!.afterCommit(() => console.log(`batch ${++batches}`));
   },
 });
-// Its own timers don't keep it; its parent ends it.
-setInterval(() => undefined, 60_000);
+// Its own timers don't keep it. Its parent ends it, or takes it along.
+process.stdin.resume().once('end', () => process.exit());
