@@ -23,6 +23,9 @@ export interface Attempt {
   phase: string;
   code: string;
   kind: string;
+  /** Seconds since 1970. */
+  queued: number;
+  started: number;
   /** How long it ran, as the platform recorded it. */
   seconds: number;
   /** Phases of the items of a map. */
@@ -79,6 +82,8 @@ function attemptOf({ id, closure }: TaskExecution): Attempt {
     phase: TaskPhase[closure!.phase],
     code: error?.code ?? '',
     kind: Kind[error?.kind ?? Kind.UNKNOWN],
+    queued: seconds(closure?.createdAt),
+    started: seconds(closure?.startedAt),
     seconds: seconds(closure?.duration),
     items: (closure?.metadata?.externalResources ?? []).map(({ phase }) => TaskPhase[phase]),
   };

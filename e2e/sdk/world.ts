@@ -16,7 +16,11 @@ import { Platform } from './platform.js';
 import { type Node, Run } from './run.js';
 
 const [project, domain] = ['flytesnacks', 'development'];
-const scripts = fileURLToPath(new URL('part-c', import.meta.url));
+/** Folders with the scripts of the checks. */
+const scripts = ['part-c', 'ours'].map((folder) => fileURLToPath(new URL(folder, import.meta.url)));
+
+/** A check launches, yields, then waits and asserts: all launches come first, so that the runs share the time. */
+export type Check = (world: World) => AsyncGenerator<void, void>;
 
 export type Given = string | number | readonly number[];
 
@@ -36,6 +40,14 @@ export async function until<T>(look: () => Promise<T>, what: string): Promise<No
   throw new Error(`waited in vain for ${what}`);
 }
 
+/** Phases of a level's nodes by the ids that their workflow gives them. */
+export const phasesOf = async (run: Run, parent = ''): Promise<Record<string, string>> =>
+  Object.fromEntries(
+    Object.values(await run.nodes(parent)).flatMap(({ spec, phase }) =>
+      spec.includes('-node') ? [] : [[spec, phase]],
+    ),
+  );
+
 /** The platform with all scripts registered, and what a check works with. */
 export class World {
   /** Outside the platform: where tasks leave marks. */
@@ -53,7 +65,7 @@ export class World {
 
   static async begin(): Promise<World> {
     const world = new World(await Platform.start());
-    const files = readdirSync(scripts).map((file) => join(scripts, file));
+    const files = scripts.flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)));
     await world.platform.aloft('register', ...files, '--version', world.version);
     return world;
   }

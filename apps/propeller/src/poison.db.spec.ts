@@ -35,6 +35,29 @@ function faulty(poisoned: ReadonlySet<string>): Engine {
   };
 }
 
+/** Does not understand the log of one run, nor its snapshot. */
+function forgetful(uid: string): Engine {
+  const { runs } = pureEngine;
+  const refuse = (run: Run): Run =>
+    new Proxy(run, {
+      get(target, name) {
+        const value = Reflect.get(target, name, target) as unknown;
+        if (name !== 'apply') return typeof value === 'function' ? value.bind(target) : value;
+        return (...[entry, graphs]: Parameters<Run['apply']>) => {
+          const input = entry.input?.input;
+          if (input?.$case === 'started' && input.value.uid === uid) throw new Error('not the history of this engine');
+          return target.apply(entry, graphs);
+        };
+      },
+    });
+  const restore: Engine['runs']['restore'] = (snapshot, graphs) => {
+    const run = runs.restore(snapshot, graphs);
+    if (run.uid === uid) throw new Error('not the history of this engine');
+    return run;
+  };
+  return { ...pureEngine, runs: { ...runs, create: () => refuse(runs.create()), restore } };
+}
+
 // Real: Postgres, the bus, engine (with a fault put in). Scripted: the backend host.
 describe('Propeller: poison', () => {
   let rig: Rig;
@@ -97,6 +120,23 @@ describe('Propeller: poison', () => {
     while ((await second.parked(10)).length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(await second.release(run.key)).toBe(2);
     expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+  });
+
+  it('a run that a new process cannot restore is quarantined, and all else goes on', async () => {
+    rig = await Rig.open();
+    const backend = new ScriptedBackend(rig.bus);
+    rig.onClose(() => backend.close());
+    const first = await rig.started();
+    const run = await rig.start(gated());
+    await waits(run);
+    await first.stop();
+    const second = await rig.started({ deps: { engine: forgetful(run.uid) } });
+    await signal(run, 1);
+    const other = await rig.start(chain(2));
+    expect(await rig.events.ended(other.uid)).toBe(Phase.SUCCEEDED);
+    await rig.events.until(() => quarantined(run).length === 1);
+    expect(quarantined(run)[0]!.reason).toContain('not the history of this engine');
+    expect(await second.parked(10)).toHaveLength(1);
   });
 
   it('malformed commands are parked with the reason', async () => {

@@ -223,7 +223,7 @@ def timeout_exec(world):
     assert exhausted.ended() == "FAILED" and exhausted.error.code == "RetriesExhausted|TimeoutExpired" and exhausted.kind == "USER"
     attempts = exhausted.nodes()["n0"].attempts
     assert [(attempt.phase, attempt.code) for attempt in attempts] == [("FAILED", "TimeoutExpired")] * 2
-    assert all(4.9 <= attempt.seconds < 60 for attempt in attempts)
+    assert all(9.9 <= attempt.seconds < 60 for attempt in attempts)
 
 
 @check("timeout-active")

@@ -17,7 +17,7 @@ export const wf = workflow({ inputs: { goal: t.int }, outputs: { o: t.int } }, (
 }));
 
 const slow = task(
-  { name: 'checkpoint.slow', inputs: { text: t.string }, outputs: { o: t.string }, retries: 1, timeout: '5s' },
+  { name: 'checkpoint.slow', inputs: { text: t.string }, outputs: { o: t.string }, retries: 1, timeout: '15s' },
   async ({ text }, { checkpoint }) => {
     const previous = await checkpoint.previous();
     if (previous) return { o: Buffer.from(previous).toString() };

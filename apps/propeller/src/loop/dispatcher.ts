@@ -310,16 +310,17 @@ export class Dispatcher implements AppliedEffects {
   resume(entry: RunEntry): void {
     if (this.entries.get(entry.uid) !== entry) return;
     const queue = entry.queue.splice(0);
-    if (entry.failure) {
-      this.unloadable(entry, queue, entry.failure);
-      return;
-    }
-    if (entry.state === 'loading') entry.state = 'ready';
+    // Known from its row also where the rest could not be read: what is said of it goes with its partition.
     if (entry.identity) entry.partition = this.host.partitionOf(entry.identity.shard);
     if (entry.identity && !this.host.holds(entry.partition)) {
       this.entries.delete(entry.uid);
       return;
     }
+    if (entry.failure) {
+      this.unloadable(entry, queue, entry.failure);
+      return;
+    }
+    if (entry.state === 'loading') entry.state = 'ready';
     if (entry.state === 'ready' && entry.releasing) this.unquarantine(entry);
     if (entry.state === 'ready' && entry.fresh) this.takeUp(entry);
     for (const pending of queue) this.feedEntry(entry, pending);

@@ -3,7 +3,6 @@ import type {
   ChildAbort,
   LogAppend,
   LogRow,
-  WholeLog,
   NewRun,
   ReservationWrite,
   RunRow,

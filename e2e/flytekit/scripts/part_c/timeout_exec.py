@@ -7,7 +7,7 @@ from datetime import timedelta
 from flytekit import task, workflow
 
 
-@task(timeout=timedelta(seconds=5), retries=1)
+@task(timeout=timedelta(seconds=10), retries=1)
 def slow(patient_from: int) -> int:
     attempt = int(os.environ["FLYTE_ATTEMPT_NUMBER"])
     if attempt < patient_from:
