@@ -183,7 +183,7 @@ export class MemoryRepository implements RunsRepository {
     return this.ask('histories', () => uids.flatMap((uid) => inOrder(this.tables.log.get(uid) ?? [])));
   }
 
-  smallLogs(_db: Queryable, uids: readonly string[], maxBytes: number): Promise<{ run_uid: string; log: Buffer }[]> {
+  smallLogs(_db: Queryable, uids: readonly string[], maxBytes: number): Promise<WholeLog[]> {
     return this.ask('small logs', () =>
       uids.flatMap((run_uid) => {
         const rows = inOrder(this.tables.log.get(run_uid) ?? []);
