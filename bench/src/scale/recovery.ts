@@ -33,6 +33,7 @@ export async function* recoveryWorkload(size: number): AsyncIterable<object> {
     const since = Date.now();
     run = await ScaleRun.start({ folder });
     const serving = performance.now();
+    const atServing = run.usage();
     const { client } = run;
     await Promise.race(seen.map(({ id, sequence }) => client.nextStep(id, sequence, since)));
     const next = performance.now();
@@ -43,7 +44,8 @@ export async function* recoveryWorkload(size: number): AsyncIterable<object> {
       serving_s: round((serving - started) / 1000),
       recovery_s: round((next - started) / 1000),
       from_kill_s: round((next - killed) / 1000),
-      cpu_ms: { ours: Math.round(after.oursCpuMs), postgres: Math.round(after.postgresCpuMs) },
+      serving_cpu_ms: { ours: Math.round(atServing.oursCpuMs), postgres: Math.round(atServing.postgresCpuMs) },
+      recovery_cpu_ms: { ours: Math.round(after.oursCpuMs), postgres: Math.round(after.postgresCpuMs) },
       rss_mb: Math.round(after.rssMb),
       rss_before_mb: Math.round(before.rssMb),
       commit_ms: run.commitMs,
