@@ -15,7 +15,7 @@ import {
   propellerTopics,
 } from '@aloft/propeller';
 import { callInProcess, RestGateway, serviceName, type RpcServer } from '@aloft/rpc';
-import { Shutdown } from '@aloft/service';
+import { IdleHeap, Shutdown } from '@aloft/service';
 import { createRpcServer, serveNest } from '@aloft/service/nest';
 import { HealthRegistry, Metrics, startTracing, type Logger } from '@aloft/telemetry';
 import type { DynamicModule, INestApplication } from '@nestjs/common';
@@ -79,6 +79,9 @@ async function compose<T>(
   shutdown.add('unready', 'health', () => health.setServing(false));
   const tracing = startTracing({ serviceName: 'aloft', ...config.telemetry, logger });
   shutdown.add('pools', 'traces', () => tracing.shutdown());
+  const heap = new IdleHeap();
+  heap.start();
+  shutdown.add('pools', 'heap', () => heap.stop());
   const infrastructure = await startInfrastructure(config, schemas, logger);
   shutdown.add('pools', 'bus, databases and blob storage', () => infrastructure.close());
   watchPostgres(infrastructure, health, logger);

@@ -10,3 +10,4 @@ export { sharedCheck } from './checks.js';
 export { migrateService, type MigrateOptions } from './migrate-command.js';
 export type { Service } from './service.js';
 export { runService, type ServiceDefinition } from './run-service.js';
+export { IdleHeap } from './idle-heap.js';

@@ -5,6 +5,7 @@ import { invalidArgument, toAloftError } from '@aloft/errors';
 import { createLogger, HealthRegistry, Metrics, startTracing, type Logger } from '@aloft/telemetry';
 import type { z } from 'zod';
 import type { BusConfig, DatabaseConfig, ServiceConfig } from './config.js';
+import { IdleHeap } from './idle-heap.js';
 import { migrateService } from './migrate-command.js';
 import type { Service } from './service.js';
 import { Shutdown } from './shutdown.js';
@@ -74,6 +75,9 @@ async function serve<C extends StoredConfig>(
   // The first step of the last stage to be added is the last of all: what others do while they close is told, too.
   shutdown.add('pools', 'traces', () => tracing.shutdown());
   shutdown.add('unready', 'health', () => health.setServing(false));
+  const heap = new IdleHeap();
+  heap.start();
+  shutdown.add('pools', 'heap', () => heap.stop());
   const starting = compose(service);
   endOnSignals({ logger, shutdown, starting });
   try {

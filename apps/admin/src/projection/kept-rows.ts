@@ -57,6 +57,7 @@ export class KeptRows {
   put(uid: string, rows: RunRows): void {
     this.take(uid, rows.sequence);
     shedEnded(rows);
+    if (weightOf(rows) > this.max) shedAll(rows);
     this.runs.set(uid, rows);
     this.size += weightOf(rows);
     for (const [oldest, { sequence }] of this.runs) {
@@ -80,6 +81,16 @@ function shedEnded(rows: RunRows): void {
   }
   for (const [key, { state }] of tasks) if (shed.has(state.nodeId)) tasks.delete(key);
   rows.looked = nodes.size + tasks.size;
+}
+
+/** Too many are under way at once: those are read again when something is told of them, what begins is still known to be new. */
+function shedAll(rows: RunRows): void {
+  const { nodes, tasks, shed } = rows;
+  for (const nodeId of nodes.keys()) shed.add(nodeId);
+  for (const { state } of tasks.values()) shed.add(state.nodeId);
+  nodes.clear();
+  tasks.clear();
+  rows.looked = 0;
 }
 
 /** An id alone takes a small part of what a row does. */

@@ -3,6 +3,7 @@ import type {
   ChildAbort,
   LogAppend,
   LogRow,
+  WholeLog,
   NewRun,
   ReservationWrite,
   RunRow,

@@ -15,8 +15,8 @@ import { ReportSender, type ReportSenderOptions } from './report-sender.js';
 import type { Holder, WorkStore } from './work-store.js';
 
 /** Attempts that say at once that they wait, and milliseconds until the next do. */
-const waitingAtOnce = 1_000;
-const tellPauseMs = 20;
+const waitingAtOnce = 250;
+const tellPauseMs = 50;
 
 export interface AttemptsOptions {
   plugin: BackendPlugin;
