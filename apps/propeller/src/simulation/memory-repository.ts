@@ -150,12 +150,21 @@ export class MemoryRepository implements RunsRepository {
     );
   }
 
+  private timerReads: number[] = [];
+
+  private countTimerRead(): void {
+    const { time } = this.process.scheduler;
+    this.timerReads = [...this.timerReads.filter((at) => at > time - 1000), time];
+    this.tables.mostTimerReads = Math.max(this.tables.mostTimerReads, this.timerReads.length);
+  }
+
   timers(
     _db: Queryable,
     shards: readonly number[],
     until: number,
     limit: number,
   ): Promise<{ uid: string; timer: bigint; at: number }[]> {
+    this.countTimerRead();
     return this.ask('timers', () =>
       this.ofShards(this.tables.timers.values(), shards)
         .filter(({ uid, at }) => at <= until && this.tables.runs.get(uid)?.quarantine === null)

@@ -33,6 +33,8 @@ export class MemoryTables {
   readonly reservations = new Map<string, { run_uid: string; attempt: string; shard: number; request: Buffer }>();
   readonly childAborts = new Map<string, ChildAbort>();
   parked: ParkedMessage[] = [];
+  /** Most reads of the timers that one process asked for within a second. */
+  mostTimerReads = 0;
 
   stream(stream: Stream): StreamRow {
     const name = `${stream.topic}/${stream.partition}`;

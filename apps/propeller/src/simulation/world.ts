@@ -44,6 +44,9 @@ export interface WorldResult {
   problems: string[];
 }
 
+/** A takeover of each shard may ask, and the horizon; a loop asks each millisecond. */
+const maxTimerReads = 40;
+
 /** Most worlds are small: many of them a second find more than few large ones. */
 const shapes: readonly Shape[] = [
   { maxSteps: 2, maxDepth: 1 },
@@ -303,6 +306,8 @@ export class World {
   private inspect(): void {
     const { tables, checker } = this;
     for (const run of this.byUid.values()) this.inspectRun(run);
+    if (tables.mostTimerReads > maxTimerReads)
+      checker.problem(`a process asked for its timers ${tables.mostTimerReads} times within a second`);
     for (const [what, left] of Object.entries({
       'rows of the log': [...tables.log.keys()],
       snapshots: [...tables.snapshots.keys()],

@@ -122,13 +122,13 @@ export const mutations: readonly Mutation[] = [
     '1n',
   ),
   shell('runs/clock', "a log's time follows a clock that goes back", 'return this.last;', 'return wall;'),
-  shell('runs/archiver', 'a log is trimmed before its history is written', 'await blob.put(uri, ', 'void (uri, '),
   shell(
     'runs/archiver',
-    'a history holds the last part of the log only',
-    'Buffer.concat(segments.get(run.uid))',
-    'segments.get(run.uid).at(-1)',
+    'a log is trimmed before its history is written',
+    'await blob.put(object.uri, object.bytes);',
+    '',
   ),
+  shell('runs/history-object', 'every history of a pack begins where the first one does', 'at += bytes.length;', ''),
   shell('timers/timer-service', "a new owner does not read the timers' rows", 'this.heap.load({', 'void ({'),
   shell(
     'timers/timer-service',
