@@ -102,6 +102,8 @@ test('S-32: the Dockerfile has a target an app, each as a numeric user that is n
     expect(text).toContain(`RUN node tools/image.mjs ${app} /app`);
     const stage = (name: string) => text.split(new RegExp(`^FROM \\S+ AS ${name}$`, 'm'))[1]!.split(/^FROM /m)[0]!;
     expect(stage(app) + stage(target!.from)).toMatch(/^USER 10001:10001$/m);
-    expect(stage(app) + stage(target!.from)).toMatch(/^ENTRYPOINT \["node", (?:"--[-a-z]+=\d+", )?"dist\/main\.js"\]$/m);
+    expect(stage(app) + stage(target!.from)).toMatch(
+      /^ENTRYPOINT \["node", (?:"--[-a-z]+=\d+", )?"dist\/main\.js"\]$/m,
+    );
   }
 });
