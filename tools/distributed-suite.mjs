@@ -2,9 +2,9 @@
 // specs of e2e/distributed and stock flytekit's against its front, and stops it.
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './infra/ports.mjs';
 import { root } from './prepare.mjs';
 
 /** What the check `secrets` of part C asks for (e2e/flytekit/conftest.py). */
@@ -57,14 +57,4 @@ export async function startDistributed(python) {
       throw new Error(`the distributed platform did not start:\n${text}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { writeClientConfig } from '../../apps/standalone/dist/client-config.js';
 import * as kafka from '../infra/kafka.mjs';
 import * as postgres from '../infra/postgres.mjs';
+import { freePort } from '../infra/ports.mjs';
 import * as s3 from '../infra/s3.mjs';
 import { Front } from './front.mjs';
 import { ServiceProcess } from './service-process.mjs';
@@ -250,15 +250,4 @@ function commandLine(pid) {
   } catch {
     return ''; // It is gone.
   }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

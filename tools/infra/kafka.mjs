@@ -1,9 +1,10 @@
 // A real Apache Kafka broker (KRaft, one node) on this machine, from Maven Central: for tests, benches and start:distributed.
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './ports.mjs';
 
 export const kafkaVersion = '4.1.1';
 
@@ -262,18 +263,6 @@ const logging = `Configuration:
 `;
 
 const tail = (file) => readFileSync(file, 'utf8').split('\n').slice(-30).join('\n');
-
-/** `wanted` if it is free, else any. */
-export function freePort(wanted = 0) {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error) => (wanted === 0 ? reject(error) : resolve(freePort())));
-    server.listen(wanted, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** Something listens: a KRaft broker opens its port to clients when it is ready for them. */
 function answers(port) {

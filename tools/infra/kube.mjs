@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildGo } from './go.mjs';
+import { freePort } from './ports.mjs';
 
 export const kubernetesVersion = 'v1.36.3';
 const readyMs = 120_000;
@@ -32,7 +32,7 @@ export async function kubePrograms() {
 export async function start({ dir }) {
   const programs = await kubePrograms();
   mkdirSync(join(dir, 'certificates'), { recursive: true });
-  const [port, etcdPort, peerPort] = await freePorts(3);
+  const [port, etcdPort, peerPort] = [await freePort(), await freePort(), await freePort()];
   const token = randomBytes(16).toString('hex');
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const keyFile = join(dir, 'service-accounts.key');
@@ -135,20 +135,4 @@ function ask({ port, token, method, path, body, type = 'application/json' }) {
     call.once('timeout', () => call.destroy(new Error(`${method} ${path}: no answer`)));
     call.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
   });
-}
-
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise((resolve, reject) => {
-          const server = createServer().once('error', reject);
-          server.listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -2,9 +2,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './ports.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
 const version = '4.48';
@@ -235,15 +235,3 @@ function isAlive(pid) {
 }
 
 const tail = (file) => readFileSync(file, 'utf8').split('\n').slice(-30).join('\n');
-
-/** `wanted` if it is free, else any. */
-function freePort(wanted = 0) {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error) => (wanted === 0 ? reject(error) : resolve(freePort())));
-    server.listen(wanted, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
