@@ -48,11 +48,8 @@ export class ExecutionRun implements Run {
       state.now = before;
       return false;
     }
-    drain(state);
-    if (state.held.length > 0) {
-      performHeld(state);
-      drain(state);
-    }
+    do drain(state);
+    while (state.held.length > 0 && performHeld(state));
     return true;
   }
 

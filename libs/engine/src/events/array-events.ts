@@ -15,7 +15,7 @@ import { addMillis } from '../time.js';
 import { emit, producer } from './emit.js';
 import { inputOf, outcomeOf } from './workflow-events.js';
 
-/** Items beyond these are told of in sums only; our own paged rpc has them all (C-144, C-147). */
+/** Items beyond these are told of in sums only (C-144). */
 const listedItems = 5000;
 /** Most items in one event: with their logs they must fit into a message. */
 const itemsPerEvent = 250;

@@ -18,7 +18,6 @@ import { refusalOf } from '../nodes/control-checks.js';
 import { Because } from '../state/ending.js';
 import { isOver, NodeState } from '../state/node-state.js';
 import type { RunState } from '../state/run-state.js';
-import { ScopeStatus } from '../state/scope.js';
 import { Step } from '../state/work-queue.js';
 
 /**
@@ -58,9 +57,7 @@ export function perform(run: RunState, place: Place, command: ControlNode): void
       const reason = `another attempt was asked for${by}${why}`;
       if (work)
         return awaitsBackends(run, work, { because, reason, command }) ? undefined : retryNow(run, work, reason);
-      // Another control that it waited for together has put it back already: it will begin anew.
-      if (scope.states[node] === NodeState.Waiting || awaitsReach(run, place, command, reason)) return;
-      return reset(run, scope, node, reason);
+      return awaitsReach(run, place, command, reason) ? undefined : reset(run, scope, node, reason);
     }
     case 'setOutputs': {
       const outputs = inlineValue(command.control.value.outputs?.literals ?? {});
@@ -92,15 +89,33 @@ function awaitsReach(run: RunState, { scope, node }: Place, command: ControlNode
   return true;
 }
 
-/** Controls whose nodes are over now. Those whose workflow has failed or ended meanwhile have come too late. */
-export function performHeld(run: RunState): void {
-  for (const control of run.held.splice(0)) {
-    const { scope, node } = control;
-    if (run.isOver || run.scopes.get(scope.id) !== scope) continue;
-    if (scope.status !== ScopeStatus.Running) run.work.push(Step.Settle, scope, -1);
-    else if (reachOf(scope, node).some((each) => scope.active.get(each)?.ending)) run.held.push(control);
-    else perform(run, control, control.command);
+/**
+ * Does the controls whose nodes are over now; false if there are none. What can't be done any more, since the workflow failed or
+ * ended meanwhile, is told as refused after all.
+ */
+export function performHeld(run: RunState): boolean {
+  const held = run.held.splice(0);
+  let done = false;
+  for (const control of held) {
+    const { scope, node, command } = control;
+    if (run.isOver) return done;
+    const isOpen = run.scopes.get(scope.id) === scope;
+    if (isOpen && reachOf(scope, node).some((each) => scope.active.get(each)?.ending)) {
+      run.held.push(control);
+      continue;
+    }
+    done = true;
+    // Another control that it waited for together has put its node back already: it will begin anew.
+    if (isOpen && command.control?.$case === 'retry' && scope.states[node] === NodeState.Waiting) continue;
+    const refused = isOpen ? refusalOf(control, command) : 'the node that it ran under came to its end first';
+    if (refused === undefined) {
+      perform(run, control, command);
+      continue;
+    }
+    nodeRevised(run, command, scope.specPath(node), { refused });
+    run.work.push(Step.Settle, scope, -1);
   }
+  return done;
 }
 
 function setOutputs(run: RunState, { scope, node }: Place, outputs: LiteralsValue, reason: string): void {

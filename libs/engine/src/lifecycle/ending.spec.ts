@@ -245,6 +245,27 @@ eachWay('ends that come from elsewhere', () => {
     expect(driver.phase()).toBe('SUCCEEDED');
   });
 
+  it('X-6: a control that waits when its workflow fails is told to be refused', () => {
+    const driver = new Driver(
+      closure({
+        tasks: { t: {} },
+        nodes: [task('n0', 't'), task('n1', 't', {}, { after: ['n0'] }), task('n2', 't')],
+      }),
+      late,
+    );
+    driver.succeed('n0');
+    driver.control('n0', { $case: 'retry', value: {} });
+    expect(driver.refusal()).toContain('it succeeded');
+    driver.control('n0', { $case: 'rerun', value: { inputs: undefined, task: undefined, overrides: undefined } });
+    expect(driver.refusal()).toBe('');
+    driver.fail('n2');
+    driver.hear(0);
+    expect(driver.refusal()).toContain('failed');
+    expect(driver.revisions().at(-1)).toMatchObject({ specPath: 'n0', control: { commandId: 'c2' } });
+    expect(driver.launchedIds()).toEqual([]);
+    expect(driver.phase()).toBe('FAILED');
+  });
+
   it('none waits longer than 30 s', () => {
     const driver = pair({ aborts: 'unheard' }, limit);
     driver.running('n0');
