@@ -4,7 +4,7 @@ import { Collector } from '@aloft/telemetry/testing';
 import { BenchClient } from './client.js';
 import { commitMs, quantile } from './commit-time.js';
 import { startPlatform, type Shape } from './platform.js';
-import { usageOf, type Usage } from './processes.js';
+import { cpuEach, round, usageOf, type Usage } from './processes.js';
 import { stepParts } from './trace-table.js';
 import { scaleWorkload } from './scale/index.js';
 import { chain, fanOut, sleepChain, sleepTask } from './shapes.js';
@@ -90,8 +90,7 @@ function report(workload: string, n: number, steps: number, samples: number[], b
     p50_ms: round(median),
     p99_ms: round(quantile(samples, 0.99)),
     cpu_ms_per_step: {
-      ours: round((after.oursCpuMs - before.oursCpuMs) / done),
-      postgres: round((after.postgresCpuMs - before.postgresCpuMs) / done),
+      ...cpuEach(before, after, done),
       ...(shape === 'distributed'
         ? {
             kafka: round((after.kafkaCpuMs - before.kafkaCpuMs) / done),
@@ -110,7 +109,6 @@ function shapeOf(name: string): Shape {
   throw new Error(`--shape is "${name}", must be embedded or distributed`);
 }
 
-const round = (value: number): number => Number(value.toPrecision(4));
 const wanted = (name: string): boolean => !options.only?.length || options.only.includes(name);
 
 async function repeated(workload: string, workflow: string, n: number, times = repeat): Promise<void> {

@@ -16,6 +16,17 @@ export interface Usage {
   peakRssMb: number;
 }
 
+/** Four digits are what a measurement is worth. */
+export const round = (value: number): number => Number(value.toPrecision(4));
+
+/** CPU that each of so many steps took, milliseconds. */
+export function cpuEach(before: Usage, after: Usage, steps: number): { ours: number; postgres: number } {
+  return {
+    ours: round((after.oursCpuMs - before.oursCpuMs) / steps),
+    postgres: round((after.postgresCpuMs - before.postgresCpuMs) / steps),
+  };
+}
+
 /** Whose work a tree of processes is. A Postgres that is a child of ours is told by its name. */
 export type Owner = 'ours' | 'postgres' | 'kafka' | 's3';
 

@@ -1,6 +1,7 @@
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
 import { integerLiteral, mapOfNoops } from '../shapes.js';
-import { round, ScaleRun } from './scale-run.js';
+import { cpuEach, round } from '../processes.js';
+import { ScaleRun } from './scale-run.js';
 
 /** One map task over a list of so many integers, each item a dispatched noop that gives its element back. */
 export async function* arrayWorkload(size: number): AsyncIterable<object> {
@@ -21,10 +22,7 @@ export async function* arrayWorkload(size: number): AsyncIterable<object> {
       n: size,
       seconds: round(ms / 1000),
       steps_per_s: round((size * 1000) / ms),
-      cpu_ms_per_step: {
-        ours: round((after.oursCpuMs - before.oursCpuMs) / size),
-        postgres: round((after.postgresCpuMs - before.postgresCpuMs) / size),
-      },
+      cpu_ms_per_step: cpuEach(before, after, size),
       rss_mb: Math.round(after.rssMb),
       peak_rss_mb: Math.round(after.peakRssMb),
       postgres_rss_mb: Math.round(after.postgresRssMb),

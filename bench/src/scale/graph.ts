@@ -1,6 +1,6 @@
-import type { Usage } from '../processes.js';
+import { cpuEach, round, type Usage } from '../processes.js';
 import { joinTask, randomGraph } from '../shapes.js';
-import { round, ScaleRun } from './scale-run.js';
+import { ScaleRun } from './scale-run.js';
 
 /** Nodes of the graph that the large one is compared with, and of how many runs of it the figures are. */
 const small = 1000;
@@ -39,17 +39,16 @@ async function measure(run: ScaleRun, nodes: number, times: number): Promise<{ r
   for (let i = 0; i < times; i++) ms += await run.timed(`bench.graph_${nodes}`);
   const after: Usage = run.usage();
   const done = nodes * times;
-  const ours = (after.oursCpuMs - before.oursCpuMs) / done;
-  const postgres = (after.postgresCpuMs - before.postgresCpuMs) / done;
+  const cpu = cpuEach(before, after, done);
   const row = {
     workload: 'graph',
     n: nodes,
     seconds: round(ms / 1000 / times),
     steps_per_s: round((done * 1000) / ms),
-    cpu_ms_per_step: { ours: round(ours), postgres: round(postgres) },
+    cpu_ms_per_step: cpu,
     rss_mb: Math.round(after.rssMb),
     peak_rss_mb: Math.round(after.peakRssMb),
     commit_ms: run.commitMs,
   };
-  return { row, cost: ours + postgres };
+  return { row, cost: cpu.ours + cpu.postgres };
 }

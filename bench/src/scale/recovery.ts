@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sleepFanOut, sleepTask } from '../shapes.js';
-import { round, ScaleRun } from './scale-run.js';
+import { round } from '../processes.js';
+import { ScaleRun } from './scale-run.js';
 
 const width = 5_000;
 /** What every node does: sleeps so long, in a process. */

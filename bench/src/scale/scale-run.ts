@@ -1,9 +1,7 @@
 import { commitMs } from '../commit-time.js';
 import { BenchClient } from '../client.js';
 import { startPlatform, type MeasuredPlatform, type PlatformOptions } from '../platform.js';
-import { usageOf, type Usage } from '../processes.js';
-
-export const round = (value: number): number => Number(value.toPrecision(4));
+import { round, usageOf, type Usage } from '../processes.js';
 
 /** A platform with a client, for one workload. */
 export class ScaleRun {

@@ -1,7 +1,8 @@
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { quantile } from '../commit-time.js';
 import { gated, sleeping } from '../shapes.js';
-import { round, ScaleRun } from './scale-run.js';
+import { cpuEach, round } from '../processes.js';
+import { ScaleRun } from './scale-run.js';
 
 /** Launches under way at once, and runs of which the platform is warm before anything is measured. */
 const atOnce = 256;
@@ -40,10 +41,7 @@ export async function* waitingWorkload(size: number): AsyncIterable<object> {
       n: size,
       launch_s: round(seconds),
       launches_per_s: round(size / seconds),
-      cpu_ms_per_launch: {
-        ours: round((launched.oursCpuMs - before.oursCpuMs) / size),
-        postgres: round((launched.postgresCpuMs - before.postgresCpuMs) / size),
-      },
+      cpu_ms_per_launch: cpuEach(before, launched, size),
       rss_before_mb: Math.round(before.rssMb),
       rss_launched_mb: Math.round(launched.rssMb),
       rss_held_mb: Math.round(held.rssMb),

@@ -1,6 +1,6 @@
 import { DefinitionError } from './errors.js';
 import type { Task, TaskSettings } from './entities.js';
-import { makeTask } from './task.js';
+import { makeTask, type None } from './task.js';
 import type { Fields } from './types/data-type.js';
 
 interface CommandOptions<I extends Fields, O extends Fields> extends Omit<TaskSettings, 'deck'> {
@@ -26,9 +26,6 @@ export interface ShellTaskOptions<I extends Fields, O extends Fields> extends Co
   script: string;
   shell?: string;
 }
-
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- a task without inputs has exactly none
-type None = {};
 
 const folders = { inputPath: '/var/inputs', outputPath: '/var/outputs' };
 

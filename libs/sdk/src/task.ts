@@ -15,7 +15,7 @@ export interface TaskOptions<I extends Fields, O extends Fields> extends TaskSet
 }
 
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- a task without inputs has exactly none
-type None = {};
+export type None = {};
 
 /**
  * Defines a task: a function with typed inputs and outputs that the platform runs in a process of its own. Called inside
