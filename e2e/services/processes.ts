@@ -21,10 +21,22 @@ interface Infra {
   s3: S3Server;
 }
 
+let loading: Promise<unknown> = Promise.resolve();
+
+/**
+ * A module of `tools/`. One after the other: Jest's loader fails two imports that reach the same module at one time
+ * ("request for 'node:crypto' is not in cache").
+ */
+function load<T>(path: string): Promise<T> {
+  const { href } = new URL(`../../tools/${path}`, import.meta.url);
+  const loaded = loading.then(async () => (await import(href)) as T);
+  loading = loaded.catch(() => undefined);
+  return loaded;
+}
+
 /** Starts a real server of its own in `dir`. */
 export async function startServer<N extends keyof Infra>(name: N, dir: string): Promise<Infra[N]> {
-  const script = new URL(`../../tools/infra/${name}.mjs`, import.meta.url).href;
-  const { start } = (await import(script)) as { start(options: { dir: string }): Promise<Infra[N]> };
+  const { start } = await load<{ start(options: { dir: string }): Promise<Infra[N]> }>(`infra/${name}.mjs`);
   return start({ dir });
 }
 
@@ -39,8 +51,7 @@ export interface Launcher {
 
 /** What `npm run start:distributed` runs, one of each service. */
 export async function launcher(dataDir: string): Promise<Launcher> {
-  const script = new URL('../../tools/distributed/launcher.mjs', import.meta.url).href;
-  const { Launcher: Class } = (await import(script)) as { Launcher: new (options: object) => Launcher };
+  const { Launcher: Class } = await load<{ Launcher: new (options: object) => Launcher }>('distributed/launcher.mjs');
   const root = fileURLToPath(new URL('../../', import.meta.url));
   return new Class({ root, dataDir, replicas: 1, bus: 'kafka', restart: false, ports: { grpc: 0, http: 0 } });
 }
