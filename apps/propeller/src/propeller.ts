@@ -132,7 +132,7 @@ export class Propeller {
       graphs,
       maxHistoryBytes: config.limits.historyBytes,
     });
-    const clock = new LogClock(deps.now ?? (() => timing.now()));
+    const clock = new LogClock(deps.now ?? (() => timing.now()), () => timing.steady());
     const now = () => clock.now();
     const literals = new LiteralStore(blob, config.limits.literalsBytes);
     const metrics = propellerMetrics(deps.metrics ?? new Metrics());

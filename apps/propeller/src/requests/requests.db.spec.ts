@@ -98,15 +98,16 @@ describe('what runs ask of catalog, admin and blob storage', () => {
     waiting[0]!();
     for (const { uid } of runs) expect(await rig.events.ended(uid)).toBe(Phase.SUCCEEDED);
     expect(backend.launches).toHaveLength(1);
+    await catalog.untilReleased(1);
     expect(catalog.released).toHaveLength(1);
     expect(await rig.rows('SELECT attempt FROM reservations')).toEqual([]);
   });
 
   it('C-95, C-98: the reservation of an owner that died is taken over when it expires; until then the node says for whom it waits', async () => {
-    catalog.dead = { ownerId: 'p/d/dead-n0-0', expiresAt: Date.now() + 500 };
+    catalog.dead = { ownerId: 'p/d/dead-n0-0', forMs: 500 };
     const run = await rig.start(chain(1, cached(true)));
     expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
-    expect(Date.now()).toBeGreaterThanOrEqual(catalog.dead.expiresAt);
+    expect(Date.now()).toBeGreaterThanOrEqual(catalog.dead.expiresAt!);
     expect(backend.launches).toHaveLength(1);
     const waits = rig.events.of(run.uid).flatMap(({ event }) => (event?.$case === 'wait' ? [event.value] : []));
     expect(waits.map(({ kind }) => kind)).toEqual([WaitReason_Kind.RESERVATION]);
@@ -126,9 +127,9 @@ describe('what runs ask of catalog, admin and blob storage', () => {
     await asked;
     await rig.send(run, { $case: 'abort', value: { cause: 'changed my mind', principal: '' } });
     expect(await rig.events.ended(run.uid)).toBe(Phase.ABORTED);
-    while (catalog.released.length < 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    await catalog.untilReleased(1);
     grant();
-    while (catalog.released.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    await catalog.untilReleased(2);
     expect(catalog.reservations.size).toBe(0);
     expect(await rig.rows('SELECT attempt FROM reservations')).toEqual([]);
   });

@@ -1,22 +1,32 @@
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 
-/** Milliseconds since the epoch, never going back: max(wall clock, the last time seen in any log that was loaded). */
+/**
+ * Time of the logs, in milliseconds since the epoch; it never goes back. It is the wall clock's, unless a log that was loaded is ahead of that, or the
+ * wall clock was put back: then it goes on at half the pace until the wall clock has caught up, so that timers come late, but not after the hour by
+ * which the clock was put back.
+ */
 export class LogClock {
   private last = 0;
+  private lastSteady: number;
 
-  constructor(private readonly wall: () => number = Date.now) {}
+  constructor(
+    private readonly wall: () => number = Date.now,
+    /** Milliseconds since some moment; never goes back. */
+    private readonly steady: () => number = () => performance.now(),
+  ) {
+    this.lastSteady = steady();
+  }
 
   now(): number {
-    const wall = this.wall();
-    if (wall > this.last) this.last = wall;
-    return this.last;
+    const steady = this.steady();
+    this.last = Math.max(this.wall(), this.last + (steady - this.lastSteady) / 2);
+    this.lastSteady = steady;
+    return Math.floor(this.last);
   }
 
   /** A loaded log ends with this time: nothing may be written with an earlier one. */
   observe(time: Timestamp | undefined): void {
-    if (time === undefined) return;
-    const at = Number(time.seconds) * 1000 + Math.ceil(time.nanos / 1e6);
-    if (at > this.last) this.last = at;
+    if (time !== undefined) this.last = Math.max(this.last, toMs(time));
   }
 }
 

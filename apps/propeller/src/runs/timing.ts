@@ -12,6 +12,8 @@ export interface Alarm {
 export interface Timing {
   /** Wall clock in milliseconds since the epoch; may go back. */
   now(): number;
+  /** Milliseconds since some moment; never goes back. */
+  steady(): number;
   /** Once, after so many milliseconds; does not keep the process alive. */
   after(ms: number, work: () => void): Alarm;
   /** Again and again; does not keep the process alive. */
@@ -26,6 +28,7 @@ export interface Timing {
 
 export const systemTiming: Timing = {
   now: () => Date.now(),
+  steady: () => performance.now(),
   after: (ms, work) => {
     const timeout = setTimeout(work, ms).unref();
     return { cancel: () => clearTimeout(timeout) };

@@ -33,6 +33,7 @@ export class SimProcess implements Owner {
 
   readonly timing: Timing = {
     now: () => Math.floor(epoch + this.scheduler.time + this.skew),
+    steady: () => this.scheduler.time,
     after: (ms, work) => {
       const event = this.scheduler.after(Math.max(ms, 1), 'timer', work, this);
       return { cancel: () => (event.cancelled = true) };

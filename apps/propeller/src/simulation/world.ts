@@ -136,7 +136,7 @@ export class World {
   async run(): Promise<WorldResult> {
     const { scheduler, checker } = this;
     try {
-      // Where a clock goes back, timers wait for it.
+      // Where a clock goes back, timers come late.
       const back = this.plan.faults.reduce((sum, each) => sum + (each.kind === 'clock' ? Math.max(0, -each.ms) : 0), 0);
       const most = { ...limits, time: limits.time + back };
       await scheduler.run(() => checker.problems.length > 0 || this.isOver(), most);

@@ -24,8 +24,10 @@ export class FakeCatalog {
   down = false;
   /** Awaited before a reservation is granted. */
   beforeReserve: () => Promise<void> | void = () => undefined;
-  /** Somebody who is dead holds every reservation until it expires. */
-  dead: { ownerId: string; expiresAt: number } | undefined;
+  /** Somebody who is dead holds every reservation until it expires, so long after it is asked for first (milliseconds). */
+  dead: { ownerId: string; forMs: number; expiresAt?: number } | undefined;
+
+  private readonly waiters: (() => void)[] = [];
 
   private constructor(
     private server: RpcServer | undefined,
@@ -38,6 +40,11 @@ export class FakeCatalog {
     const { server, address } = await serveForTest(DataCatalogService, handlers);
     fake.self = new FakeCatalog(server, createClient(DataCatalogClient, address, { safe: () => false }));
     return fake.self;
+  }
+
+  /** Resolves when so many reservations were given back. */
+  async untilReleased(count: number): Promise<void> {
+    while (this.released.length < count) await new Promise<void>((resolve) => this.waiters.push(resolve));
   }
 
   async close(): Promise<void> {
@@ -99,7 +106,7 @@ export class FakeCatalog {
         const key = `${keyOf(reservationId!.datasetId!)}#${reservationId!.tagName}`;
         await self.beforeReserve();
         const { dead } = self;
-        if (dead && Date.now() < dead.expiresAt) {
+        if (dead && Date.now() < (dead.expiresAt ??= Date.now() + dead.forMs)) {
           const expiresAt = toTimestamp(dead.expiresAt);
           return {
             reservation: { reservationId, ownerId: dead.ownerId, heartbeatInterval, expiresAt, metadata: undefined },
@@ -116,6 +123,7 @@ export class FakeCatalog {
         const key = `${keyOf(reservationId!.datasetId!)}#${reservationId!.tagName}`;
         if (self.reservations.get(key) === ownerId) self.reservations.delete(key);
         self.released.push(ownerId);
+        for (const wake of self.waiters.splice(0)) wake();
         return {};
       },
     };

@@ -121,7 +121,12 @@ export const mutations: readonly Mutation[] = [
     'row.snapshot_seq ?? 1n',
     '1n',
   ),
-  shell('runs/clock', "a log's time follows a clock that goes back", 'return this.last;', 'return wall;'),
+  shell(
+    'runs/clock',
+    "a log's time follows a clock that goes back",
+    'Math.max(this.wall(), this.last + (steady - this.lastSteady) / 2)',
+    'this.wall()',
+  ),
   shell(
     'runs/archiver',
     'a log is trimmed before its history is written',
