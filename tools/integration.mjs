@@ -24,16 +24,18 @@ const integration = (...paths) => {
   return (args, env) => jest([...paths, ...options, ...args], { ALOFT_INTEGRATION: '1', ...env });
 };
 
-const flytekit = join(root, 'e2e', 'flytekit');
-const flytekitRequirements = join(flytekit, 'requirements.txt');
+const flytekitRequirements = join(root, 'e2e', 'flytekit', 'requirements.txt');
 
-/** Files of e2e/flytekit/tests, with stock flytekit in an environment of its own. */
-function pytest(files, args, env) {
-  const python = pythonEnvironment(flytekitRequirements);
-  const tests = files.map((file) => join(flytekit, 'tests', file));
-  const options = ['--rootdir', flytekit, '-c', join(flytekit, 'pytest.ini')];
-  run(python, ['-m', 'pytest', ...options, ...tests, ...args], 'the flytekit suite failed', env);
-}
+/** A Python suite: files of e2e/<suite>/tests ('' = all), in an environment with what its requirements.txt names. */
+const pytestIn = (suite) => (files, args, env) => {
+  const folder = join(root, 'e2e', suite);
+  const python = pythonEnvironment(join(folder, 'requirements.txt'));
+  const tests = files.map((file) => join(folder, 'tests', file));
+  const options = ['--rootdir', folder, '-c', join(folder, 'pytest.ini')];
+  run(python, ['-m', 'pytest', ...options, ...tests, ...args], `the ${suite} suite failed`, env);
+};
+
+const pytest = pytestIn('flytekit');
 
 /** Runs every one of them, then throws what failed. */
 function all(...parts) {
@@ -63,6 +65,8 @@ const suites = {
   },
   /** Stock flytekit (pip, its own environment) against a platform of its own: part C's checks, more shapes, kills, bad input. */
   flytekit: (args) => pytest(['test_part_c.py', 'test_shapes.py', 'test_kill.py', 'test_bad_input.py'], args),
+  /** Every rpc of the control plane over gRPC and REST by Flyte's own stubs and plain HTTP: conformance, bad input, races. */
+  admin: (args) => pytestIn('admin')([''], args),
   /** Part C's checks with the TypeScript SDK and the command line, on a platform of its own. */
   sdk: integration('e2e/sdk'),
   /** Traces, metrics and logs of a run, `kill -9` in between, with a collector of its own. */
