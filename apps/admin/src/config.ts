@@ -36,7 +36,7 @@ export const adminConfigSchema = z
     limits: z
       .object({
         /** User nodes in a workflow's top graph. Flyte's default is 100. */
-        workflowNodes: z.number().int().positive().default(100_000),
+        workflowNodes: z.number().int().positive().default(10_000),
         /** Labels and annotations of a request or launch plan. */
         labels: z.number().int().positive().default(16),
         /** Bytes of inputs or outputs that data calls answer inline. */

@@ -17,6 +17,8 @@ describe('arrays in binary', () => {
     ['bytea', [new Uint8Array([0, 255]), Buffer.alloc(0), null], [Buffer.from([0, 255]), Buffer.alloc(0), null]],
     ['uuid', ['0b5c1f3e-8d5a-4c8e-9a65-0123456789ab']],
     ['text', []],
+    ['text', ['a\0b'], ['a\uFFFDb']],
+    ['jsonb', ['{"a": [1, "x"]}', null], [{ a: [1, 'x'] }, null]],
     ['text', ['x'.repeat(200_000), 'y']],
   ];
   it.each(same)('%s arrives as it was', async (type, values, expected = values) => {

@@ -1,6 +1,15 @@
 /** Element types that {@link arrayParameter} knows, by their names in SQL. */
 export type ElementType =
-  'boolean' | 'smallint' | 'integer' | 'bigint' | 'double precision' | 'text' | 'bytea' | 'uuid' | 'timestamptz';
+  | 'boolean'
+  | 'smallint'
+  | 'integer'
+  | 'bigint'
+  | 'double precision'
+  | 'text'
+  | 'bytea'
+  | 'uuid'
+  | 'timestamptz'
+  | 'jsonb';
 
 /** A point in time to the nanosecond; Postgres keeps microseconds. */
 export interface Instant {
@@ -21,6 +30,7 @@ const oids: Record<ElementType, number> = {
   bytea: 17,
   uuid: 2950,
   timestamptz: 1184,
+  jsonb: 3802,
 };
 
 /** Seconds from 1970 to 2000, where Postgres counts from. */
@@ -30,7 +40,7 @@ const headerBytes = 20;
 let scratch = Buffer.allocUnsafe(64 * 1024);
 
 /**
- * An array as Postgres' own binary form, for a parameter of type `type[]`: what `pg` makes of a list is text, in which bytes are
+ * An array as Postgres' own binary form, for a parameter of type `type[]` (`jsonb`: of its texts): what `pg` makes of a list is text, in which bytes are
  * hexadecimal and every element is escaped here and parsed there.
  */
 export function arrayParameter(type: ElementType, values: readonly Element[]): Buffer {
@@ -77,7 +87,7 @@ const writers: { [T in ElementType]: (value: never, at: number) => number } = {
   integer: (value: number, at) => room(at, 4).writeInt32BE(value, at),
   bigint: (value: number | bigint, at) => room(at, 8).writeBigInt64BE(BigInt(value), at),
   'double precision': (value: number, at) => room(at, 8).writeDoubleBE(value, at),
-  text: (value: string, at) => at + room(at, value.length * 3).write(value, at, 'utf8'),
+  text: writeText,
   bytea: (value: Uint8Array, at) => {
     room(at, value.length).set(value, at);
     return at + value.length;
@@ -92,4 +102,15 @@ const writers: { [T in ElementType]: (value: never, at: number) => number } = {
     const high = Math.floor(micros / 2 ** 32);
     return room(at, 8).writeUInt32BE(micros - high * 2 ** 32, scratch.writeInt32BE(high, at));
   },
+  // The form has a version, which is 1.
+  jsonb: (value: string, at) => writeText(value, room(at, 1).writeInt8(1, at)),
 };
+
+/**
+ * Postgres' texts hold no NUL, and would refuse the whole batch for one: what came from a user's process (an error's code, an id
+ * in a generated graph) must not stop the rows of others.
+ */
+function writeText(value: string, at: number): number {
+  const storable = value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value;
+  return at + room(at, storable.length * 3).write(storable, at, 'utf8');
+}

@@ -18,6 +18,8 @@ export interface NewExecution {
   inputs: Buffer | null;
   inputsUri: string | null;
   inputsSize: number;
+  /** What filters see of them, as JSON. */
+  inputValues: string | null;
   userInputs: Buffer | null;
   userInputsUri: string | null;
   createdAt: string;
@@ -99,6 +101,7 @@ const insertColumns: readonly (readonly [string, string, Cell])[] = [
   ['inputs', 'bytea', (r) => r.inputs],
   ['inputs_uri', 'text', (r) => r.inputsUri],
   ['inputs_size', 'bigint', (r) => r.inputsSize],
+  ['input_values', 'jsonb', (r) => r.inputValues],
   ['user_inputs', 'bytea', (r) => r.userInputs],
   ['user_inputs_uri', 'text', (r) => r.userInputsUri],
   ['created_at', 'timestamptz', (r) => r.createdAt],

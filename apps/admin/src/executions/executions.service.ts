@@ -21,6 +21,7 @@ import type { AttributesService } from '../attributes/attributes.service.js';
 import type { AdminConfig } from '../config.js';
 import type { InheritedRevisions } from '../node-control/inherited-revisions.js';
 import type { ProjectsService } from '../projects/projects.service.js';
+import { searchableValues } from '../listing/searchable-values.js';
 import { describeKey, identifierOf, keyText, requireExecutionId, type NameKey } from '../registry/identifiers.js';
 import { LoadCache } from '../registry/load-cache.js';
 import { sqlTime, timestampOf } from '../time.js';
@@ -115,6 +116,7 @@ export class ExecutionsService {
       inputs: inputs.bytes,
       inputsUri: inputs.uri,
       inputsSize: inputs.size,
+      inputValues: searchableValues(merged),
       userInputs: userInputs.bytes,
       userInputsUri: userInputs.uri,
       createdAt: sqlTime(now),

@@ -15,6 +15,8 @@ export interface ListModel {
   columns: Readonly<Record<string, ListColumn>>;
   /** Entities that filters may name besides the own one: how they hang on this model's row. */
   joins: Readonly<Record<string, { model: () => ListModel; on: string }>>;
+  /** Entities whose fields are names that users gave: columns that hold their simple values as JSON (U-20). */
+  values?: Readonly<Record<string, string>>;
   /** Ends every ORDER BY, so that pages neither repeat nor skip. */
   tieBreaker: string;
 }
@@ -115,8 +117,10 @@ export const executionModel: ListModel = {
     duration: duration('e.duration_ns'),
     error_kind: text('e.error_kind'),
     error_code: text('e.error_code'),
+    error_message: text('e.error_message'),
     abort_cause: text('e.abort_cause'),
     user: text('e.principal'),
+    principal: text('e.principal'),
     cluster: text('e.cluster'),
     launch_entity: text('e.launch_entity'),
     parent_node_execution_id: text('e.parent_node_id'),
@@ -144,6 +148,7 @@ export const executionModel: ListModel = {
     admin_tag: { model: () => tagModels.admin_tag, on: 'g.execution_id = e.id' },
     execution_admin_tag: { model: () => tagModels.execution_admin_tag, on: 'g.execution_id = e.id' },
   },
+  values: { input: 'e.input_values', output: 'e.output_values' },
   tieBreaker: 'e.id',
 };
 

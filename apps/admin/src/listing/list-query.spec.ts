@@ -1,6 +1,9 @@
 import { Sort_Direction } from '@aloft/idl/flyteidl/admin/common';
+import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import { literalOf } from '@aloft/literals';
 import { executionModel, launchPlanModel, projectModel, taskModel, type ListModel } from './list-models.js';
 import { compileList, filtersName, SqlParameters } from './list-query.js';
+import { searchableValues } from './searchable-values.js';
 import { parseDuration, parseTimestamp } from './values.js';
 
 function compile(model: ListModel, filters: string, rest: object = {}) {
@@ -64,6 +67,38 @@ describe('filters (A-190…A-194)', () => {
     ]);
   });
 
+  test('U-20: OR binds tighter than +, within and over joined entities', () => {
+    const { tail, values } = compile(
+      executionModel,
+      'eq(phase,FAILED) OR eq(phase,ABORTED)+eq(user,ada)+eq(execution_tag.key,a) OR eq(launch_plan.name,b)',
+    );
+    expect(tail).toContain('WHERE e.principal = $5::text AND (e.phase = $1::text OR e.phase = $2::text) AND (EXISTS (');
+    expect(tail.match(/EXISTS/g)).toHaveLength(2);
+    expect(values).toEqual(['FAILED', 'ABORTED', 'a', 'b', 'ada', 10]);
+  });
+
+  test('U-20: a backslash takes the next special character literally; any other stands for itself', () => {
+    const valueOf = (filters: string) => compile(executionModel, filters).values[0];
+    expect(valueOf('eq(name,a\\)+eq(b)')).toBe('a)+eq(b');
+    expect(valueOf('eq(name,a\\;b)')).toBe('a;b');
+    expect(valueOf('value_in(name,a\\;b;c)')).toEqual(['a;b', 'c']);
+    expect(valueOf('eq(name,C:\\dir)')).toBe('C:\\dir');
+    expect(compile(executionModel, 'eq(name,a\\\\)+eq(phase,X)').values).toEqual(['a\\', 'X', 10]);
+    expect(valueOf('eq(name,f(x))')).toBe('f(x)');
+  });
+
+  test('U-20: inputs and outputs by their own names, as the number, text, boolean or time that a value can be', () => {
+    const { tail, values } = compile(
+      executionModel,
+      'eq(input.numRows,5)+gt(output.score,0.5)+contains(input.s3Path,x%)',
+    );
+    expect(tail).toContain('(e.input_values @> $1::jsonb OR e.input_values @> $2::jsonb)');
+    expect(tail).toContain("WHEN jsonb_typeof(e.output_values -> $3::text) = 'number'");
+    expect(values).toEqual(['{"numRows":"5"}', '{"numRows":5}', 'score', '0.5', 's3Path', '%x\\%%', 10]);
+    const at = 'gte(input.day,2026-01-01T02:00:00.5+02:00)';
+    expect(compile(executionModel, at).values).toContain('2026-01-01T00:00:00.500000Z');
+  });
+
   test.each([
     ['like(phase,X)', 'unknown function "like"'],
     ['eq(colour,red)', 'execution has no field "colour"'],
@@ -76,6 +111,11 @@ describe('filters (A-190…A-194)', () => {
     ['phase=FAILED', 'is no filter'],
     ['eq(a.b.c,1)', 'must be <field> or <entity>.<field>'],
     ['eq(constructor,1)', 'no field "constructor"'],
+    ['eq(constructor.name,1)', "can't be joined"],
+    ['eq(phase,A\\)', 'is no filter'],
+    ['eq(phase,A\0)', 'NUL'],
+    [Array.from({ length: 51 }, () => 'eq(phase,A)').join('+'), 'at most 50'],
+    ['eq(name;DROP TABLE executions,1)', 'is no filter'],
   ])('K-30: %s is refused: %s', (filters, message) => {
     expect(refusal(executionModel, filters)).toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -118,6 +158,23 @@ describe('sort and page (A-195, A-196)', () => {
     expect(nextToken(10)).toBe('30');
     expect(nextToken(9)).toBe('');
   });
+});
+
+test('what of inputs and outputs can be searched for', () => {
+  const text = (value: string) => literalOf.string(value);
+  const map = {
+    literals: {
+      a: literalOf.integer(5n),
+      b: literalOf.boolean(true),
+      c: text('x'),
+      long: text('x'.repeat(513)),
+      nul: text('a\0b'),
+      huge: literalOf.integer(2n ** 60n),
+    },
+  };
+  expect(searchableValues(LiteralMap.fromPartial(map))).toBe('{"a":5,"b":true,"c":"x"}');
+  expect(searchableValues(LiteralMap.encode(LiteralMap.fromPartial({})).finish())).toBeNull();
+  expect(searchableValues(null)).toBeNull();
 });
 
 test('values: times and durations', () => {

@@ -1,19 +1,12 @@
 import { invalidArgument } from '@aloft/errors';
 import { Sort_Direction, type Sort } from '@aloft/idl/flyteidl/admin/common';
-import { parseFilters, snakeCase, type FilterTerm } from './filter-grammar.js';
+import { parseFilters, snakeCase, type FilterGroup, type FilterTerm } from './filter-grammar.js';
 import type { ColumnType, ListColumn, ListModel } from './list-models.js';
-import { parseDuration, parseTimestamp } from './values.js';
+import { SqlParameters } from './sql-parameters.js';
+import { compileValueTerm } from './value-filter.js';
+import { containsPattern, parseDuration, parseTimestamp } from './values.js';
 
-/** Numbered parameters of one statement. */
-export class SqlParameters {
-  readonly values: unknown[] = [];
-
-  /** Adds a value; returns its placeholder. */
-  add(value: unknown): string {
-    this.values.push(value);
-    return `$${this.values.length}`;
-  }
-}
+export { SqlParameters };
 
 export interface ListRequest {
   filters: string;
@@ -50,9 +43,9 @@ const defaultMaxLimit = 10_000;
 /** Compiles filters, sort and page (A-190…A-196) to parameterised SQL; INVALID_ARGUMENT names what can't be. */
 export function compileList(options: ListOptions): ListQuery {
   const { model, parameters, request } = options;
-  const terms = parseFilters(request.filters);
-  const filtered = new Set(terms.filter((term) => isOwn(model, term)).map((term) => term.field));
-  const conditions = [...options.where, ...compileTerms(model, terms, parameters)];
+  const groups = parseFilters(request.filters);
+  const filtered = new Set(ownTerms(model, groups).map((term) => term.field));
+  const conditions = [...options.where, ...compileGroups(model, groups, parameters)];
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
   const { limit, offset } = page(request, options);
   const order = orderBy(model, request.sortBy) ?? options.defaultOrder ?? model.tieBreaker;
@@ -68,26 +61,41 @@ export function compileList(options: ListOptions): ListQuery {
 
 /** Whether filters name a column of the model itself, e.g. `state`. */
 export function filtersName(model: ListModel, filters: string, field: string): boolean {
-  return parseFilters(filters).some((term) => isOwn(model, term) && term.field === field);
+  return ownTerms(model, parseFilters(filters)).some((term) => term.field === field);
+}
+
+function ownTerms(model: ListModel, groups: readonly FilterGroup[]): FilterTerm[] {
+  return groups.flat().filter((term) => isOwn(model, term));
 }
 
 function isOwn(model: ListModel, term: FilterTerm): boolean {
   return term.entity === undefined || term.entity === model.entity;
 }
 
-function compileTerms(model: ListModel, terms: FilterTerm[], parameters: SqlParameters): string[] {
+function compileGroups(model: ListModel, groups: readonly FilterGroup[], parameters: SqlParameters): string[] {
+  const single = groups.flatMap((group) => (group.length === 1 ? group : []));
+  const choices = groups
+    .filter((group) => group.length > 1)
+    .map((group) => `(${group.flatMap((term) => compileTerms(model, [term], parameters)).join(' OR ')})`);
+  return [...compileTerms(model, single, parameters), ...choices];
+}
+
+function compileTerms(model: ListModel, terms: readonly FilterTerm[], parameters: SqlParameters): string[] {
   const conditions: string[] = [];
   // All terms on one joined entity hold for the same row of it: key and value of one tag, not of two.
   const joined = new Map<string, FilterTerm[]>();
   for (const term of terms) {
-    const join = term.entity === undefined ? undefined : model.joins[term.entity];
+    const { entity = model.entity } = term;
+    const values = Object.hasOwn(model.values ?? {}, entity) ? model.values?.[entity] : undefined;
+    const join = Object.hasOwn(model.joins, entity) ? model.joins[entity] : undefined;
     if (isOwn(model, term) || join?.on === '') conditions.push(compileTerm(model, term, parameters));
+    else if (values !== undefined) conditions.push(compileValueTerm(values, term, parameters));
     else if (!join)
       throw invalidArgument(
         `filters: ${term.text} names "${term.entity}", which can't be joined to ${model.entity}; possible are ` +
-          [model.entity, ...Object.keys(model.joins)].join(', '),
+          [model.entity, ...Object.keys(model.joins), ...Object.keys(model.values ?? {})].join(', '),
       );
-    else joined.set(term.entity as string, [...(joined.get(term.entity as string) ?? []), term]);
+    else joined.set(entity, [...(joined.get(entity) ?? []), term]);
   }
   for (const [entity, entityTerms] of joined) {
     const join = model.joins[entity] as ListModel['joins'][string];
@@ -113,7 +121,7 @@ function compileTerm(model: ListModel, term: FilterTerm, parameters: SqlParamete
   switch (term.function) {
     case 'contains':
       requireText(column, term);
-      return `${column.sql} LIKE ${parameters.add(`%${first.replace(/[\\%_]/g, '\\$&')}%`)}`;
+      return `${column.sql} LIKE ${parameters.add(containsPattern(first))}`;
     case 'not_like':
       requireText(column, term);
       return `${column.sql} NOT LIKE ${parameters.add(first)}`;

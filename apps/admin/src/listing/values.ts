@@ -23,3 +23,8 @@ export function parseDuration(text: string): string | undefined {
 function nanoseconds(value: number): string {
   return BigInt(Math.round(value)).toString();
 }
+
+/** A LIKE pattern for text that holds this one. */
+export function containsPattern(text: string): string {
+  return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
+}

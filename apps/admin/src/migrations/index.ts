@@ -3,6 +3,7 @@ import { registrySql } from './0001-registry.sql.js';
 import { executionsSql } from './0002-executions.sql.js';
 import { waitsSql } from './waits.sql.js';
 import { nodeRevisionsSql } from './node-revisions.sql.js';
+import { searchableValuesSql } from './searchable-values.sql.js';
 
 /** Tables of the admin schema: run `migrate(database, 'admin', adminMigrations)`, beside the bus's consumer tables. */
 export const adminMigrations: readonly Migration[] = [
@@ -10,4 +11,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: '0002 executions', sql: executionsSql },
   { name: 'what nodes wait for', sql: waitsSql },
   { name: 'node revisions', sql: nodeRevisionsSql },
+  { name: 'searchable values of executions', sql: searchableValuesSql },
 ];

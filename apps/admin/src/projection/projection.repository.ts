@@ -6,6 +6,7 @@ import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { ExecutionError_ErrorKind, type ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier, ResourceType } from '@aloft/idl/flyteidl/core/identifier';
+import { searchableValues } from '../listing/searchable-values.js';
 import { nanosOf, nextTurn } from '../time.js';
 import type { ExecutionState } from './fold-execution.js';
 import { newNodeState, type NodeState } from './fold-node.js';
@@ -154,17 +155,22 @@ ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${changes.join(', ')}`,
 const upsertNodes = upsert('admin-project-nodes', 'node_executions', nodeColumns, nodeKey);
 const upsertTasks = upsert('admin-project-tasks', 'task_executions', taskColumns, taskKey);
 
+/** Of an error's message, what filters look through. */
+const maxSearchedError = 2_000;
+
 const executionColumns: Columns<ProjectedExecution> = [
   ['id', 'bigint', (e) => e.id],
   ['phase', 'text', (e) => executionPhaseName(e.state.closure.phase)],
   ['closure', 'bytea', (e) => ExecutionClosure.encode(e.state.closure).finish()],
   ['outputs', 'bytea', (e) => e.state.outputs],
   ['outputs_uri', 'text', (e) => e.state.outputsUri],
+  ['output_values', 'jsonb', (e) => searchableValues(e.state.outputs)],
   ['quarantine_reason', 'text', (e) => e.state.quarantineReason],
   ['last_sequence', 'bigint', (e) => e.lastSequence],
   ...timeColumns<ProjectedExecution>((e) => e.state.closure).filter(([name]) => name !== 'created_at'),
   ['error_kind', 'text', (e) => outcomeColumns(errorOf(e.state.closure.outputResult)).kind],
   ['error_code', 'text', (e) => outcomeColumns(errorOf(e.state.closure.outputResult)).code],
+  ['error_message', 'text', (e) => errorOf(e.state.closure.outputResult)?.message.slice(0, maxSearchedError) ?? null],
 ];
 
 const updateExecutions = {
