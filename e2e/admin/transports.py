@@ -43,7 +43,7 @@ DETAILS = "grpc-status-details-bin"
 SHORTENED = " … (shortened"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Refusal(Exception):
     """An error answer, whichever way it came."""
 

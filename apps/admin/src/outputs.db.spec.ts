@@ -65,7 +65,11 @@ describe('data proxy', () => {
 
   test('Q-9: downloads within our prefixes only', async () => {
     const locate = (nativeUrl: string) => platform.data.createDownloadLocation({ nativeUrl, expiresIn: undefined });
-    expect((await locate('s3://aloft/metadata/propeller/x')).signedUrl).toContain('x');
+    const ours = 's3://aloft/metadata/propeller/flytesnacks-development-run/n0/data/0/outputs.pb';
+    expect((await locate(ours)).signedUrl).toContain('outputs.pb');
+    expect((await locate('s3://aloft/uploads/flytesnacks/development/x/y')).signedUrl).toContain('y');
+    await refused(locate('s3://aloft/metadata/propeller/nobody-development-run/x'), 'INVALID_ARGUMENT', 'no project');
+    await refused(locate('s3://aloft/uploads/nobody/development/x/y'), 'INVALID_ARGUMENT', 'no project');
     await refused(locate('s3://aloft/secrets/x'), 'INVALID_ARGUMENT', 'outside');
     await refused(locate('s3://other/metadata/propeller/x'), 'INVALID_ARGUMENT');
     await refused(locate('/etc/passwd'), 'INVALID_ARGUMENT');

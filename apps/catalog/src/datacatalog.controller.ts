@@ -25,7 +25,7 @@ import {
 } from '@aloft/idl/flyteidl/datacatalog/datacatalog';
 import { GrpcController, type Handlers } from '@aloft/rpc';
 import { ArtifactsService } from './artifacts/artifacts.service.js';
-import { requireDatasetId } from './datasets/dataset-id.js';
+import { requireDatasetId, requireKeyPart } from './datasets/dataset-id.js';
 import { DatasetsService } from './datasets/datasets.service.js';
 import { ReservationsService } from './reservations/reservations.service.js';
 
@@ -88,5 +88,6 @@ export class DataCatalogController implements Handlers<typeof DataCatalogService
 function reservationKey(id: ReservationID | undefined): string {
   const { org, project, domain, name, version } = requireDatasetId(id?.datasetId, 'reservation_id.dataset_id');
   if (!id?.tagName) throw invalidArgument('reservation_id.tag_name is empty: a reservation is of one tag of a dataset');
+  requireKeyPart(id.tagName, 'reservation_id.tag_name');
   return `dataset:${JSON.stringify([org, project, domain, name, version, id.tagName])}`;
 }

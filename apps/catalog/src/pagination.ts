@@ -13,7 +13,7 @@ export interface Page {
 /** A-145: 50 a page unless asked otherwise; the token is the next offset. */
 export function pageOf(options: PaginationOptions | undefined): Page {
   const token = options?.token ?? '';
-  if (!/^\d*$/.test(token)) {
+  if (!/^\d{0,15}$/.test(token)) {
     throw invalidArgument(`pagination.token is "${token}": give the next_token of the page before, or none`);
   }
   return {

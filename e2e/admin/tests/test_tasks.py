@@ -1,8 +1,11 @@
 """Tasks (A-10…A-12)."""
 
 import pytest
+from conftest import new_project
+from flyteidl.admin import common_pb2, matchable_resource_pb2, project_domain_attributes_pb2
 from flyteidl.core import tasks_pb2
-from registry import task_template
+from registry import INTEGER, STRING, TASK, WORKFLOW, Registry, task_template
+from transports import Refusal
 
 Resources = tasks_pb2.Resources
 
@@ -57,3 +60,124 @@ def test_K_4_without(api, registry, name, break_it, field):
     request = registry.task_request(name)
     break_it(request.spec.template)
     api.refused("CreateTask", request, "INVALID_ARGUMENT", field)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        pytest.param(lambda r: r.ClearField("id"), "id", id="no_id"),
+        pytest.param(lambda r: r.id.ClearField("project"), "id.project", id="no_project"),
+        pytest.param(lambda r: r.id.ClearField("domain"), "id.domain", id="no_domain"),
+        pytest.param(lambda r: r.id.ClearField("name"), "id.name", id="no_name"),
+        pytest.param(lambda r: r.id.ClearField("version"), "id.version", id="no_version"),
+        pytest.param(lambda r: setattr(r.id, "resource_type", WORKFLOW), "id.resource_type", id="type_of_a_workflow"),
+        pytest.param(lambda r: setattr(r.id, "name", "n" * 256), "id.name", id="name_of_256"),
+        pytest.param(lambda r: setattr(r.id, "version", "v" * 256), "id.version", id="version_of_256"),
+        pytest.param(lambda r: r.ClearField("spec"), "spec.template", id="no_spec"),
+        pytest.param(lambda r: setattr(r.spec.template, "type", "t" * 256), "spec.template.type", id="type_of_256"),
+    ],
+)
+def test_A_5_identifier(api, registry, name, change, field):
+    request = registry.task_request(name)
+    change(request)
+    api.refused("CreateTask", request, "INVALID_ARGUMENT", field)
+
+
+@pytest.mark.parametrize("part", ["name", "version"])
+@pytest.mark.parametrize("text", ["n" * 255, "é" * 255, "𝄞" * 127, "a b/c%2F..?#&=+", "näme\nwith\ttabs", "-"])
+def test_A_5_longest_and_oddest_parts_read_back(api, registry, name, part, text):
+    request = registry.task_request(name)
+    setattr(request.id, part, text)
+    api.call("CreateTask", request)
+    assert api.read("GetTask", common_pb2.ObjectGetRequest(id=request.id)).id == request.id
+
+
+def test_A_10_pod_spec_without_containers(api, registry, name):
+    request = registry.task_request(name)
+    request.spec.template.k8s_pod.pod_spec.update({"containers": []})
+    api.refused("CreateTask", request, "INVALID_ARGUMENT", "spec.template.k8s_pod.pod_spec.containers")
+
+
+def test_A_10_pod_spec_with_a_container(api, registry, name):
+    request = registry.task_request(name)
+    request.spec.template.k8s_pod.pod_spec.update({"containers": [{"name": "primary", "image": "x"}]})
+    api.call("CreateTask", request)
+
+
+def test_A_10_requests_up_to_the_limit(api, registry, name):
+    same = [(Resources.CPU, "500m"), (Resources.MEMORY, "1Gi"), (Resources.EPHEMERAL_STORAGE, "1e9"), (Resources.GPU, "1")]
+    registry.task(name, template=with_resources(same, same))
+
+
+@pytest.mark.parametrize(("value", "code"), [("2", None), ("2001m", "INVALID_ARGUMENT")])
+def test_K_3_platform_limit_of_the_project(api, name, value, code):
+    registry = Registry(api, new_project(api))
+    limits = matchable_resource_pb2.TaskResourceSpec(cpu="2")
+    attributes = matchable_resource_pb2.MatchingAttributes(
+        task_resource_attributes=matchable_resource_pb2.TaskResourceAttributes(limits=limits)
+    )
+    of_project = project_domain_attributes_pb2.ProjectDomainAttributes(
+        project=registry.project, domain=registry.domain, matching_attributes=attributes
+    )
+    api.call(
+        "UpdateProjectDomainAttributes",
+        project_domain_attributes_pb2.ProjectDomainAttributesUpdateRequest(attributes=of_project),
+    )
+    request = registry.task_request(name, template=with_resources([], [(Resources.CPU, value)]))
+    if code:
+        refusal = api.refused("CreateTask", request, code, value, "2", "spec.template.container.resources")
+        assert "cpu" in refusal.message.lower()
+    else:
+        api.call("CreateTask", request)
+
+
+def test_A_11_the_diff_is_readable_and_the_first_stays(api, registry, name):
+    first = registry.task_request(name)
+    api.call("CreateTask", first)
+    changed = registry.task_request(name, template=task_template("false"))
+    assert "\n" in api.refused("CreateTask", changed, "INVALID_ARGUMENT", "args", "true", "false").message
+    kept = api.read("GetTask", common_pb2.ObjectGetRequest(id=first.id))
+    assert list(kept.closure.compiled_task.template.container.args) == ["true"]
+
+
+def test_A_11_order_of_maps_does_not_matter(api, registry, name):
+    one, other = ({"a": INTEGER, "b": STRING}, {"b": STRING, "a": INTEGER})
+    registry.task(name, template=task_template(inputs=one))
+    api.refused("CreateTask", registry.task_request(name, template=task_template(inputs=other)), "ALREADY_EXISTS")
+
+
+def test_A_11_same_name_in_another_domain_is_another_task(api, registry, project, name):
+    registry.task(name)
+    Registry(api, project, "staging").task(name)
+
+
+def test_A_12_get_gives_what_was_registered(api, registry, name):
+    template = task_template("echo", {"x": INTEGER}, {"y": STRING}, config={"k": "v"})
+    template.custom.update({"nested": {"list": [1, "a", None]}})
+    request = registry.task_request(name, template=template)
+    api.call("CreateTask", request)
+    task = api.read("GetTask", common_pb2.ObjectGetRequest(id=request.id))
+    assert task.id == request.id
+    assert task.closure.compiled_task.template == request.spec.template
+    assert task.closure.created_at.seconds > 0
+
+
+def test_K_6_unknown_task(api, registry, name):
+    api.refused("GetTask", common_pb2.ObjectGetRequest(id=registry.id(TASK, name)), "NOT_FOUND", name, "v1")
+
+
+def test_A_12_get_with_the_type_of_a_workflow(api, registry, name):
+    with pytest.raises(Refusal) as refusal:
+        api.call("GetTask", common_pb2.ObjectGetRequest(id=registry.id(WORKFLOW, name)))
+    assert refusal.value.code == "INVALID_ARGUMENT" and "resource_type" in refusal.value.message
+
+
+def test_A_101_the_description_of_a_task(api, registry, name):
+    request = registry.task_request(name)
+    request.spec.description.short_description = "what it does"
+    request.spec.description.long_description.value = "at length"
+    request.spec.description.source_code.link = "https://example.com/x"
+    api.call("CreateTask", request)
+    found = api.read("GetDescriptionEntity", common_pb2.ObjectGetRequest(id=request.id))
+    assert found.id == request.id and found.long_description.value == "at length"
+    assert api.read("GetTask", common_pb2.ObjectGetRequest(id=request.id)).short_description == "what it does"

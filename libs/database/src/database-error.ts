@@ -43,6 +43,8 @@ const codesByState = new Map<string, ErrorCode>([
   ['53300', 'UNAVAILABLE'],
   ['58030', 'UNAVAILABLE'],
   ['42501', 'PERMISSION_DENIED'],
+  // Of all its meanings, only that a row of an index is too large comes from what a caller sent.
+  ['54000', 'INVALID_ARGUMENT'],
   ['XX001', 'DATA_LOSS'],
   ['XX002', 'DATA_LOSS'],
 ]);
@@ -51,6 +53,13 @@ const codesByClass = new Map<string, ErrorCode>([
   ['22', 'INVALID_ARGUMENT'],
   ['23', 'FAILED_PRECONDITION'],
   ['53', 'RESOURCE_EXHAUSTED'],
+]);
+const holdsNul = 'a text holds the character NUL (U+0000), which no text may';
+/** What callers can do something about, in their words. */
+const explanations = new Map([
+  ['22021', holdsNul],
+  ['22P05', holdsNul],
+  ['54000', 'an identifier or key is too long to be looked up; use a shorter one'],
 ]);
 const lostConnection = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
 const lostMessages =
@@ -64,7 +73,8 @@ export function toDatabaseError(thrown: unknown, { committing = false } = {}): u
   if (code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !lostConnection.has(code)) {
     const mapped = codesByState.get(code) ?? codesByClass.get(code.slice(0, 2)) ?? 'INTERNAL';
     const unknown = committing && mapped === 'UNAVAILABLE';
-    return new DatabaseError(mapped, `Postgres (${code}): ${message}`, code, constraint, unknown, thrown);
+    const said = explanations.get(code) ?? `Postgres (${code}): ${message}`;
+    return new DatabaseError(mapped, said, code, constraint, unknown, thrown);
   }
   if ((code !== undefined && lostConnection.has(code)) || lostMessages.test(thrown.message)) {
     const what = committing ? 'the connection was lost while committing' : 'no connection to Postgres';

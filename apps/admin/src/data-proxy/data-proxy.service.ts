@@ -1,7 +1,7 @@
 import { anonymous, authorize, type Policy } from '@aloft/auth';
 import { parseUri, type BlobStore, type SignedUrl } from '@aloft/blob';
 import type { Database } from '@aloft/database';
-import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
+import { alreadyExists, invalidArgument, notFound, toAloftError } from '@aloft/errors';
 import { currentCall } from '@aloft/rpc';
 import { NodeExecutionClosure } from '@aloft/idl/flyteidl/admin/node_execution';
 import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
@@ -152,11 +152,11 @@ export class DataProxyService {
   }
 
   /**
-   * Objects under the prefixes that admin, the engine and clients write to. Each of these has the project in its path, which
-   * the caller must be allowed to read.
+   * Objects under the prefixes that admin, the engine and clients write to, of projects that exist and that the caller may read.
+   * Raw data (`data/…`) lie under shards that name no project.
    */
   private async requireOurs(uri: string): Promise<void> {
-    const { bucket, key } = parseUri(uri);
+    const { bucket, key } = objectOf(uri);
     const { uploadPrefix } = this.config.dataProxy;
     const prefixes = [uploadPrefix, this.config.storagePrefix, this.config.executionDataPrefix, 'data'];
     const prefix = prefixes.find((candidate) => key.startsWith(`${candidate}/`));
@@ -165,8 +165,41 @@ export class DataProxyService {
         `native_url: ${uri} lies outside the platform's data; allowed are ` +
           prefixes.map((candidate) => `s3://${this.blob.bucket}/${candidate}/…`).join(', '),
       );
-    const [project = ''] = prefix === uploadPrefix ? key.slice(prefix.length + 1).split('/') : [];
-    await this.allow('blob/get', { org: '', project, domain: '', name: '' });
+    const candidates = this.projectsIn(prefix, key.slice(prefix.length + 1));
+    const project = await this.firstKnown(candidates);
+    if (candidates.length > 0 && !project)
+      throw invalidArgument(
+        `native_url: ${uri} lies in no project that exists: there is no "${candidates[0]?.project}"`,
+      );
+    await this.allow('blob/get', { org: '', project: '', ...project, domain: '', name: '' });
+  }
+
+  /** What a path below one of our prefixes can mean: `[org/]project/domain/…`, or `project-domain-execution/…` where the engine writes. */
+  private projectsIn(prefix: string, path: string): { org: string; project: string }[] {
+    const parts = path.split('/');
+    const { uploadPrefix } = this.config.dataProxy;
+    const [first = '', second = ''] = parts[0] === 'executions' && prefix !== uploadPrefix ? parts.slice(1) : parts;
+    if (prefix === uploadPrefix || prefix === this.config.storagePrefix)
+      return [
+        { org: '', project: first },
+        { org: first, project: second },
+      ];
+    if (prefix !== this.config.executionDataPrefix) return [];
+    return this.projects.domains
+      .flatMap(({ id }) =>
+        first
+          .split(`-${id}-`)
+          .slice(0, -1)
+          .map((_, i, all) => all.slice(0, i + 1).join(`-${id}-`)),
+      )
+      .concat(first)
+      .map((project) => ({ org: '', project }));
+  }
+
+  private async firstKnown(candidates: readonly { org: string; project: string }[]) {
+    for (const candidate of candidates)
+      if (await this.projects.exists(candidate.org, candidate.project)) return candidate;
+    return undefined;
   }
 
   private allow(
@@ -182,5 +215,17 @@ export class DataProxyService {
     const row = await this.executions.findData(this.database, key);
     if (!row) throw notFound(`${where}: there is no execution ${describeKey(key)}`);
     return { key, row };
+  }
+}
+
+/** A URI that a caller gave. */
+function objectOf(uri: string): { bucket: string; key: string } {
+  try {
+    const location = parseUri(uri);
+    if (location.key.split('/').some((part) => part === '..' || part === '.') || location.key.includes('\0'))
+      throw invalidArgument(`${JSON.stringify(uri)} holds ".", ".." or NUL`);
+    return location;
+  } catch (error) {
+    throw invalidArgument(`native_url: ${toAloftError(error).message}`, { cause: error });
   }
 }

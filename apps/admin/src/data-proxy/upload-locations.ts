@@ -5,6 +5,9 @@ import type { Duration } from '@aloft/idl/google/protobuf/duration';
 import { requirePart } from '../registry/identifiers.js';
 
 const md5Bytes = 16;
+/** Of the 1,024 that an object's key may have; the rest is for the prefix. */
+const maxPathBytes = 960;
+const unfit = new Set(['', '.', '..']);
 const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 /** Standard base32 with padding, as Go's encoding does it. */
@@ -40,12 +43,20 @@ export function uploadPath(request: CreateUploadLocationRequest): { path: string
     ['filename', filename],
     ['filename_root', filenameRoot],
   ] as const)
-    if (text.split('/').some((part) => part === '..' || part === '.') || text.startsWith('/') || text.includes('\0'))
-      throw invalidArgument(`${where}: ${JSON.stringify(text)} must be a relative path without "." or ".."`);
+    if (text !== '' && (text.split('/').some((part) => unfit.has(part)) || text.includes('\0')))
+      throw invalidArgument(
+        `${where}: ${JSON.stringify(text.slice(0, 200))} must be a relative path without empty parts, "." or ".."`,
+      );
   const root = filenameRoot || base32(contentMd5);
   const name = filename || randomBytes(10).toString('hex');
+  const path = [...(org === '' ? [] : [org]), project, domain, root, name].join('/');
+  if (Buffer.byteLength(path) > maxPathBytes)
+    throw invalidArgument(
+      `filename: with a root of ${root.length} and a filename of ${name.length} characters, the path has ` +
+        `${Buffer.byteLength(path)} bytes; at most ${maxPathBytes} are allowed`,
+    );
   return {
-    path: [...(org === '' ? [] : [org]), project, domain, root, name].join('/'),
+    path,
     fixed: filenameRoot !== '' && filename !== '',
   };
 }

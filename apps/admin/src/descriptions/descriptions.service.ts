@@ -4,10 +4,17 @@ import {
   type DescriptionEntityList,
   type DescriptionEntityListRequest,
 } from '@aloft/idl/flyteidl/admin/description_entity';
-import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { EntityManager } from 'typeorm';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
-import { describeKey, identifierOf, requireIdentifier, requireName, type EntityKey } from '../registry/identifiers.js';
+import {
+  describeKey,
+  identifierOf,
+  requireIdentifier,
+  requireName,
+  requireNamedType,
+  type EntityKey,
+} from '../registry/identifiers.js';
 import type { Registry } from '../registry/registry.js';
 import type { DescriptionsRepository } from './descriptions.repository.js';
 
@@ -37,14 +44,16 @@ export class DescriptionsService {
   }
 
   async get(id: Identifier | undefined): Promise<DescriptionEntity> {
-    const resourceType = id?.resourceType ?? 0;
+    const resourceType = id?.resourceType ?? ResourceType.UNSPECIFIED;
     const key = requireIdentifier(id, resourceType);
+    requireNamedType(resourceType, 'id.resource_type');
     const row = await this.descriptions.find(this.registry.read, resourceType, key);
     if (!row) throw notFound(`there is no description of ${describeKey(key)}`);
     return { ...DescriptionEntity.decode(row.entity), id: identifierOf(key, resourceType) };
   }
 
   async list(request: DescriptionEntityListRequest): Promise<DescriptionEntityList> {
+    requireNamedType(request.resourceType);
     const name = requireName(request.id);
     const { rows, token } = await this.descriptions.list(this.registry.read, request.resourceType, name, request);
     const descriptionEntities = rows.map(({ version, entity }) => ({

@@ -3,10 +3,11 @@ import { invalidArgument } from '@aloft/errors';
 import type { ExecutionCreateRequest, ExecutionSpec } from '@aloft/idl/flyteidl/admin/execution';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { requireNotifications } from '../launch-plans/launch-plan-validation.js';
-import { requireIdentifier, type EntityKey } from '../registry/identifiers.js';
-import { requireLabels } from '../registry/labels.js';
+import { requireIdentifier, requirePart, type EntityKey } from '../registry/identifiers.js';
+import { requireAnnotations, requireLabels } from '../registry/labels.js';
 
 const maxNameLength = 63;
+const maxTags = 64;
 const namePattern = /^[a-z][a-z0-9-]*$/;
 
 /** A-40, K-16: at most 63 characters, lower-cased a letter and then letters, digits and "-". */
@@ -45,14 +46,19 @@ export function requireExecutionRequest(
   if (!spec) throw invalidArgument('spec: missing; it must name the launch plan or task to run');
   const target = requireTarget(spec);
   requireLabels(spec.labels?.values, 'spec.labels', maxLabels);
-  const annotations = Object.keys(spec.annotations?.values ?? {}).length;
-  if (annotations > maxLabels)
-    throw invalidArgument(`spec.annotations: ${annotations} annotations; at most ${maxLabels} are allowed`);
+  requireAnnotations(spec.annotations?.values, 'spec.annotations', maxLabels);
+  requireTags(spec.tags);
   if (spec.notificationOverrides?.$case === 'notifications')
     requireNotifications(spec.notificationOverrides.value.notifications, 'spec.notifications.notifications');
   if (spec.maxParallelism < 0)
     throw invalidArgument(`spec.max_parallelism: ${spec.maxParallelism} must not be negative`);
   return { spec, target };
+}
+
+/** Tags are words of people: as long as a column (A-5). */
+function requireTags(tags: readonly string[]): void {
+  if (tags.length > maxTags) throw invalidArgument(`spec.tags: ${tags.length} tags; at most ${maxTags} are allowed`);
+  for (const [i, tag] of tags.entries()) requirePart(tag, `spec.tags[${i}]`);
 }
 
 function requireTarget(spec: ExecutionSpec): LaunchTarget {

@@ -270,7 +270,8 @@ export class ExecutionsService {
   private async refuseTaken(row: NewExecution, parent: Parent | undefined): Promise<never> {
     const existing = await this.executions.findData(this.database, row.key);
     const details: ErrorDetail[] = [];
-    if (existing) {
+    // For propellers only: clients of Flyte's API know no types but Flyte's.
+    if (existing && parent) {
       const started = { child: row.key, childUid: existing.uid };
       details.push({ type: 'aloft.v1.ChildStarted', value: ChildStarted.encode(started).finish() });
       const existingParent = ExecutionSpec.decode(existing.spec).metadata?.parentNodeExecution;

@@ -3,14 +3,17 @@ import type { Notification } from '@aloft/idl/flyteidl/admin/common';
 import { ConcurrencyLimitBehavior, type LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { requirePolicies } from '../executions/run-policies.js';
-import { requireLabels } from '../registry/labels.js';
+import { requireAnnotations, requireLabels } from '../registry/labels.js';
 import { isTerminalExecution } from '../projection/phases.js';
 
 /** A-30: what can be judged without the workflow. */
 export function requireLaunchPlanSpec(spec: LaunchPlanSpec | undefined, maxLabels: number): LaunchPlanSpec {
   if (!spec) throw invalidArgument('spec: missing');
   requireLabels(spec.labels?.values, 'spec.labels', maxLabels);
+  requireAnnotations(spec.annotations?.values, 'spec.annotations', maxLabels);
   requirePolicies(spec, 'spec');
+  if (spec.maxParallelism < 0)
+    throw invalidArgument(`spec.max_parallelism: ${spec.maxParallelism} must not be negative`);
   if (spec.entityMetadata?.launchConditions)
     throw invalidArgument('spec.entity_metadata.launch_conditions: must be absent; triggers are not supported');
   requireNotifications(spec.entityMetadata?.notifications ?? [], 'spec.entity_metadata.notifications');

@@ -37,13 +37,13 @@ const maxTerms = 50;
 const unescaped = '(?<=(?<!\\\\)(?:\\\\\\\\)*';
 const endOfTerm = new RegExp(`${unescaped}\\))(\\+| OR )(?=\\w+\\()`);
 const semicolon = /(?<=(?<!\\)(?:\\\\)*);/;
-const shape = new RegExp(`^(\\w+)\\(([A-Za-z_][\\w.]*), ?(.*)\\)${unescaped}\\))$`, 's');
+const shape = /^(\w+)\(([A-Za-z_][\w.]*), ?(.*)\)$/s;
 
 /**
  * Parses `func(field,value)+func(field,value;value)` (A-190). Terms are split where `)+` is followed by another term, so that a
  * value may hold a `+` (a time zone, say), which Flyte's own parser can't. Ours in addition (U-20): `a(…) OR b(…)`, which binds
  * tighter than `+`, so that a client can append its own terms to anybody's filter; and in a value, a backslash before `+`, `;`,
- * `(`, `)`, or a backslash takes it literally. Any other backslash stands for itself.
+ * `(`, `)`, or a backslash takes it literally. Any other backslash stands for itself, as does one that ends the filter.
  */
 export function parseFilters(text: string): FilterGroup[] {
   if (text === '') return [];

@@ -4,7 +4,7 @@ import { parseFilters, snakeCase, type FilterGroup, type FilterTerm } from './fi
 import type { ColumnType, ListColumn, ListModel } from './list-models.js';
 import { SqlParameters } from './sql-parameters.js';
 import { compileValueTerm } from './value-filter.js';
-import { containsPattern, parseDuration, parseTimestamp } from './values.js';
+import { containsPattern, likePattern, parseDuration, parseTimestamp } from './values.js';
 
 export { SqlParameters };
 
@@ -124,7 +124,7 @@ function compileTerm(model: ListModel, term: FilterTerm, parameters: SqlParamete
       return `${column.sql} LIKE ${parameters.add(containsPattern(first))}`;
     case 'not_like':
       requireText(column, term);
-      return `${column.sql} NOT LIKE ${parameters.add(first)}`;
+      return `${column.sql} NOT LIKE ${parameters.add(likePattern(first, term.text))}`;
     case 'value_in':
     case 'value_not_in': {
       const values = term.values.map((value) => parseValue(column.type, value, term));
@@ -138,11 +138,11 @@ function compileTerm(model: ListModel, term: FilterTerm, parameters: SqlParamete
   }
 }
 
-function columnOf(model: ListModel, field: string, where: string): ListColumn {
+function columnOf(model: ListModel, field: string, where: string, written = field): ListColumn {
   const column = Object.hasOwn(model.columns, field) ? model.columns[field] : undefined;
   if (!column)
     throw invalidArgument(
-      `${where}: ${model.entity} has no field "${field}"; known are ${Object.keys(model.columns).sort().join(', ')}`,
+      `${where}: ${model.entity} has no field "${written.slice(0, 100)}"; known are ${Object.keys(model.columns).sort().join(', ')}`,
     );
   return column;
 }
@@ -181,7 +181,7 @@ function parseValue(type: ColumnType, value: string, term: FilterTerm): unknown 
 
 function orderBy(model: ListModel, sort: Sort | undefined): string | undefined {
   if (!sort || sort.key === '') return undefined;
-  const column = columnOf(model, snakeCase(sort.key), 'sort_by.key');
+  const column = columnOf(model, snakeCase(sort.key), 'sort_by.key', sort.key);
   if (sort.direction !== Sort_Direction.ASCENDING && sort.direction !== Sort_Direction.DESCENDING)
     throw invalidArgument(`sort_by.direction: ${sort.direction} is unknown; use ASCENDING or DESCENDING`);
   const direction = sort.direction === Sort_Direction.ASCENDING ? 'ASC' : 'DESC';

@@ -1,7 +1,7 @@
 import type { FilterTerm } from './filter-grammar.js';
 import { comparableTime } from './searchable-values.js';
 import type { SqlParameters } from './sql-parameters.js';
-import { containsPattern } from './values.js';
+import { containsPattern, likePattern } from './values.js';
 
 /**
  * A filter on an input or output of a run (U-20), e.g. `gt(input.learning_rate,0.1)`: `column` is a JSON object of simple values by
@@ -20,7 +20,7 @@ export function compileValueTerm(column: string, term: FilterTerm, parameters: S
     case 'contains':
       return `${textOf(column, term, parameters)} LIKE ${parameters.add(containsPattern(first))}`;
     case 'not_like':
-      return `coalesce(${textOf(column, term, parameters)} NOT LIKE ${parameters.add(first)}, true)`;
+      return `coalesce(${textOf(column, term, parameters)} NOT LIKE ${parameters.add(likePattern(first, term.text))}, true)`;
     default:
       return compared(column, term, first, parameters);
   }

@@ -1,3 +1,5 @@
+import { invalidArgument } from '@aloft/errors';
+
 const rfc3339 = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i;
 
 /** RFC 3339 (also a bare date, midnight UTC) as Postgres takes it, microseconds kept; `undefined` for anything else. */
@@ -27,4 +29,11 @@ function nanoseconds(value: number): string {
 /** A LIKE pattern for text that holds this one. */
 export function containsPattern(text: string): string {
   return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
+}
+
+/** A LIKE pattern as a caller wrote it (A-191); `term` is for the message. */
+export function likePattern(text: string, term: string): string {
+  if (/(?<!\\)(?:\\\\)*\\$/.test(text))
+    throw invalidArgument(`filters: ${term}: the pattern ends in a backslash that escapes nothing; write two`);
+  return text;
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { namedEntityModel } from '../listing/list-models.js';
-import { compileList, filtersName, SqlParameters, type ListRequest } from '../listing/list-query.js';
+import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import { NamedEntityRow } from '../registry/entities.js';
 import type { NameKey } from '../registry/identifiers.js';
 
@@ -60,8 +60,7 @@ export class NamedEntitiesRepository {
       `ne.domain = ${parameters.add(scope.domain)}`,
       `ne.resource_type = ${parameters.add(resourceType)}::smallint`,
     ];
-    const asked = filtersName(namedEntityModel, request.filters, 'name');
-    if (options.hideGenerated && !asked) where.push(`NOT starts_with(ne.name, '${generatedPrefix}')`);
+    if (options.hideGenerated && request.filters === '') where.push(`NOT starts_with(ne.name, '${generatedPrefix}')`);
     const list = compileList({ model: namedEntityModel, request, parameters, where, defaultOrder: 'ne.name, ne.id' });
     const rows = await manager.query(
       `SELECT ne.org, ne.project, ne.domain, ne.name, ne.description, ne.state ${list.tail}`,

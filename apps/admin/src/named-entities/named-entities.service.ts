@@ -9,8 +9,15 @@ import {
   type NamedEntityListRequest,
   type NamedEntityUpdateRequest,
 } from '@aloft/idl/flyteidl/admin/common';
-import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
-import { describeKey, requireName, requireScope, resourceTypeName } from '../registry/identifiers.js';
+import type { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
+import {
+  describeKey,
+  requireName,
+  requireNamedType,
+  requireScope,
+  requireText,
+  resourceTypeName,
+} from '../registry/identifiers.js';
 import type { Registry } from '../registry/registry.js';
 import type { NamedEntitiesRepository } from './named-entities.repository.js';
 
@@ -24,7 +31,7 @@ export class NamedEntitiesService {
   ) {}
 
   async get(request: NamedEntityGetRequest): Promise<NamedEntity> {
-    requireType(request.resourceType);
+    requireNamedType(request.resourceType);
     const key = requireName(request.id);
     const row = await this.names.find(this.registry.read, request.resourceType, key);
     if (!row) throw notFound(`there is no ${resourceTypeName(request.resourceType)} named ${describeKey(key)}`);
@@ -36,14 +43,11 @@ export class NamedEntitiesService {
   }
 
   async update(request: NamedEntityUpdateRequest): Promise<void> {
-    requireType(request.resourceType);
+    requireNamedType(request.resourceType);
     const key = requireName(request.id);
     const { metadata } = request;
     if (!metadata) throw invalidArgument('metadata: missing; it must hold the description and the state');
-    if (metadata.description.length > maxDescriptionLength)
-      throw invalidArgument(
-        `metadata.description: ${metadata.description.length} characters; at most ${maxDescriptionLength} are allowed`,
-      );
+    requireText(metadata.description, 'metadata.description', maxDescriptionLength);
     if (NamedEntityState[metadata.state] === undefined)
       throw invalidArgument(
         `metadata.state: ${metadata.state} is unknown; use NAMED_ENTITY_ACTIVE or NAMED_ENTITY_ARCHIVED`,
@@ -54,7 +58,7 @@ export class NamedEntitiesService {
   }
 
   async list(request: NamedEntityListRequest): Promise<NamedEntityList> {
-    requireType(request.resourceType);
+    requireNamedType(request.resourceType);
     const scope = requireScope({ ...request, name: '' }, 'request');
     const { rows, token } = await this.names.list(this.registry.read, request.resourceType, scope, request, {
       hideGenerated: true,
@@ -78,11 +82,4 @@ export class NamedEntitiesService {
     });
     return { entities: rows.map(({ org, project, domain, name }) => ({ org, project, domain, name })), token };
   }
-}
-
-function requireType(type: ResourceType): void {
-  if (type !== ResourceType.TASK && type !== ResourceType.WORKFLOW && type !== ResourceType.LAUNCH_PLAN)
-    throw invalidArgument(
-      `resource_type: ${ResourceType[type] ?? type} has no names; use TASK, WORKFLOW or LAUNCH_PLAN`,
-    );
 }

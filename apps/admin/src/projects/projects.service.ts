@@ -11,6 +11,7 @@ import {
 import type { AdminConfig } from '../config.js';
 import type { ProjectRow } from '../registry/entities.js';
 import { inactiveProjectDetail } from '../registry/error-details.js';
+import { requireText } from '../registry/identifiers.js';
 import { requireLabels } from '../registry/labels.js';
 import { LoadCache } from '../registry/load-cache.js';
 import type { Registry } from '../registry/registry.js';
@@ -100,6 +101,10 @@ export class ProjectsService {
       });
   }
 
+  async exists(org: string, id: string): Promise<boolean> {
+    return (await this.lookUp(org, id)) !== undefined;
+  }
+
   /** The project exists, in whatever state. */
   async requireKnown(org: string, id: string, where: string): Promise<void> {
     if (!(await this.projects.find(this.registry.read, org, id)))
@@ -135,11 +140,11 @@ export class ProjectsService {
         `project.id: ${JSON.stringify(project.id)} must be a DNS-1123 label: lower-case letters, digits and "-", at most 63`,
       );
     if (project.name === '') throw invalidArgument('project.name: missing; it must not be empty');
-    if (project.name.length > maxNameLength)
-      throw invalidArgument(`project.name: ${project.name.length} characters; at most ${maxNameLength} are allowed`);
-    if (project.description.length > maxDescriptionLength)
+    requireText(project.name, 'project.name', maxNameLength);
+    requireText(project.description, 'project.description', maxDescriptionLength);
+    if (project.org !== '' && !dnsLabel.test(project.org))
       throw invalidArgument(
-        `project.description: ${project.description.length} characters; at most ${maxDescriptionLength} are allowed`,
+        `project.org: ${JSON.stringify(project.org)} must be a DNS-1123 label as well, of at most 63 characters, or empty`,
       );
     if (project.domains.length > 0)
       throw invalidArgument("project.domains: must be empty; domains are the server's and the same for every project");

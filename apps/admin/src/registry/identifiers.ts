@@ -44,12 +44,14 @@ export function requireIdentifier(id: Identifier | undefined, type: ResourceType
       `${where}.resource_type: ${ResourceType[id.resourceType] ?? id.resourceType} does not fit; it must be ${ResourceType[type]}`,
     );
   for (const part of ['project', 'domain', 'name', 'version'] as const) requirePart(id[part], `${where}.${part}`);
+  requireOrg(id.org, where);
   return { org: id.org, project: id.project, domain: id.domain, name: id.name, version: id.version };
 }
 
 export function requireName(id: NamedEntityIdentifier | undefined, where = 'id'): NameKey {
   if (!id) throw invalidArgument(`${where}: missing; it must hold project, domain and name`);
   for (const part of ['project', 'domain', 'name'] as const) requirePart(id[part], `${where}.${part}`);
+  requireOrg(id.org, where);
   return { org: id.org, project: id.project, domain: id.domain, name: id.name };
 }
 
@@ -57,13 +59,25 @@ export function requireName(id: NamedEntityIdentifier | undefined, where = 'id')
 export function requireScope(id: NamedEntityIdentifier | undefined, where = 'id'): NameKey {
   if (!id) throw invalidArgument(`${where}: missing; it must hold project and domain`);
   for (const part of ['project', 'domain'] as const) requirePart(id[part], `${where}.${part}`);
+  requireOrg(id.org, where);
   return { org: id.org, project: id.project, domain: id.domain, name: id.name };
 }
 
 export function requireExecutionId(id: WorkflowExecutionIdentifier | undefined, where = 'id'): NameKey {
   if (!id) throw invalidArgument(`${where}: missing; it must name an execution (project, domain, name)`);
   for (const part of ['project', 'domain', 'name'] as const) requirePart(id[part], `${where}.${part}`);
+  requireOrg(id.org, where);
   return { org: id.org, project: id.project, domain: id.domain, name: id.name };
+}
+
+function requireOrg(org: string, where: string): void {
+  if (org !== '') requirePart(org, `${where}.org`);
+}
+
+/** Free text of at most `max` characters. */
+export function requireText(text: string, where: string, max: number): void {
+  if (text.length > max) throw invalidArgument(`${where}: ${text.length} characters; at most ${max} are allowed`);
+  if (text.includes('\0')) throw invalidArgument(`${where}: must not hold the character NUL`);
 }
 
 export function requirePart(value: string, where: string): void {
@@ -72,11 +86,18 @@ export function requirePart(value: string, where: string): void {
     throw invalidArgument(
       `${where}: "${value.slice(0, 40)}…" has ${value.length} characters; at most ${maxIdentifierLength} are allowed`,
     );
+  if (value.includes('\0')) throw invalidArgument(`${where}: ${JSON.stringify(value)} must not hold the character NUL`);
 }
 
 export function identifierOf(key: EntityKey, resourceType: ResourceType): Identifier {
   const { org, project, domain, name, version } = key;
   return { resourceType, project, domain, name, version, org };
+}
+
+/** Of these, names have a description and a state, and versions a documentation (A-100, A-101). */
+export function requireNamedType(type: ResourceType, where = 'resource_type'): void {
+  if (type !== ResourceType.TASK && type !== ResourceType.WORKFLOW && type !== ResourceType.LAUNCH_PLAN)
+    throw invalidArgument(`${where}: ${ResourceType[type] ?? type} has no names; use TASK, WORKFLOW or LAUNCH_PLAN`);
 }
 
 /** For messages: `flytesnacks/development/my.task@v1`. */

@@ -21,3 +21,14 @@ export function requireLabels(labels: Readonly<Record<string, string>> | undefin
       );
   }
 }
+
+/** At most `max` annotations (A-44); their texts are free. */
+export function requireAnnotations(
+  annotations: Readonly<Record<string, string>> | undefined,
+  where: string,
+  max: number,
+): void {
+  const entries = Object.entries(annotations ?? {});
+  if (entries.length > max)
+    throw invalidArgument(`${where}: ${entries.length} annotations; at most ${max} are allowed`);
+}

@@ -15,7 +15,7 @@ import { checkLiteral } from '@aloft/literals';
 import { executionCommand } from '../executions/commands.js';
 import { knownExecution } from '../executions/execution-lookup.js';
 import type { ExecutionsRepository } from '../executions/executions.repository.js';
-import { describeKey, type NameKey } from '../registry/identifiers.js';
+import { describeKey, requirePart, type NameKey } from '../registry/identifiers.js';
 import type { SignalRow, SignalsRepository } from './signals.repository.js';
 
 /** Values for gates (A-110…A-112). */
@@ -75,7 +75,8 @@ export class SignalsService {
   }
 
   private async known(id: SignalIdentifier | undefined) {
-    if (!id || id.signalId === '') throw invalidArgument('id.signal_id: missing; name the signal');
+    if (!id) throw invalidArgument('id: missing; name the signal');
+    requirePart(id.signalId, 'id.signal_id');
     const execution = await knownExecution(this.database, this.executions, id.executionId, 'id.execution_id');
     return { signalId: id.signalId, execution };
   }

@@ -32,7 +32,7 @@ export class TaskExecutionsRepository {
     task: EntityKey,
   ): Promise<TaskExecutionRow | undefined> {
     const { rows } = await db.query<TaskExecutionRow>(
-      `SELECT ${columns} FROM task_executions x WHERE x.execution_id = $1 AND x.node_id = $2 AND x.retry_attempt = $3
+      `SELECT ${columns} FROM task_executions x WHERE x.execution_id = $1 AND x.node_id = $2 AND x.retry_attempt = $3::bigint
          AND x.task_project = $4 AND x.task_domain = $5 AND x.task_name = $6 AND x.task_version = $7`,
       [executionId, nodeId, retryAttempt, task.project, task.domain, task.name, task.version],
     );
@@ -47,7 +47,7 @@ export class TaskExecutionsRepository {
     retryAttempt: number,
   ): Promise<TaskExecutionRow | undefined> {
     const { rows } = await db.query<TaskExecutionRow>(
-      `SELECT ${columns} FROM task_executions x WHERE x.execution_id = $1 AND x.node_id = $2 AND x.retry_attempt = $3
+      `SELECT ${columns} FROM task_executions x WHERE x.execution_id = $1 AND x.node_id = $2 AND x.retry_attempt = $3::bigint
        ORDER BY x.id LIMIT 1`,
       [executionId, nodeId, retryAttempt],
     );

@@ -2,6 +2,7 @@ import { taskPolicyOf } from '@aloft/engine';
 import { invalidArgument } from '@aloft/errors';
 import type { TaskSpec } from '@aloft/idl/flyteidl/admin/task';
 import type { K8sPod, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import { requirePart } from '../registry/identifiers.js';
 import { requireResources, type ResourceQuantities } from '../attributes/task-resources.js';
 
 export interface TaskRules {
@@ -17,6 +18,7 @@ export function requireTask(spec: TaskSpec | undefined, rules: TaskRules): TaskT
   if (!template) throw invalidArgument('spec.template: missing; a task needs its template');
   if (template.type === '')
     throw invalidArgument("spec.template.type: missing; name the task's type, e.g. python-task");
+  requirePart(template.type, 'spec.template.type');
   if (rules.allowedTypes.length > 0 && !rules.allowedTypes.includes(template.type))
     throw invalidArgument(
       `spec.template.type: "${template.type}" may not be registered here; allowed are ${rules.allowedTypes.join(', ')}`,

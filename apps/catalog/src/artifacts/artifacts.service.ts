@@ -12,7 +12,7 @@ import {
   type Tag,
   type UpdateArtifactRequest,
 } from '@aloft/idl/flyteidl/datacatalog/datacatalog';
-import { describeDataset, requireDatasetId } from '../datasets/dataset-id.js';
+import { describeDataset, requireDatasetId, requireKeyPart } from '../datasets/dataset-id.js';
 import { datasetOf, type DatasetRow } from '../datasets/datasets.repository.js';
 import type { DatasetsService } from '../datasets/datasets.service.js';
 import { nextToken, pageOf } from '../pagination.js';
@@ -31,6 +31,7 @@ export class ArtifactsService {
   async create(artifact: Artifact | undefined): Promise<void> {
     const datasetId = requireDatasetId(artifact?.dataset, 'artifact.dataset', true);
     if (!artifact?.id) throw invalidArgument('artifact.id is empty: give it a unique id');
+    requireKeyPart(artifact.id, 'artifact.id');
     const data = encodeData(artifact.data);
     const dataset = await this.datasets.find(this.database, datasetId);
     const added = await this.artifacts.insert(this.database, {
@@ -53,6 +54,7 @@ export class ArtifactsService {
   async addTag(tag: Tag | undefined): Promise<void> {
     const datasetId = requireDatasetId(tag?.dataset, 'tag.dataset', true);
     if (!tag?.name) throw invalidArgument('tag.name is empty: a tag needs a name');
+    requireKeyPart(tag.name, 'tag.name');
     if (tag.artifactId === '')
       throw invalidArgument(`tag.artifact_id is empty: say which artifact "${tag.name}" points at`);
     const dataset = await this.datasets.find(this.database, datasetId);

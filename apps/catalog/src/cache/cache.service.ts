@@ -1,6 +1,7 @@
 import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
 import type { Database } from '@aloft/database';
 import { CachedOutput } from '@aloft/idl/flyteidl/cacheservice/cacheservice';
+import { requireKeyPart } from '../datasets/dataset-id.js';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 
 interface EntryRow {
@@ -51,6 +52,7 @@ export class CacheEntriesService {
 
 export function requireKey(key: string): string {
   if (key === '') throw invalidArgument('key is empty: a cached output needs a key');
+  requireKeyPart(key, 'key');
   return key;
 }
 

@@ -1,5 +1,6 @@
 import { invalidArgument } from '@aloft/errors';
 import type { Database } from '@aloft/database';
+import { requireKeyPart } from '../datasets/dataset-id.js';
 import type { Duration } from '@aloft/idl/google/protobuf/duration';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 
@@ -21,6 +22,7 @@ export class ReservationsService {
   /** Takes it if it is free or expired, extends it if it is the owner's; else says who holds it and until when. */
   async getOrExtend(key: string, owner: string, heartbeat: Duration | undefined): Promise<HeldReservation> {
     if (owner === '') throw invalidArgument('owner_id is empty: say who reserves');
+    requireKeyPart(owner, 'owner_id');
     const asked = heartbeat ? Number(heartbeat.seconds) * 1000 + Math.ceil(heartbeat.nanos / 1e6) : maxHeartbeatMs;
     const heartbeatMs = Math.min(asked > 0 ? asked : maxHeartbeatMs, maxHeartbeatMs);
     const { rows } = await this.database.query<{ owner: string; heartbeat_ms: number; expires_ms: bigint }>(
