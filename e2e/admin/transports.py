@@ -98,7 +98,7 @@ def bindings(method: MethodDescriptor) -> list[tuple[str, str, str]]:
 
 
 def http_request(method: MethodDescriptor, request: Message) -> HttpRequest | None:
-    """None if no route can say that request: the rpc has none, or a part of each path is empty."""
+    """None if no route can say that request: the rpc has none, a part of each path is empty, or JSON has no such time or duration."""
     for verb, template, body in bindings(method):
         names = re.findall(r"{([\w.]+)}", template)
         values = [_text(_field(request, name)) for name in names]
@@ -107,9 +107,12 @@ def http_request(method: MethodDescriptor, request: Message) -> HttpRequest | No
         path = template
         for name, value in zip(names, values):
             path = path.replace(f"{{{name}}}", urllib.parse.quote(value, safe=""))
-        if body == "*":
-            return HttpRequest(verb, path, json_format.MessageToJson(request, preserving_proto_field_name=True).encode())
-        query = [(name, value) for name, value in _query(request) if name not in names]
+        try:
+            if body == "*":
+                return HttpRequest(verb, path, json_format.MessageToJson(request, preserving_proto_field_name=True).encode())
+            query = [(name, value) for name, value in _query(request) if name not in names]
+        except json_format.SerializeToJsonError:
+            return None
         return HttpRequest(verb, path + ("?" + urllib.parse.urlencode(query) if query else ""))
     return None
 

@@ -1,9 +1,13 @@
 """Tasks (A-10…A-12)."""
 
+import json
+import time
+
 import pytest
 from conftest import new_project
 from flyteidl.admin import common_pb2, matchable_resource_pb2, project_domain_attributes_pb2
 from flyteidl.core import tasks_pb2
+from google.protobuf import json_format
 from registry import INTEGER, STRING, TASK, WORKFLOW, Registry, task_template
 from transports import Refusal
 
@@ -181,3 +185,31 @@ def test_A_101_the_description_of_a_task(api, registry, name):
     found = api.read("GetDescriptionEntity", common_pb2.ObjectGetRequest(id=request.id))
     assert found.id == request.id and found.long_description.value == "at length"
     assert api.read("GetTask", common_pb2.ObjectGetRequest(id=request.id)).short_description == "what it does"
+
+
+def test_K_38_http_statuses_and_the_body_of_an_error(api, http, registry, name):
+    """As `api.refused` checks them in every case; here with nothing of ours in between."""
+    body = json_format.MessageToJson(registry.task_request(name), preserving_proto_field_name=True)
+    assert http.send("POST", "/api/v1/tasks", body)[0] == 200
+    for status, code, (verb, path, sent) in [
+        (409, 6, ("POST", "/api/v1/tasks", body)),
+        (404, 5, ("GET", f"/api/v1/tasks/{registry.project}/{registry.domain}/{name}/v9", None)),
+        (400, 3, ("POST", "/api/v1/tasks", body.replace("local", ""))),
+    ]:
+        got, headers, answer = http.send(verb, path, sent)
+        error = json.loads(answer)
+        assert (got, error["code"], headers["content-type"]) == (status, code, "application/json")
+        assert error["error"] == error["message"] and error["details"] == []
+
+
+def test_K_38_details_in_the_body_of_an_error(api, http, registry, name):
+    execution = registry.execute(registry.plan_of_one_task(name))
+    path = f"/api/v1/executions/{execution.project}/{execution.domain}/{execution.name}"
+    deadline = time.monotonic() + 60
+    while json.loads(http.send("GET", path)[2])["closure"]["phase"] != "SUCCEEDED":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    status, _, answer = http.send("DELETE", path, json.dumps({"cause": "late"}))
+    [detail] = json.loads(answer)["details"]
+    assert status == 400 and detail["@type"].endswith("flyteidl.admin.EventFailureReason")
+    assert detail["already_in_terminal_state"] == {"current_phase": "SUCCEEDED"}

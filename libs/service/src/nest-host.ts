@@ -6,6 +6,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import 'reflect-metadata';
 import type { GrpcConfig, HttpConfig } from './config.js';
+import { answerFrameworkError } from './framework-error.js';
 import { closeHttp, listenHttp } from './http-server.js';
 import { addOperationsRoutes } from './operations-routes.js';
 import type { Shutdown } from './shutdown.js';
@@ -71,7 +72,11 @@ export async function serveNest(host: Host, options: NestHostOptions): Promise<N
   const { modules, rpc, services, http, gateway } = options;
   const app = await NestFactory.create<NestFastifyApplication>(
     ServiceModule.compose(modules),
-    new FastifyAdapter({ forceCloseConnections: 'idle', return503OnClosing: false }),
+    new FastifyAdapter({
+      forceCloseConnections: 'idle',
+      return503OnClosing: false,
+      frameworkErrors: answerFrameworkError,
+    }),
     { logger: ['error', 'warn'], abortOnError: false },
   );
   const server = app.getHttpAdapter().getInstance();

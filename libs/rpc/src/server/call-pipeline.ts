@@ -1,5 +1,5 @@
 import { authorize, resourceOf, type Authenticator, type Policy } from '@aloft/auth';
-import { AloftError, errorMapping, invalidArgument, resourceExhausted, toAloftError } from '@aloft/errors';
+import { AloftError, errorMapping, resourceExhausted, toAloftError } from '@aloft/errors';
 import {
   readTrace,
   spanFrom,
@@ -11,6 +11,7 @@ import {
 } from '@aloft/telemetry';
 import { runInCall, type CallContext } from '../call-context.js';
 import type { MethodDefinition } from '../definition.js';
+import { decodeRequest } from './decode-request.js';
 
 export interface RegisteredMethod {
   readonly definition: MethodDefinition;
@@ -102,7 +103,7 @@ export class CallPipeline {
     if (bytes.byteLength > maxMessageBytes)
       throw tooLarge(`the request of ${definition.path}`, bytes.byteLength, maxMessageBytes);
     const principal = await authenticator.authenticate((name) => incoming.header(name));
-    const request = decode(definition, bytes);
+    const request = decodeRequest(definition, bytes);
     await authorize(policy, principal, definition.path.slice(1), resourceOf(request));
     const call: CallContext = {
       path: definition.path,
@@ -170,17 +171,6 @@ function begin({ definition: { path } }: RegisteredMethod, incoming: IncomingCal
 
 function run<T>(call: CallContext, work: () => T): T {
   return withTrace(call.trace, () => runInCall(call, work));
-}
-
-function decode(definition: MethodDefinition, bytes: Uint8Array): unknown {
-  try {
-    return definition.requestDeserialize(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw invalidArgument(`the request of ${definition.path} is not a message of its type: ${reason}`, {
-      cause: error,
-    });
-  }
 }
 
 function cancelled(): AloftError {

@@ -126,6 +126,15 @@ describe('errors', () => {
     await expect(admin(address).registerProject(registration)).resolves.toBeDefined();
   });
 
+  test('a text that is no UTF-8 is INVALID_ARGUMENT: nothing is replaced silently', async () => {
+    const { address } = await serve(AdminServiceService, { registerProject: async () => ({}) });
+    // project { id: C3 28 }
+    await expect(rawCall(address, registerPath, Buffer.from('0a040a02c328', 'hex'))).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('is not UTF-8'),
+    });
+  });
+
   test('an unknown method, an unserved rpc and an unknown service are UNIMPLEMENTED', async () => {
     const { address } = await serve(AdminServiceService, {});
     for (const path of [registerPath, '/flyteidl.service.AdminService/Nonsense', '/no.Such/Thing'])
