@@ -47,6 +47,8 @@ export const adminConfigSchema = z
           .default(2 * 1024 * 1024),
         /** Depth of child executions below a run that somebody started. */
         nesting: z.number().int().positive().default(64),
+        /** Milliseconds that a filtered list of runs may take. */
+        listMs: z.number().int().positive().default(5_000),
         /** Characters of error messages in lists. */
         listedErrorLength: z.number().int().positive().default(100),
       })

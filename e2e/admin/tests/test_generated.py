@@ -284,7 +284,8 @@ def test_generated_requests(api, platform):
     def send(number: int) -> str | None:
         mutator = Mutator(f"{SEED}-{number}", world.texts())
         rpc = rpcs[number % len(rpcs)]
-        fresh = f"g{number}-{world.run.name}"
+        # Now and then a name again, for what happens then.
+        fresh = f"g{number - number % 7 if number % 3 == 0 else number}-{world.run.name}"
         request = mutator.mutated(world.valid(fresh)[rpc]())
         way = api.rest if mutator.random.random() < 0.15 and api.has_route(rpc, request) else api.call
         try:
@@ -293,7 +294,7 @@ def test_generated_requests(api, platform):
             except Refusal as refusal:
                 outcomes[refusal.code] += 1
                 assert refusal.code in REFUSALS or (refusal.code == "UNIMPLEMENTED" and rpc in EVENTS), refusal
-                assert refusal.message, "a refusal without words"
+                assert refusal.message and not re.search("postgres|sql", refusal.message, re.I), refusal
                 return None
             outcomes["OK"] += 1
             read_back(api, rpc, request, answer)

@@ -59,6 +59,7 @@ const holdsNul = 'a text holds the character NUL (U+0000), which no text may';
 const explanations = new Map([
   ['22021', holdsNul],
   ['22P05', holdsNul],
+  ['22003', 'a number is out of the range of what it stands for'],
   ['54000', 'an identifier or key is too long to be looked up; use a shorter one'],
 ]);
 const lostConnection = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);

@@ -30,8 +30,9 @@ export class ExecutionReadsService {
 
   async list(request: ResourceListRequest): Promise<ExecutionList> {
     const scope = requireScope(request.id);
-    const { rows, token } = await this.executions.list(this.database, scope, request);
-    return { executions: rows.map((row) => toExecution(row, this.config.limits.listedErrorLength)), token };
+    const { listMs, listedErrorLength } = this.config.limits;
+    const { rows, token } = await this.executions.list(this.database, scope, request, listMs);
+    return { executions: rows.map((row) => toExecution(row, listedErrorLength)), token };
   }
 
   async getData(id: WorkflowExecutionIdentifier | undefined): Promise<WorkflowExecutionGetDataResponse> {

@@ -1,4 +1,5 @@
-import type { Queryable, Transaction } from '@aloft/database';
+import type { Database, Queryable, Transaction } from '@aloft/database';
+import { boundedQuery, isFirstPage } from '../listing/bounded-query.js';
 import { executionModel } from '../listing/list-models.js';
 import { compileList, filtersName, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { EntityKey, NameKey } from '../registry/identifiers.js';
@@ -252,11 +253,12 @@ export class ExecutionsRepository {
     return rows[0]?.running ?? 0;
   }
 
-  /** A-53: archived runs are hidden unless a filter names `state`. */
+  /** A-53: archived runs are hidden unless a filter names `state`. RESOURCE_EXHAUSTED if filters take longer than that. */
   async list(
-    db: Queryable,
+    database: Database,
     scope: Omit<NameKey, 'name'>,
     request: ListRequest,
+    limitMs: number,
   ): Promise<{ rows: ExecutionRow[]; token: string }> {
     const parameters = new SqlParameters();
     const where = [
@@ -265,8 +267,10 @@ export class ExecutionsRepository {
       `e.domain = ${parameters.add(scope.domain)}`,
     ];
     if (!filtersName(executionModel, request.filters, 'state')) where.push('e.state = 0');
-    const list = compileList({ model: executionModel, request, parameters, where });
-    const { rows } = await db.query<ExecutionRow>(`SELECT ${readColumns} ${list.tail}`, parameters.values);
+    // Oldest first, in the order of the index.
+    const list = compileList({ model: executionModel, request, parameters, where, defaultOrder: 'e.created_at, e.id' });
+    const query = (db: Queryable) => db.query<ExecutionRow>(`SELECT ${readColumns} ${list.tail}`, parameters.values);
+    const { rows } = await (isFirstPage(request) ? query(database) : boundedQuery(database, limitMs, query));
     return { rows, token: list.nextToken(rows.length) };
   }
 }

@@ -5,6 +5,8 @@ export interface ListColumn {
   /** Expression over the model's alias. */
   sql: string;
   type: ColumnType;
+  /** May hold NULL, which comes last whichever way rows are sorted. (Else an index can serve the order.) */
+  nullable?: true;
 }
 
 export interface ListModel {
@@ -26,6 +28,8 @@ const integer = (sql: string): ListColumn => ({ sql, type: 'integer' });
 const boolean = (sql: string): ListColumn => ({ sql, type: 'boolean' });
 const timestamp = (sql: string): ListColumn => ({ sql, type: 'timestamp' });
 const duration = (sql: string): ListColumn => ({ sql, type: 'duration' });
+
+const nullable = (column: ListColumn): ListColumn => ({ ...column, nullable: true });
 
 const registryColumns = (alias: string): Record<string, ListColumn> => ({
   id: integer(`${alias}.id`),
@@ -109,21 +113,21 @@ export const executionModel: ListModel = {
     phase: text('e.phase'),
     state: integer('e.state'),
     mode: integer('e.mode'),
-    started_at: timestamp('e.started_at'),
+    started_at: nullable(timestamp('e.started_at')),
     created_at: timestamp('e.created_at'),
     updated_at: timestamp('e.updated_at'),
     execution_created_at: timestamp('e.created_at'),
     execution_updated_at: timestamp('e.updated_at'),
-    duration: duration('e.duration_ns'),
-    error_kind: text('e.error_kind'),
-    error_code: text('e.error_code'),
-    error_message: text('e.error_message'),
-    abort_cause: text('e.abort_cause'),
+    duration: nullable(duration('e.duration_ns')),
+    error_kind: nullable(text('e.error_kind')),
+    error_code: nullable(text('e.error_code')),
+    error_message: nullable(text('e.error_message')),
+    abort_cause: nullable(text('e.abort_cause')),
     user: text('e.principal'),
     principal: text('e.principal'),
     cluster: text('e.cluster'),
     launch_entity: text('e.launch_entity'),
-    parent_node_execution_id: text('e.parent_node_id'),
+    parent_node_execution_id: nullable(text('e.parent_node_id')),
   },
   joins: {
     launch_plan: {
@@ -161,17 +165,17 @@ export const nodeExecutionModel: ListModel = {
     node_id: text('n.node_id'),
     spec_node_id: text('n.spec_node_id'),
     phase: text('n.phase'),
-    parent_id: text('n.parent_node_id'),
+    parent_id: nullable(text('n.parent_node_id')),
     input_uri: text('n.input_uri'),
-    started_at: timestamp('n.started_at'),
+    started_at: nullable(timestamp('n.started_at')),
     created_at: timestamp('n.created_at'),
     updated_at: timestamp('n.updated_at'),
     node_execution_created_at: timestamp('n.created_at'),
     node_execution_updated_at: timestamp('n.updated_at'),
-    duration: duration('n.duration_ns'),
-    error_kind: text('n.error_kind'),
-    error_code: text('n.error_code'),
-    cache_status: text('n.cache_status'),
+    duration: nullable(duration('n.duration_ns')),
+    error_kind: nullable(text('n.error_kind')),
+    error_code: nullable(text('n.error_code')),
+    cache_status: nullable(text('n.cache_status')),
     is_parent: boolean('n.is_parent'),
     is_dynamic: boolean('n.is_dynamic'),
     is_array: boolean('n.is_array'),
@@ -196,14 +200,14 @@ export const taskExecutionModel: ListModel = {
     phase_version: integer('x.phase_version'),
     task_type: text('x.task_type'),
     input_uri: text('x.input_uri'),
-    started_at: timestamp('x.started_at'),
+    started_at: nullable(timestamp('x.started_at')),
     created_at: timestamp('x.created_at'),
     updated_at: timestamp('x.updated_at'),
     task_execution_created_at: timestamp('x.created_at'),
     task_execution_updated_at: timestamp('x.updated_at'),
-    duration: duration('x.duration_ns'),
-    error_kind: text('x.error_kind'),
-    error_code: text('x.error_code'),
+    duration: nullable(duration('x.duration_ns')),
+    error_kind: nullable(text('x.error_kind')),
+    error_code: nullable(text('x.error_code')),
   },
   joins: {
     task: {

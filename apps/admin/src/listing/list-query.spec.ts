@@ -127,9 +127,17 @@ describe('filters (A-190…A-194)', () => {
 describe('sort and page (A-195, A-196)', () => {
   test('a sort ends in a tie-breaker', () => {
     const sortBy = { key: 'created_at', direction: Sort_Direction.DESCENDING };
-    expect(compile(taskModel, '', { sortBy }).tail).toBe(
-      'FROM tasks t ORDER BY t.created_at DESC NULLS LAST, t.id DESC LIMIT $1',
-    );
+    expect(compile(taskModel, '', { sortBy }).tail).toBe('FROM tasks t ORDER BY t.created_at DESC, t.id DESC LIMIT $1');
+  });
+
+  test('runs that have not begun come last either way', () => {
+    for (const [direction, order] of [
+      [Sort_Direction.DESCENDING, 'DESC'],
+      [Sort_Direction.ASCENDING, 'ASC'],
+    ] as const)
+      expect(compile(executionModel, '', { sortBy: { key: 'started_at', direction } }).tail).toContain(
+        `ORDER BY e.started_at ${order} NULLS LAST, e.id ${order}`,
+      );
   });
 
   test('K-30: an unknown sort key is refused', () => {

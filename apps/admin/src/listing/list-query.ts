@@ -185,9 +185,10 @@ function orderBy(model: ListModel, sort: Sort | undefined): string | undefined {
   if (sort.direction !== Sort_Direction.ASCENDING && sort.direction !== Sort_Direction.DESCENDING)
     throw invalidArgument(`sort_by.direction: ${sort.direction} is unknown; use ASCENDING or DESCENDING`);
   const direction = sort.direction === Sort_Direction.ASCENDING ? 'ASC' : 'DESC';
+  const nulls = column.nullable ? ' NULLS LAST' : '';
   return column.sql === model.tieBreaker
     ? `${column.sql} ${direction}`
-    : `${column.sql} ${direction} NULLS LAST, ${model.tieBreaker} ${direction}`;
+    : `${column.sql} ${direction}${nulls}, ${model.tieBreaker} ${direction}`;
 }
 
 function page(request: ListRequest, options: ListOptions): { limit: number | undefined; offset: number } {

@@ -2,6 +2,7 @@ import type { Migration } from '@aloft/database';
 import { registrySql } from './0001-registry.sql.js';
 import { executionsSql } from './0002-executions.sql.js';
 import { waitsSql } from './waits.sql.js';
+import { listOrderSql } from './list-order.sql.js';
 import { nodeRevisionsSql } from './node-revisions.sql.js';
 import { searchableValuesSql } from './searchable-values.sql.js';
 
@@ -12,4 +13,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: 'what nodes wait for', sql: waitsSql },
   { name: 'node revisions', sql: nodeRevisionsSql },
   { name: 'searchable values of executions', sql: searchableValuesSql },
+  { name: 'order of lists of executions', sql: listOrderSql },
 ];
