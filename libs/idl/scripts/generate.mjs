@@ -64,16 +64,27 @@ execFileSync(buf, ['build', '--as-file-descriptor-set', '--exclude-source-info',
   env,
 });
 execFileSync(buf, ['generate'], { cwd: work, stdio: 'inherit', env });
-writeWithOurWriter(out, '..');
+adapt(out, '..');
 writeFileSync(stamp, fingerprint);
 console.log(`generated libs/idl/src/gen in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 
-// Codecs write with src/wire.ts, which spares them a buffer a message.
-function writeWithOurWriter(folder, up) {
+// Codecs write with src/wire.ts, which spares them a buffer a message; and a map's key "__proto__" is a key like any other: assigned,
+// it would be lost, and its value would become what all other keys are looked up in.
+function adapt(folder, up) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) writeWithOurWriter(path, `../${up}`);
-    else writeFileSync(path, readFileSync(path, 'utf8').replace('"@bufbuild/protobuf/wire"', `"${up}/wire.js"`));
+    if (entry.isDirectory()) adapt(path, `../${up}`);
+    else
+      writeFileSync(
+        path,
+        readFileSync(path, 'utf8')
+          .replace('"@bufbuild/protobuf/wire"', `"${up}/wire.js"`)
+          .replace(
+            /(message\.\w+)\[(entry\d+)\.key\] = \2\.value;/g,
+            'if (($2.key as unknown) === "__proto__") Object.defineProperty($1, $2.key, { value: $2.value, enumerable: true, configurable: true, writable: true });\n' +
+              'else $1[$2.key] = $2.value;',
+          ),
+      );
   }
 }
 

@@ -1,4 +1,5 @@
 import { BinaryWriter as Plain } from '@bufbuild/protobuf/wire';
+import { LiteralMap } from './gen/flyteidl/core/literals.js';
 import { BinaryWriter } from './wire.js';
 
 /** Something of every kind of field, of about so many bytes. */
@@ -37,4 +38,13 @@ describe('the writer of all codecs', () => {
       expect(other.finish()).toEqual(fill(new Plain(), size).finish());
     }
   });
+});
+
+test('a map\'s key "__proto__" is a key like any other, and nothing is looked up in its value', () => {
+  // literals { key: "__proto__" value { hash: "h" } } literals { key: "x" value { } }
+  const bytes = Buffer.from('0a100a095f5f70726f746f5f5f1203220168' + '0a050a01781200', 'hex');
+  const map = LiteralMap.decode(bytes);
+  expect(Object.keys(map.literals)).toEqual(['__proto__', 'x']);
+  expect(Object.getPrototypeOf(map.literals)).toBe(Object.prototype);
+  expect(Buffer.from(LiteralMap.encode(map).finish())).toEqual(bytes);
 });
