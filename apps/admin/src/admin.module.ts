@@ -2,6 +2,7 @@ import type { BlobStore } from '@aloft/blob';
 import { ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceService } from '@aloft/idl/aloft/v1/history';
 import { NodeControlServiceService } from '@aloft/idl/aloft/v1/control';
+import { ProjectSettingsServiceService } from '@aloft/idl/aloft/v1/project_settings';
 import { LogServiceService, WatchServiceService } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { AuthMetadataServiceService } from '@aloft/idl/flyteidl/service/auth';
@@ -18,6 +19,8 @@ import { DataProxyController } from './data-proxy/data-proxy.controller.js';
 import { DataProxyService } from './data-proxy/data-proxy.service.js';
 import { DescriptionsController } from './descriptions/descriptions.controller.js';
 import { DescriptionsService } from './descriptions/descriptions.service.js';
+import { EventsController } from './events/events.controller.js';
+import { EventsService } from './events/events.service.js';
 import { ExecutionControlService } from './executions/execution-control.service.js';
 import { ExecutionMetricsService } from './executions/execution-metrics.service.js';
 import { ExecutionReadsService } from './executions/execution-reads.service.js';
@@ -43,6 +46,8 @@ import { NodeControlController } from './node-control/node-control.controller.js
 import { NodeControlService } from './node-control/node-control.service.js';
 import { NodeExecutionsController } from './node-executions/node-executions.controller.js';
 import { NodeExecutionsService } from './node-executions/node-executions.service.js';
+import { ProjectSettingsController } from './projects/project-settings.controller.js';
+import { ProjectSettingsService } from './projects/project-settings.service.js';
 import { ProjectsController } from './projects/projects.controller.js';
 import { ProjectsService } from './projects/projects.service.js';
 import { SignalsController } from './signals/signals.controller.js';
@@ -68,6 +73,7 @@ export const adminGrpcServices: readonly ServiceDefinition[] = [
   HistoryServiceService,
   ExplainServiceService,
   NodeControlServiceService,
+  ProjectSettingsServiceService,
 ];
 
 /** REST routes beside the annotated ones, for the gateway's `extraRoutes`: live streams as lines of JSON or server-sent events. */
@@ -104,6 +110,7 @@ export class AdminModule {
       module: AdminModule,
       controllers: [
         ProjectsController,
+        ProjectSettingsController,
         AttributesController,
         NamedEntitiesController,
         DescriptionsController,
@@ -111,6 +118,7 @@ export class AdminModule {
         WorkflowsController,
         LaunchPlansController,
         ExecutionsController,
+        EventsController,
         NodeExecutionsController,
         NodeControlController,
         TaskExecutionsController,
@@ -138,6 +146,7 @@ export class AdminModule {
 function providersOf(services: AdminServices): Provider[] {
   return [
     { provide: ProjectsService, useValue: services.projects },
+    { provide: ProjectSettingsService, useValue: services.projectSettings },
     { provide: AttributesService, useValue: services.attributes },
     { provide: NamedEntitiesService, useValue: services.namedEntities },
     { provide: DescriptionsService, useValue: services.descriptions },
@@ -145,6 +154,7 @@ function providersOf(services: AdminServices): Provider[] {
     { provide: WorkflowsService, useValue: services.workflows },
     { provide: LaunchPlansService, useValue: services.launchPlans },
     { provide: ExecutionsService, useValue: services.executions },
+    { provide: EventsService, useValue: services.events },
     { provide: ExecutionControlService, useValue: services.control },
     { provide: ExecutionReadsService, useValue: services.reads },
     { provide: ExecutionMetricsService, useValue: services.metrics },

@@ -13,7 +13,7 @@ import { adminServiceConfig } from './service-config.js';
 const storage = {
   schema: 'admin',
   migrations: adminMigrations,
-  bus: { publishes: ['executions.commands', 'registry.events'] },
+  bus: { publishes: ['executions.commands', 'executions.events', 'registry.events'] },
 };
 
 await runService({

@@ -25,7 +25,12 @@ import { startInfrastructure, type Infrastructure, type ServiceSchema } from './
 
 /** The schemas of all services, each with a role of its own that may publish to its own topics only. */
 const schemas: readonly ServiceSchema[] = [
-  { schema: 'admin', migrations: adminMigrations, publishes: ['executions.commands', 'registry.events'], poolSize: 12 },
+  {
+    schema: 'admin',
+    migrations: adminMigrations,
+    publishes: ['executions.commands', 'executions.events', 'registry.events'],
+    poolSize: 12,
+  },
   {
     schema: 'propeller',
     migrations: propellerMigrations,
