@@ -9,7 +9,8 @@ import { AuthMetadataServiceService } from '@aloft/idl/flyteidl/service/auth';
 import { DataProxyServiceService } from '@aloft/idl/flyteidl/service/dataproxy';
 import { IdentityServiceService } from '@aloft/idl/flyteidl/service/identity';
 import { SignalServiceService } from '@aloft/idl/flyteidl/service/signal';
-import type { Dispatcher, ServiceDefinition } from '@aloft/rpc';
+import { commentsPath } from '@aloft/idl/descriptor';
+import type { Dispatcher, mountOpenApi, ServiceDefinition } from '@aloft/rpc';
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { createAdminServices, type AdminDependencies, type AdminServices } from './admin.js';
 import { AttributesController } from './attributes/attributes.controller.js';
@@ -90,6 +91,14 @@ export const adminExtraRoutes: readonly (readonly [pattern: string, rpc: string]
   ],
   ['GET /api/v1/waiting/{project}/{domain}', 'aloft.v1.ExplainService/ListWaiting'],
 ];
+
+/** What `GET /api/v1/openapi` says of itself. */
+export const adminOpenApi = (): NonNullable<Parameters<typeof mountOpenApi>[2]> => ({
+  title: 'Aloft',
+  version: BuildInformation.ofThisPackage().version,
+  description: "Flyte's control plane over HTTP, and what Aloft adds to it: the same calls as over gRPC.",
+  commentsPath,
+});
 
 export interface AdminModuleDependencies extends AdminDependencies {
   blob: BlobStore;
