@@ -325,6 +325,13 @@ describe('A-61, K-24: node events', () => {
       NodeExecutionForTaskListRequest.fromPartial({ taskExecutionId: parentTask.id, limit: 10 }),
     );
     expect(listed.nodeExecutions.map(({ id }) => id?.nodeId)).toEqual(['old']);
+    const forTask = (changes: object) =>
+      platform.admin.listNodeExecutionsForTask(
+        NodeExecutionForTaskListRequest.fromPartial({ taskExecutionId: { ...parentTask.id, ...changes }, limit: 10 }),
+      );
+    await refused(forTask({ retryAttempt: 1 }), 'NOT_FOUND', 'attempt 1');
+    await refused(forTask({ taskId: undefined }), 'INVALID_ARGUMENT', 'task_execution_id.task_id');
+    await refused(forTask({ nodeExecutionId: undefined }), 'INVALID_ARGUMENT', 'node_execution_id');
     const top = await platform.admin.listNodeExecutions(
       NodeExecutionListRequest.fromPartial({ workflowExecutionId: run('kin'), limit: 10 }),
     );

@@ -274,6 +274,10 @@ def test_A_61_A_71_parent_task(engine, api):
     engine.tell(child)
     request = node_execution_pb2.NodeExecutionForTaskListRequest(task_execution_id=parent, limit=10)
     assert [one.id.node_id for one in api.read("ListNodeExecutionsForTask", request).node_executions] == ["old"]
+    request.task_execution_id.retry_attempt = 7
+    api.refused("ListNodeExecutionsForTask", request, "NOT_FOUND", "attempt 7")
+    request.task_execution_id.node_execution_id.ClearField("node_id")
+    api.refused("ListNodeExecutionsForTask", request, "INVALID_ARGUMENT", "node_execution_id.node_id")
     top = node_execution_pb2.NodeExecutionListRequest(workflow_execution_id=id, limit=10)
     assert [one.id.node_id for one in api.read("ListNodeExecutions", top).node_executions] == ["n0"]
 
@@ -321,6 +325,35 @@ def test_A_61_without(engine, break_it, field):
     request = engine.node(engine.new_run(), NodePhase.QUEUED)
     break_it(request)
     engine.refused(request, "INVALID_ARGUMENT", field)
+
+
+def test_A_72_uris_of_what_a_node_was_given_and_gave(engine, api):
+    id = engine.new_run()
+    engine.tell(engine.node(id, NodePhase.RUNNING, input_data=literals(x=1)))
+    deck = "s3://aloft/metadata/propeller/deck.html"
+    engine.tell(engine.node(id, NodePhase.SUCCEEDED, 2, output_data=literals(o=2), deck_uri=deck))
+    data = api.call("GetNodeExecutionData", node_execution_pb2.NodeExecutionGetDataRequest(id=engine.node_id(id)))
+    base = f"flyte://v1/{id.project}/{id.domain}/{id.name}/n0"
+    assert [data.flyte_urls.inputs, data.flyte_urls.outputs, data.flyte_urls.deck] == [f"{base}/{one}" for one in "iod"]
+    node = api.read("GetNodeExecution", node_execution_pb2.NodeExecutionGetRequest(id=engine.node_id(id)))
+    assert (node.input_uri, node.closure.output_uri, node.closure.deck_uri) == (f"{base}/i", f"{base}/o", deck)
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_type"),
+    [
+        ("GetNodeExecution", node_execution_pb2.NodeExecutionGetRequest),
+        ("GetNodeExecutionData", node_execution_pb2.NodeExecutionGetDataRequest),
+        ("GetDynamicNodeWorkflow", node_execution_pb2.GetDynamicNodeWorkflowRequest),
+    ],
+)
+def test_A_72_A_73_unknown_nodes(engine, api, rpc, request_type):
+    id = engine.new_run()
+    api.refused(rpc, request_type(id=engine.node_id(id, "none")), "NOT_FOUND", "none")
+    unknown = engine.registry.execution_id("nowhere")
+    api.refused(rpc, request_type(id=engine.node_id(unknown)), "NOT_FOUND", "nowhere")
+    api.refused(rpc, request_type(), "INVALID_ARGUMENT", "id")
+    api.refused(rpc, request_type(id=engine.node_id(id, "")), "INVALID_ARGUMENT", "id.node_id")
 
 
 # ---- tasks
@@ -429,6 +462,29 @@ def test_A_62_without(engine, started, break_it, field):
     request = engine.task(started, TaskPhase.QUEUED)
     break_it(request)
     engine.refused(request, "INVALID_ARGUMENT", field)
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_type"),
+    [
+        ("GetTaskExecution", task_execution_pb2.TaskExecutionGetRequest),
+        ("GetTaskExecutionData", task_execution_pb2.TaskExecutionGetDataRequest),
+    ],
+)
+def test_A_74_unknown_attempts(engine, api, started, rpc, request_type):
+    task_id = engine.registry.id(TASK, engine.plan.name)
+
+    def request(**changes):
+        fields = {"task_id": task_id, "node_execution_id": engine.node_id(started), "retry_attempt": 0, **changes}
+        return request_type(id=identifier_pb2.TaskExecutionIdentifier(**fields))
+
+    engine.tell(engine.task(started, TaskPhase.RUNNING))
+    api.call(rpc, request())
+    api.refused(rpc, request(retry_attempt=3), "NOT_FOUND", "attempt 3")
+    api.refused(rpc, request(node_execution_id=engine.node_id(started, "none")), "NOT_FOUND", "none")
+    api.refused(rpc, request(task_id=engine.registry.id(TASK, "other")), "NOT_FOUND", "other")
+    api.refused(rpc, request(task_id=None), "INVALID_ARGUMENT", "id.task_id")
+    api.refused(rpc, request(node_execution_id=None), "INVALID_ARGUMENT", "id.node_execution_id")
 
 
 # ---- who runs what

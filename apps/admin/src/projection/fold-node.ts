@@ -136,3 +136,6 @@ function applyData(state: NodeState, { inputValue, outputResult }: NodeExecution
 export function parentTaskKey(nodeId: string, attempt: number, taskName: string): string {
   return `${nodeId}/${attempt}/${taskName}`;
 }
+
+/** The node of the task execution that a {@link parentTaskKey} names. */
+export const nodeOfTaskKey = (key: string): string => key.split('/')[0]!;
