@@ -112,7 +112,7 @@ export interface AdminServices {
 
 export async function createAdminServices(dependencies: AdminDependencies): Promise<AdminServices> {
   const { config, database, bus, blob, policy, logger } = dependencies;
-  const registry = new Registry(await createDataSource(database, { entities: registryEntities }));
+  const registry = new Registry(await createDataSource(database, { entities: registryEntities }), database);
   const names = new NamedEntitiesRepository();
   const plansRepository = new LaunchPlansRepository();
   const projectRows = new ProjectsRepository();
@@ -154,7 +154,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     database,
     executionRows,
     new ExecutionWriter(database, executionRows, bus),
-    new LaunchResolver(registry, tasks, workflows, launchPlans),
+    new LaunchResolver(tasks, workflows, launchPlans),
     projects,
     attributes,
     inherited,
