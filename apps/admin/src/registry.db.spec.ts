@@ -430,7 +430,7 @@ test('K-38: the same over REST', async () => {
   expect(await again.json()).toMatchObject({ code: 6 });
 });
 
-test("part G: every rpc is served", async () => {
+test('part G: every rpc is served', async () => {
   const admin = platform.admin as unknown as Record<string, (request: object) => Promise<unknown>>;
   const unserved: string[] = [];
   for (const [name, method] of Object.entries(AdminServiceService)) {
