@@ -2,13 +2,15 @@ import type { BlobStore } from '@aloft/blob';
 import { ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceService } from '@aloft/idl/aloft/v1/history';
 import { NodeControlServiceService } from '@aloft/idl/aloft/v1/control';
+import { ProjectSettingsServiceService } from '@aloft/idl/aloft/v1/project_settings';
 import { LogServiceService, WatchServiceService } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { AuthMetadataServiceService } from '@aloft/idl/flyteidl/service/auth';
 import { DataProxyServiceService } from '@aloft/idl/flyteidl/service/dataproxy';
 import { IdentityServiceService } from '@aloft/idl/flyteidl/service/identity';
 import { SignalServiceService } from '@aloft/idl/flyteidl/service/signal';
-import type { Dispatcher, ServiceDefinition } from '@aloft/rpc';
+import { commentsPath } from '@aloft/idl/descriptor';
+import type { Dispatcher, mountOpenApi, ServiceDefinition } from '@aloft/rpc';
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { createAdminServices, type AdminDependencies, type AdminServices } from './admin.js';
 import { AttributesController } from './attributes/attributes.controller.js';
@@ -18,6 +20,8 @@ import { DataProxyController } from './data-proxy/data-proxy.controller.js';
 import { DataProxyService } from './data-proxy/data-proxy.service.js';
 import { DescriptionsController } from './descriptions/descriptions.controller.js';
 import { DescriptionsService } from './descriptions/descriptions.service.js';
+import { EventsController } from './events/events.controller.js';
+import { EventsService } from './events/events.service.js';
 import { ExecutionControlService } from './executions/execution-control.service.js';
 import { ExecutionMetricsService } from './executions/execution-metrics.service.js';
 import { ExecutionReadsService } from './executions/execution-reads.service.js';
@@ -43,6 +47,8 @@ import { NodeControlController } from './node-control/node-control.controller.js
 import { NodeControlService } from './node-control/node-control.service.js';
 import { NodeExecutionsController } from './node-executions/node-executions.controller.js';
 import { NodeExecutionsService } from './node-executions/node-executions.service.js';
+import { ProjectSettingsController } from './projects/project-settings.controller.js';
+import { ProjectSettingsService } from './projects/project-settings.service.js';
 import { ProjectsController } from './projects/projects.controller.js';
 import { ProjectsService } from './projects/projects.service.js';
 import { SignalsController } from './signals/signals.controller.js';
@@ -68,6 +74,7 @@ export const adminGrpcServices: readonly ServiceDefinition[] = [
   HistoryServiceService,
   ExplainServiceService,
   NodeControlServiceService,
+  ProjectSettingsServiceService,
 ];
 
 /** REST routes beside the annotated ones, for the gateway's `extraRoutes`: live streams as lines of JSON or server-sent events. */
@@ -84,6 +91,14 @@ export const adminExtraRoutes: readonly (readonly [pattern: string, rpc: string]
   ],
   ['GET /api/v1/waiting/{project}/{domain}', 'aloft.v1.ExplainService/ListWaiting'],
 ];
+
+/** What `GET /api/v1/openapi` says of itself. */
+export const adminOpenApi = (): NonNullable<Parameters<typeof mountOpenApi>[2]> => ({
+  title: 'Aloft',
+  version: BuildInformation.ofThisPackage().version,
+  description: "Flyte's control plane over HTTP, and what Aloft adds to it: the same calls as over gRPC.",
+  commentsPath,
+});
 
 export interface AdminModuleDependencies extends AdminDependencies {
   blob: BlobStore;
@@ -104,6 +119,7 @@ export class AdminModule {
       module: AdminModule,
       controllers: [
         ProjectsController,
+        ProjectSettingsController,
         AttributesController,
         NamedEntitiesController,
         DescriptionsController,
@@ -111,6 +127,7 @@ export class AdminModule {
         WorkflowsController,
         LaunchPlansController,
         ExecutionsController,
+        EventsController,
         NodeExecutionsController,
         NodeControlController,
         TaskExecutionsController,
@@ -138,6 +155,7 @@ export class AdminModule {
 function providersOf(services: AdminServices): Provider[] {
   return [
     { provide: ProjectsService, useValue: services.projects },
+    { provide: ProjectSettingsService, useValue: services.projectSettings },
     { provide: AttributesService, useValue: services.attributes },
     { provide: NamedEntitiesService, useValue: services.namedEntities },
     { provide: DescriptionsService, useValue: services.descriptions },
@@ -145,6 +163,7 @@ function providersOf(services: AdminServices): Provider[] {
     { provide: WorkflowsService, useValue: services.workflows },
     { provide: LaunchPlansService, useValue: services.launchPlans },
     { provide: ExecutionsService, useValue: services.executions },
+    { provide: EventsService, useValue: services.events },
     { provide: ExecutionControlService, useValue: services.control },
     { provide: ExecutionReadsService, useValue: services.reads },
     { provide: ExecutionMetricsService, useValue: services.metrics },

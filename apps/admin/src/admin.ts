@@ -12,6 +12,10 @@ import { DataProxyService } from './data-proxy/data-proxy.service.js';
 import { LiteralReader } from './data-proxy/literal-reader.js';
 import { DescriptionsRepository } from './descriptions/descriptions.repository.js';
 import { DescriptionsService } from './descriptions/descriptions.service.js';
+import { EventLiterals } from './events/event-literals.js';
+import { EventWriter } from './events/event-writer.js';
+import { EventsRepository } from './events/events.repository.js';
+import { EventsService } from './events/events.service.js';
 import { ExecutionControlService } from './executions/execution-control.service.js';
 import { ExecutionMetricsService } from './executions/execution-metrics.service.js';
 import { ExecutionReader } from './executions/execution-reader.js';
@@ -42,8 +46,10 @@ import { NodePlaces } from './node-control/node-places.js';
 import { RevisionsRepository } from './node-control/revisions.repository.js';
 import { NodeExecutionsRepository } from './node-executions/node-executions.repository.js';
 import { NodeExecutionsService } from './node-executions/node-executions.service.js';
+import { DynamicClosures } from './projection/dynamic-closures.js';
 import { ProjectionRepository } from './projection/projection.repository.js';
 import { ProjectionService } from './projection/projection.service.js';
+import { ProjectSettingsService } from './projects/project-settings.service.js';
 import { ProjectsRepository } from './projects/projects.repository.js';
 import { ProjectsService } from './projects/projects.service.js';
 import { registryEntities } from './registry/entities.js';
@@ -78,6 +84,7 @@ export interface AdminDependencies {
 /** Every service of admin, put together by hand: who needs what is to be read here. */
 export interface AdminServices {
   projects: ProjectsService;
+  projectSettings: ProjectSettingsService;
   attributes: AttributesService;
   namedEntities: NamedEntitiesService;
   descriptions: DescriptionsService;
@@ -85,6 +92,7 @@ export interface AdminServices {
   workflows: WorkflowsService;
   launchPlans: LaunchPlansService;
   executions: ExecutionsService;
+  events: EventsService;
   control: ExecutionControlService;
   nodeControl: NodeControlService;
   reads: ExecutionReadsService;
@@ -104,10 +112,11 @@ export interface AdminServices {
 
 export async function createAdminServices(dependencies: AdminDependencies): Promise<AdminServices> {
   const { config, database, bus, blob, policy, logger } = dependencies;
-  const registry = new Registry(await createDataSource(database, { entities: registryEntities }));
+  const registry = new Registry(await createDataSource(database, { entities: registryEntities }), database);
   const names = new NamedEntitiesRepository();
   const plansRepository = new LaunchPlansRepository();
-  const projects = new ProjectsService(registry, new ProjectsRepository(), config, policy);
+  const projectRows = new ProjectsRepository();
+  const projects = new ProjectsService(registry, projectRows, config, policy);
   const attributes = new AttributesService(registry, new AttributesRepository(), projects, config, policy);
   const descriptions = new DescriptionsService(registry, new DescriptionsRepository());
   const tasks = new TasksService(
@@ -145,7 +154,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     database,
     executionRows,
     new ExecutionWriter(database, executionRows, bus),
-    new LaunchResolver(registry, tasks, workflows, launchPlans),
+    new LaunchResolver(tasks, workflows, launchPlans),
     projects,
     attributes,
     inherited,
@@ -154,7 +163,8 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     config,
   );
   const projectionRows = new ProjectionRepository();
-  const projection = new ProjectionService(projectionRows, revisionRows, blob, config, dependencies.metrics);
+  const dynamicClosures = new DynamicClosures(blob, config);
+  const projection = new ProjectionService(projectionRows, revisionRows, dynamicClosures, dependencies.metrics);
   const live = new LiveEvents(bus, database, config);
   const propeller = lazily(() =>
     createClient(RunLogServiceClient, dependencies.propellerAddress(), { safe: () => true }),
@@ -165,6 +175,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
   const readModel = new ReadModelRepository(projectionRows);
   return {
     projects,
+    projectSettings: new ProjectSettingsService(registry, projectRows, projects),
     attributes,
     namedEntities: new NamedEntitiesService(registry, names),
     descriptions,
@@ -172,6 +183,10 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     workflows,
     launchPlans,
     executions,
+    events: new EventsService(
+      new EventLiterals(database, executionRows, blob, config),
+      new EventWriter(database, new EventsRepository(), projectionRows, dynamicClosures, bus),
+    ),
     control: new ExecutionControlService(database, executionRows, bus),
     nodeControl: new NodeControlService(
       database,
@@ -186,8 +201,17 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
       config,
     ),
     reads: new ExecutionReadsService(database, executionRows, executionReader, literals, config),
-    metrics: new ExecutionMetricsService(database, executionRows, nodeRows, taskRows),
-    nodeExecutions: new NodeExecutionsService(database, executionRows, nodeRows, workflows, literals, config),
+    metrics: new ExecutionMetricsService(database, executionRows, nodeRows, taskRows, workflows),
+    nodeExecutions: new NodeExecutionsService(
+      database,
+      executionRows,
+      nodeRows,
+      taskRows,
+      workflows,
+      literals,
+      config,
+      logger,
+    ),
     taskExecutions: new TaskExecutionsService(database, executionRows, taskRows, literals, config),
     signals: new SignalsService(database, executionRows, new SignalsRepository(), bus),
     dataProxy: new DataProxyService(

@@ -59,6 +59,8 @@ export const adminConfigSchema = z
     /** What an execution gets that nobody set otherwise (A-43). */
     executions: z
       .object({
+        /** Who runs executions of projects that don't say (aloft.v1.ProjectSettings): this platform, or a foreign engine by its events. */
+        engine: z.enum(['aloft', 'external']).default('aloft'),
         /** 0 = no limit. */
         maxParallelism: z.number().int().nonnegative().default(0),
         /** Empty: `s3://<bucket>/data`. */

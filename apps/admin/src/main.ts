@@ -5,7 +5,7 @@ import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { RestGateway, serviceName } from '@aloft/rpc';
 import { openBlobStore, openBus, openServiceDatabase, runService } from '@aloft/service';
 import { createRpcServer, serveNest } from '@aloft/service/nest';
-import { adminExtraRoutes, adminGrpcServices, AdminModule } from './admin.module.js';
+import { adminExtraRoutes, adminGrpcServices, AdminModule, adminOpenApi } from './admin.module.js';
 import { AdminLifecycle } from './lifecycle.js';
 import { adminMigrations } from './migrations/index.js';
 import { adminServiceConfig } from './service-config.js';
@@ -13,7 +13,7 @@ import { adminServiceConfig } from './service-config.js';
 const storage = {
   schema: 'admin',
   migrations: adminMigrations,
-  bus: { publishes: ['executions.commands', 'registry.events'] },
+  bus: { publishes: ['executions.commands', 'executions.events', 'registry.events'] },
 };
 
 await runService({
@@ -54,6 +54,7 @@ await runService({
       services: adminGrpcServices,
       http: config.http,
       gateway,
+      openApi: adminOpenApi(),
     });
     const lifecycle = app.get(AdminLifecycle);
     shutdown.add('pools', 'registry', () => lifecycle.close());

@@ -2,7 +2,7 @@ import { adminConfigSchema } from '@aloft/admin';
 import { backendsConfigSchema } from '@aloft/backends';
 import { notifierConfigSchema } from '@aloft/notifier';
 import { propellerConfigSchema } from '@aloft/propeller';
-import { telemetryConfig } from '@aloft/service';
+import { corsConfig, telemetryConfig } from '@aloft/service';
 import { z } from 'zod';
 
 const port = z.number().int().min(0).max(65535);
@@ -24,7 +24,7 @@ export const standaloneConfigSchema = z.object({
         .default(16 * 1024 * 1024),
     })
     .prefault({}),
-  http: z.object({ port: port.default(8088) }).prefault({}),
+  http: z.object({ port: port.default(8088), cors: corsConfig.prefault({}) }).prefault({}),
   /** Port of the S3 endpoint over the blob folder; 0: one that is free at the first start, and the same ever after. */
   s3: z.object({ port: port.default(0) }).prefault({}),
   /** Port of the embedded Postgres; 0: any free one. */

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { AdminLifecycle, adminExtraRoutes, adminGrpcServices, adminMigrations, AdminModule } from '@aloft/admin';
+import {
+  AdminLifecycle,
+  adminExtraRoutes,
+  adminGrpcServices,
+  adminMigrations,
+  AdminModule,
+  adminOpenApi,
+} from '@aloft/admin';
 import { allowAll } from '@aloft/auth';
 import { Backends, BackendsModule, backendsMigrations } from '@aloft/backends';
 import { catalogMigrations, CatalogModule, catalogServices } from '@aloft/catalog';
@@ -25,7 +32,12 @@ import { startInfrastructure, type Infrastructure, type ServiceSchema } from './
 
 /** The schemas of all services, each with a role of its own that may publish to its own topics only. */
 const schemas: readonly ServiceSchema[] = [
-  { schema: 'admin', migrations: adminMigrations, publishes: ['executions.commands', 'registry.events'], poolSize: 12 },
+  {
+    schema: 'admin',
+    migrations: adminMigrations,
+    publishes: ['executions.commands', 'executions.events', 'registry.events'],
+    poolSize: 12,
+  },
   {
     schema: 'propeller',
     migrations: propellerMigrations,
@@ -106,7 +118,7 @@ async function compose<T>(
     modules,
     rpc,
     services,
-    http: { host: config.host, port: config.http.port },
+    http: { host: config.host, ...config.http },
     gateway: new RestGateway({
       descriptorSet,
       services: services.map(serviceName),
@@ -114,6 +126,7 @@ async function compose<T>(
       logger: logger.child({ part: 'rest' }),
       extraRoutes: adminExtraRoutes,
     }),
+    openApi: adminOpenApi(),
   });
   const lifecycle = app.get(AdminLifecycle);
   shutdown.add('pools', 'registry', () => lifecycle.close());

@@ -1,3 +1,4 @@
+import { adminWorkload } from '../admin/admin-workload.js';
 import { arrayWorkload } from './array.js';
 import { graphWorkload } from './graph.js';
 import { recoveryWorkload } from './recovery.js';
@@ -14,11 +15,12 @@ const workloads: Record<string, ScaleWorkload> = {
   array: { size: 1_000_000, run: arrayWorkload },
   recovery: { size: 100_000, run: recoveryWorkload },
   waiting: { size: 1_000_000, run: waitingWorkload },
+  admin: { size: 2_000, run: adminWorkload },
 };
 
 /**
  * One of the workloads that ask how far the platform reaches, each on a platform of its own (embedded). `size`: nodes, items, nodes
- * in flight or waiting runs.
+ * in flight, waiting runs or calls of each rpc.
  */
 export function scaleWorkload(name: string, size?: number): AsyncIterable<object> {
   const workload = workloads[name];

@@ -1,5 +1,5 @@
-// Generates libs/idl/src/gen (TypeScript, by ts-proto) and libs/idl/descriptor/aloft.binpb (a descriptor
-// set for canonical JSON, REST routes and reflection) from the .proto files of @flyteorg/flyteidl and ours.
+// Generates libs/idl/src/gen (TypeScript, by ts-proto), libs/idl/descriptor/aloft.binpb (a descriptor set for
+// canonical JSON, REST routes and reflection) and descriptor/comments.json (their comments) from the .proto files of @flyteorg/flyteidl and ours.
 // Does nothing when neither inputs nor this script changed since the last run.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statS
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { commentsOf } from './comments.mjs';
 
 const idl = dirname(dirname(fileURLToPath(import.meta.url)));
 const root = dirname(dirname(idl));
@@ -17,12 +18,12 @@ const work = join(idl, '.build');
 const protos = join(work, 'protos');
 const out = join(idl, 'src', 'gen');
 const descriptor = join(idl, 'descriptor', 'aloft.binpb');
+const comments = join(idl, 'descriptor', 'comments.json');
 const stamp = join(work, 'stamp');
 
-const fingerprint = hash([flyte, google, join(idl, 'proto'), fileURLToPath(import.meta.url)]);
-if (existsSync(stamp) && existsSync(out) && existsSync(descriptor) && readFileSync(stamp, 'utf8') === fingerprint) {
-  process.exit(0);
-}
+const fingerprint = hash([flyte, google, join(idl, 'proto'), join(idl, 'scripts')]);
+const made = [stamp, out, descriptor, comments];
+if (made.every((path) => existsSync(path)) && readFileSync(stamp, 'utf8') === fingerprint) process.exit(0);
 
 const started = Date.now();
 rmSync(work, { recursive: true, force: true });
@@ -58,11 +59,13 @@ plugins:
 );
 const buf = join(root, 'node_modules', '.bin', 'buf');
 const env = { ...process.env, BUF_CACHE_DIR: join(work, 'cache') };
-execFileSync(buf, ['build', '--as-file-descriptor-set', '--exclude-source-info', '-o', descriptor], {
-  cwd: work,
-  stdio: 'inherit',
-  env,
-});
+const build = (...args) =>
+  execFileSync(buf, ['build', '--as-file-descriptor-set', ...args], { cwd: work, stdio: 'inherit', env });
+build('--exclude-source-info', '-o', descriptor);
+const commented = join(work, 'commented.binpb');
+build('-o', commented);
+writeFileSync(comments, JSON.stringify(commentsOf(commented), undefined, 1));
+rmSync(commented);
 execFileSync(buf, ['generate'], { cwd: work, stdio: 'inherit', env });
 adapt(out, '..');
 writeFileSync(stamp, fingerprint);

@@ -9,3 +9,5 @@ export { RpcServer, type RpcServerOptions } from './server/rpc-server.js';
 export { fromServiceError, toStatus } from './status.js';
 export { mountGateway } from './gateway/fastify-plugin.js';
 export { RestGateway, type RestGatewayOptions } from './gateway/rest-gateway.js';
+export { mountOpenApi, openApiPath } from './openapi/page.js';
+export type { OpenApiDocument, OpenApiOptions } from './openapi/document.js';

@@ -109,9 +109,47 @@ export const grpcConfig = z.object({
   maxConnectionAgeMs: z.number().int().nonnegative().default(300_000),
 });
 
+/** `a,b` in a variable, a list in YAML. */
+const texts = <T extends z.ZodType>(one: T) =>
+  z.preprocess(
+    (value) =>
+      typeof value === 'string'
+        ? value
+            .split(',')
+            .map((each) => each.trim())
+            .filter((each) => each !== '')
+        : (value ?? []),
+    z.array(one),
+  );
+
+const origin = z
+  .string()
+  .regex(/^(\*|https?:\/\/[^/]+)$/, 'should be * or an origin without a path, as https://console.example.com');
+
+/** Which other origins' pages may call the HTTP API from a browser (CORS). */
+export const corsConfig = z
+  .object({
+    /** None: CORS is off. */
+    origins: texts(origin).prefault([]),
+    /** Cookies and credentials of the browser may come along. */
+    credentials: z.boolean().default(false),
+    /** Headers that such requests may carry. */
+    allowedHeaders: texts(z.string().regex(/^[\w-]+$/, 'should be the name of a header')).prefault([
+      'Authorization',
+      'Content-Type',
+    ]),
+    /** Seconds for which a browser may remember the answer. */
+    maxAgeSeconds: z.number().int().nonnegative().max(86_400).default(600),
+  })
+  .refine(({ origins, credentials }) => !credentials || !origins.includes('*'), {
+    path: ['origins'],
+    message: 'with credentials, name the origins: * would let every page act for whoever is logged in',
+  });
+
 export const httpConfig = z.object({
   host: z.string().min(1).default('127.0.0.1'),
   port: port.default(8088),
+  cors: corsConfig.prefault({}),
 });
 
 export const telemetryConfig = z.object({
@@ -153,6 +191,7 @@ export type DatabaseConfig = z.output<typeof databaseConfig>;
 export type BusConfig = z.output<typeof busConfig>;
 export type BlobConfig = z.output<typeof blobConfig>;
 export type GrpcConfig = z.output<typeof grpcConfig>;
+export type CorsConfig = z.output<typeof corsConfig>;
 export type HttpConfig = z.output<typeof httpConfig>;
 export type TelemetryConfig = z.output<typeof telemetryConfig>;
 export type ShutdownConfig = z.output<typeof shutdownConfig>;

@@ -12,12 +12,16 @@ export async function startOperationsServer(
 ): Promise<FastifyInstance> {
   const http = fastify({ forceCloseConnections: 'idle' });
   addOperationsRoutes(http, health, metrics);
-  await listenHttp(() => http.listen(config), config);
+  const { host, port } = config;
+  await listenHttp(() => http.listen({ host, port }), config);
   return http;
 }
 
 /** @throws UNAVAILABLE that names the setting when the address cannot be had. */
-export async function listenHttp<T>(listen: () => Promise<T>, { host, port }: HttpConfig): Promise<T> {
+export async function listenHttp<T>(
+  listen: () => Promise<T>,
+  { host, port }: Pick<HttpConfig, 'host' | 'port'>,
+): Promise<T> {
   try {
     return await listen();
   } catch (error) {

@@ -1,11 +1,19 @@
 import type { Policy } from '@aloft/auth';
-import { connectGrpc, mountGateway, RpcServer, type RestGateway, type ServiceDefinition } from '@aloft/rpc';
+import {
+  connectGrpc,
+  mountGateway,
+  mountOpenApi,
+  RpcServer,
+  type RestGateway,
+  type ServiceDefinition,
+} from '@aloft/rpc';
 import type { HealthRegistry, Logger, Metrics } from '@aloft/telemetry';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import 'reflect-metadata';
-import type { GrpcConfig, HttpConfig } from './config.js';
+import type { CorsConfig, GrpcConfig, HttpConfig } from './config.js';
+import { allowOrigins } from './cors.js';
 import { answerFrameworkError } from './framework-error.js';
 import { closeHttp, listenHttp } from './http-server.js';
 import { addOperationsRoutes } from './operations-routes.js';
@@ -53,9 +61,11 @@ export interface NestHostOptions {
   modules: DynamicModule[];
   rpc: RpcServer;
   services: readonly ServiceDefinition[];
-  http: HttpConfig;
+  http: Pick<HttpConfig, 'host' | 'port'> & { cors?: CorsConfig };
   /** REST routes of the services. */
   gateway?: RestGateway;
+  /** Serves these routes' description, too. */
+  openApi?: Parameters<typeof mountOpenApi>[2];
 }
 
 export interface NestHost {
@@ -69,7 +79,7 @@ export interface NestHost {
  * (gRPC clients are told to go elsewhere), lets those under way end and closes.
  */
 export async function serveNest(host: Host, options: NestHostOptions): Promise<NestHost> {
-  const { modules, rpc, services, http, gateway } = options;
+  const { modules, rpc, services, http, gateway, openApi } = options;
   const app = await NestFactory.create<NestFastifyApplication>(
     ServiceModule.compose(modules),
     new FastifyAdapter({
@@ -81,7 +91,9 @@ export async function serveNest(host: Host, options: NestHostOptions): Promise<N
   );
   const server = app.getHttpAdapter().getInstance();
   connectGrpc(app, rpc, services);
+  if (http.cors) await allowOrigins(server, http.cors);
   if (gateway) mountGateway(server, gateway);
+  if (gateway && openApi) mountOpenApi(server, gateway, openApi);
   addOperationsRoutes(server, host.health, host.metrics);
   host.shutdown.add('servers', 'gRPC and HTTP', async (remainingMs) => {
     // A little earlier than the step itself would be cut: closing tidily beats leaving behind.

@@ -1,3 +1,4 @@
+import type { Transaction } from '@aloft/database';
 import type { EntityManager } from 'typeorm';
 import { descriptionModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
@@ -6,10 +7,18 @@ import type { EntityKey, NameKey } from '../registry/identifiers.js';
 
 type DescriptionValues = Pick<DescriptionRow, 'resourceType' | 'digest' | 'entity' | 'shortDescription'> & EntityKey;
 
+const insertStatement = {
+  name: 'admin-insert-description',
+  text: `INSERT INTO descriptions (org, project, domain, name, version, resource_type, digest, entity, short_description)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+};
+
 /** I/O on the table of descriptions. */
 export class DescriptionsRepository {
-  async insert(manager: EntityManager, description: DescriptionValues): Promise<void> {
-    await manager.insert(DescriptionRow, description);
+  /** Sent for {@link Registry.register}. */
+  send(tx: Transaction, description: DescriptionValues): void {
+    const { org, project, domain, name, version, resourceType, digest, entity, shortDescription } = description;
+    tx.send(insertStatement, [org, project, domain, name, version, resourceType, digest, entity, shortDescription]);
   }
 
   find(manager: EntityManager, resourceType: number, key: EntityKey): Promise<DescriptionRow | null> {

@@ -1,3 +1,4 @@
+import type { Transaction } from '@aloft/database';
 import { notFound } from '@aloft/errors';
 import {
   DescriptionEntity,
@@ -5,7 +6,6 @@ import {
   type DescriptionEntityListRequest,
 } from '@aloft/idl/flyteidl/admin/description_entity';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
-import type { EntityManager } from 'typeorm';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import {
   describeKey,
@@ -25,16 +25,11 @@ export class DescriptionsService {
     private readonly descriptions: DescriptionsRepository,
   ) {}
 
-  /** Keeps what came with a task or workflow, in its transaction. */
-  async store(
-    manager: EntityManager,
-    resourceType: number,
-    key: EntityKey,
-    entity: DescriptionEntity | undefined,
-  ): Promise<void> {
+  /** Sends what came with a task or workflow, in its transaction. */
+  send(tx: Transaction, resourceType: number, key: EntityKey, entity: DescriptionEntity | undefined): void {
     if (!entity) return;
     const bytes = canonicalBytes(DescriptionEntity, { ...entity, id: undefined });
-    await this.descriptions.insert(manager, {
+    this.descriptions.send(tx, {
       ...key,
       resourceType,
       digest: sha256(bytes),

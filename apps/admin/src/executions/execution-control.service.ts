@@ -27,7 +27,10 @@ export class ExecutionControlService {
     private readonly bus: Bus,
   ) {}
 
-  /** ABORTING with cause and principal at once, and the command in the same transaction; a repeat changes nothing. */
+  /**
+   * ABORTING with cause and principal at once, and the command in the same transaction; a repeat changes nothing. A foreign engine sees the
+   * phase, and ends the run by an event.
+   */
   async terminate(request: ExecutionTerminateRequest, principal: string): Promise<void> {
     const key = requireExecutionId(request.id);
     const cause = cut(request.cause, maxCauseBytes);
@@ -45,6 +48,7 @@ export class ExecutionControlService {
       closure.updatedAt = timestampOf(new Date());
       closure.outputResult = { $case: 'abortMetadata', value: { cause, principal } };
       await this.executions.markAborting(tx, row.id, encode(closure), cause);
+      if (row.engine === 'EXTERNAL') return;
       await this.bus.publish(tx, [
         executionCommand(`abort-${row.uid}-${randomUUID()}`, key, row.uid, principal, {
           $case: 'abort',

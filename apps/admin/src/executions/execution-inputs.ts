@@ -2,6 +2,7 @@ import type { BlobStore } from '@aloft/blob';
 import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { sha256 } from '../registry/canonical.js';
+import type { NameKey } from '../registry/identifiers.js';
 
 /** Literals up to here travel by value, larger ones by reference (design.md section 5). */
 export const maxInlineBytes = 32 * 1024;
@@ -12,6 +13,17 @@ export interface KeptLiterals {
   uri: string | null;
   size: number;
   digest: Buffer;
+}
+
+/** Where admin keeps what belongs to a run: `s3://<bucket>/<prefix>/executions/<org?>/<project>/<domain>/<name>/<uid>`. */
+export function executionFolder(
+  { bucket }: BlobStore,
+  storagePrefix: string,
+  { org, project, domain, name }: NameKey,
+  uid: string,
+): string {
+  const path = [...(org === '' ? [] : [org]), project, domain, name].map(encodeURIComponent).join('/');
+  return `s3://${bucket}/${storagePrefix}/executions/${path}/${uid}`;
 }
 
 /** Keeps literals in the row when small, else writes them to `uri`. */

@@ -1,11 +1,11 @@
 import type { Bus, OutgoingMessage } from '@aloft/bus';
-import { isUniqueViolation, type Database } from '@aloft/database';
+import { isUniqueViolation, type Database, type Transaction } from '@aloft/database';
 import { toAloftError } from '@aloft/errors';
 import type { ExecutionsRepository, NewExecution } from './executions.repository.js';
 
 interface Pending {
   row: NewExecution;
-  message: OutgoingMessage;
+  message: OutgoingMessage | undefined;
   resolve(created: boolean): void;
   reject(error: unknown): void;
 }
@@ -28,8 +28,11 @@ export class ExecutionWriter {
     private readonly bus: Bus,
   ) {}
 
-  /** Resolves after the commit: `false` if the name is taken (nothing is written then). */
-  create(row: NewExecution, message: OutgoingMessage): Promise<boolean> {
+  /**
+   * Resolves after the commit: `false` if the name is taken (nothing is written then). `message`: the start command; none for a run that a
+   * foreign engine runs.
+   */
+  create(row: NewExecution, message: OutgoingMessage | undefined): Promise<boolean> {
     return new Promise((resolve, reject) => {
       this.queue.push({ row, message, resolve, reject });
       this.flush();
@@ -83,10 +86,7 @@ export class ExecutionWriter {
         tx,
         batch.map(({ row }) => row),
       );
-      await this.bus.publish(
-        tx,
-        batch.map(({ message }) => message),
-      );
+      await this.publish(tx, batch);
     });
   }
 
@@ -96,9 +96,14 @@ export class ExecutionWriter {
         tx,
         batch.map(({ row }) => row),
       );
-      const messages = batch.filter(({ row }) => created.has(row.uid)).map(({ message }) => message);
-      if (messages.length > 0) await this.bus.publish(tx, messages);
+      const free = batch.filter(({ row }) => created.has(row.uid));
+      await this.publish(tx, free);
       return created;
     });
+  }
+
+  private async publish(tx: Transaction, batch: readonly Pending[]): Promise<void> {
+    const messages = batch.flatMap(({ message }) => message ?? []);
+    if (messages.length > 0) await this.bus.publish(tx, messages);
   }
 }

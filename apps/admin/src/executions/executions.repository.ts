@@ -2,6 +2,7 @@ import type { Database, Queryable, Transaction } from '@aloft/database';
 import { boundedQuery, isFirstPage } from '../listing/bounded-query.js';
 import { executionModel } from '../listing/list-models.js';
 import { compileList, filtersName, SqlParameters, type ListRequest } from '../listing/list-query.js';
+import type { ExecutionEngineName } from '../registry/entities.js';
 import type { EntityKey, NameKey } from '../registry/identifiers.js';
 
 /** A row to be inserted. Columns of `executions`, in hot-path form: everything encoded already. */
@@ -31,6 +32,7 @@ export interface NewExecution {
   parentNodeId: string | null;
   parentAttempt: number | null;
   sourceExecutionUid: string | null;
+  engine: ExecutionEngineName;
   /** Labels, and tags with an empty value. */
   tags: readonly (readonly [key: string, value: string])[];
 }
@@ -51,6 +53,7 @@ export interface ExecutionRow {
   outputsUri: string | null;
   lastSequence: bigint;
   quarantineReason: string | null;
+  engine: ExecutionEngineName;
 }
 
 /** What only some calls need beside {@link ExecutionRow}. */
@@ -67,7 +70,7 @@ export interface ExecutionDataRow extends ExecutionRow {
 }
 
 const readColumns = `e.id, e.uid, e.org, e.project, e.domain, e.name, e.phase, e.state, e.spec, e.closure, e.outputs,
-  e.outputs_uri AS "outputsUri", e.last_sequence AS "lastSequence", e.quarantine_reason AS "quarantineReason"`;
+  e.outputs_uri AS "outputsUri", e.last_sequence AS "lastSequence", e.quarantine_reason AS "quarantineReason", e.engine`;
 const dataColumns = `${readColumns}, e.settings, e.inputs, e.inputs_uri AS "inputsUri", e.inputs_size AS "inputsSize",
   e.user_inputs AS "userInputs", e.user_inputs_uri AS "userInputsUri", e.parent_execution_id AS "parentExecutionId",
   e.parent_node_id AS "parentNodeId", e.parent_attempt AS "parentAttempt"`;
@@ -114,6 +117,7 @@ const insertColumns: readonly (readonly [string, string, Cell])[] = [
   ['parent_node_id', 'text', (r) => r.parentNodeId],
   ['parent_attempt', 'integer', (r) => r.parentAttempt],
   ['source_execution_uid', 'uuid', (r) => r.sourceExecutionUid],
+  ['engine', 'text', (r) => r.engine],
 ];
 
 const insertText = `INSERT INTO executions (${insertColumns.map(([column]) => column).join(', ')})

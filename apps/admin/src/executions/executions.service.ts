@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { BlobStore } from '@aloft/blob';
 import type { Bus, OutgoingMessage } from '@aloft/bus';
 import type { Database, Transaction } from '@aloft/database';
-import { alreadyExists, invalidArgument, notFound, type ErrorDetail } from '@aloft/errors';
+import { alreadyExists, failedPrecondition, invalidArgument, notFound, type ErrorDetail } from '@aloft/errors';
 import { ExecutionSettings, ParentNode, type NodeRevision, type StartExecution } from '@aloft/idl/aloft/v1/bus';
 import { ChildStarted } from '@aloft/idl/aloft/v1/engine';
 import {
@@ -22,11 +22,12 @@ import type { AdminConfig } from '../config.js';
 import type { InheritedRevisions } from '../node-control/inherited-revisions.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import { searchableValues } from '../listing/searchable-values.js';
+import type { ExecutionEngineName } from '../registry/entities.js';
 import { describeKey, identifierOf, keyText, requireExecutionId, type NameKey } from '../registry/identifiers.js';
 import { LoadCache } from '../registry/load-cache.js';
 import { sqlTime, timestampOf } from '../time.js';
 import { executionCommand } from './commands.js';
-import { keepLiterals, literalsValue } from './execution-inputs.js';
+import { executionFolder, keepLiterals, literalsValue } from './execution-inputs.js';
 import { randomExecutionName, requireExecutionRequest } from './execution-validation.js';
 import { keptSpec, newClosure, referring, revisionAnnotations } from './kept-spec.js';
 import type { ExecutionWriter } from './execution-writer.js';
@@ -48,6 +49,7 @@ interface Parent {
   nesting: number;
   principal: string;
   clusterLabel: string;
+  engine: ExecutionEngineName;
 }
 
 interface Variant {
@@ -58,7 +60,7 @@ interface Variant {
   revisions?: NodeRevision[];
   /** Written in the same transaction; false: it was done before, and nothing is written. */
   alongside?: (tx: Transaction) => Promise<boolean>;
-  source?: { uid: string; id: WorkflowExecutionIdentifier; recover: boolean };
+  source?: { uid: string; id: WorkflowExecutionIdentifier; recover: boolean; engine: ExecutionEngineName };
 }
 
 /** Starting runs (A-40…A-50). */
@@ -89,6 +91,8 @@ export class ExecutionsService {
     const maxLabels = variant.trusted ? Number.MAX_SAFE_INTEGER : this.config.limits.labels;
     const { spec, target } = requireExecutionRequest(request, maxLabels);
     await this.projects.requireActive(org, project, domain, 'request');
+    const engine = await this.projects.engine(org, project);
+    requireRecoverable(engine, variant.source);
     const launch = await this.launches.resolve(target);
     const id = { org, project, domain, name: request.name || randomExecutionName() };
     const parent = await this.parentOf(spec, origin);
@@ -97,7 +101,7 @@ export class ExecutionsService {
     const given = hasLiterals(request.inputs) ? request.inputs : (spec.inputs ?? { literals: {} });
     const merged = executionInputs(launch.plan.expectedInputs, launch.plan.spec.fixedInputs, given);
     const settings = await this.settingsOf(id, spec, launch, origin, parent);
-    const folder = this.inputsFolder(id, uid);
+    const folder = executionFolder(this.blob, this.config.storagePrefix, id, uid);
     const inputs = await keepLiterals(this.blob, merged, `${folder}/inputs`);
     const userInputs = await keepLiterals(this.blob, given ?? { literals: {} }, `${folder}/user_inputs`);
     const now = timestampOf(new Date());
@@ -121,12 +125,14 @@ export class ExecutionsService {
       userInputsUri: userInputs.uri,
       createdAt: sqlTime(now),
       principal: settings.principal,
-      cluster: settings.clusterLabel,
+      // A foreign engine's cluster is the one that tells of the run (A-60).
+      cluster: engine === 'EXTERNAL' ? '' : settings.clusterLabel,
       nesting: settings.nesting,
       parentExecutionId: parent?.rowId ?? null,
       parentNodeId: parent?.node.nodeId ?? null,
       parentAttempt: parent?.node.attempt ?? null,
       sourceExecutionUid: variant.source?.uid ?? null,
+      engine,
       tags: [
         ...Object.entries(settings.labels).map(([key, value]) => [key, value] as const),
         ...spec.tags.map((tag) => [tag, ''] as const),
@@ -142,13 +148,17 @@ export class ExecutionsService {
       closureDigest: launch.workflow.closureDigest,
       inputs: literalsValue(merged, inputs),
       settings,
-      parent: parent?.node,
+      // A foreign engine looks after its children itself.
+      parent: parent?.engine === 'EXTERNAL' ? undefined : parent?.node,
       recoverFrom: variant.source?.recover ? variant.source.id : undefined,
       recoverFromUid: variant.source?.recover ? variant.source.uid : '',
       createdAt: now,
       revisions: variant.revisions ?? [],
     };
-    const message = executionCommand(`start-${uid}`, id, uid, settings.principal, { $case: 'start', value: start });
+    const message =
+      engine === 'EXTERNAL'
+        ? undefined
+        : executionCommand(`start-${uid}`, id, uid, settings.principal, { $case: 'start', value: start });
     const { concurrencyPolicy } = launch.plan.spec;
     if (!(await this.write(row, message, concurrencyPolicy, variant.alongside))) await this.refuseTaken(row, parent);
     return id;
@@ -166,7 +176,7 @@ export class ExecutionsService {
         inputs: await this.userInputs(original),
       },
       origin,
-      { trusted: true, mode: Mode.RELAUNCH, source: { uid: original.uid, id: pick(original), recover: false } },
+      { trusted: true, mode: Mode.RELAUNCH, source: sourceOf(original, false) },
     );
   }
 
@@ -186,7 +196,7 @@ export class ExecutionsService {
       {
         trusted: true,
         mode: Mode.RECOVERED,
-        source: { uid: original.uid, id: pick(original), recover: true },
+        source: sourceOf(original, true),
         revisions: await this.inherited.of(original.id),
       },
     );
@@ -215,7 +225,7 @@ export class ExecutionsService {
       {
         trusted: true,
         mode: Mode.RECOVERED,
-        source: { uid: original.uid, id: pick(original), recover: true },
+        source: sourceOf(original, true),
         revisions,
         alongside: async (tx) => {
           await this.executions.lock(tx, pick(original));
@@ -240,7 +250,7 @@ export class ExecutionsService {
   /** A-36: with a policy, counted under a lock in the transaction that inserts; without one, with everybody else. */
   private write(
     row: NewExecution,
-    message: OutgoingMessage,
+    message: OutgoingMessage | undefined,
     policy: LaunchPlanSpec['concurrencyPolicy'],
     alongside?: Variant['alongside'],
   ): Promise<boolean> {
@@ -256,7 +266,7 @@ export class ExecutionsService {
             `${limit} at once: this one is skipped`,
         );
       const created = await this.executions.insert(tx, [row]);
-      if (created.size > 0) await this.bus.publish(tx, [message]);
+      if (created.size > 0) await this.bus.publish(tx, message === undefined ? [] : [message]);
       // What was to be written alongside must not stay.
       else if (alongside) await this.refuseTaken(row, undefined);
       return created.size > 0;
@@ -303,7 +313,7 @@ export class ExecutionsService {
       const row = await this.executions.findData(this.database, key);
       if (!row) return undefined;
       const { nesting, principal, clusterLabel } = ExecutionSettings.decode(row.settings);
-      return { rowId: row.id, uid: row.uid, nesting, principal, clusterLabel };
+      return { rowId: row.id, uid: row.uid, nesting, principal, clusterLabel, engine: row.engine };
     });
     if (!known)
       throw invalidArgument(
@@ -355,11 +365,22 @@ export class ExecutionsService {
       parent,
     });
   }
+}
 
-  private inputsFolder({ org, project, domain, name }: NameKey, uid: string): string {
-    const path = [...(org === '' ? [] : [org]), project, domain, name].map(encodeURIComponent).join('/');
-    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/executions/${path}/${uid}`;
-  }
+const sourceOf = (original: ExecutionDataRow, recover: boolean): Variant['source'] => ({
+  uid: original.uid,
+  id: pick(original),
+  recover,
+  engine: original.engine,
+});
+
+/** What a run has finished is known to the engine that ran it. */
+function requireRecoverable(engine: ExecutionEngineName, source: Variant['source']): void {
+  if (!source?.recover || engine === source.engine || engine === 'EXTERNAL') return;
+  throw failedPrecondition(
+    `execution ${describeKey(source.id)} was run by an external engine, and project "${source.id.project}" is run by Aloft now: ` +
+      'what it finished is not known here; relaunch it instead',
+  );
 }
 
 function hasLiterals(map: LiteralMap | undefined): boolean {

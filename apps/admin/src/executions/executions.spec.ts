@@ -6,7 +6,6 @@ import { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import { typeOf } from '@aloft/literals';
 import { adminConfigSchema } from '../config.js';
 import { cut } from './execution-answers.js';
-import { spansOfRun } from './execution-spans.js';
 import { randomExecutionName, requireExecutionName } from './execution-validation.js';
 import { requirePolicies } from './run-policies.js';
 import { mergeSettings, type SettingSources } from './settings.js';
@@ -187,38 +186,4 @@ test('A-42: workflow of a single task', () => {
 test('K-37: cut by bytes, never within a character', () => {
   expect(cut('ééé', 5)).toBe('éé');
   expect(cut('short', 100)).toBe('short');
-});
-
-test('A-55: operations fill what the parts of a span leave', () => {
-  const at = (seconds: number) => ({ seconds: BigInt(seconds), nanos: 0 });
-  const id = { org: '', project: 'p', domain: 'd', name: 'run' };
-  const node = (nodeId: string, from: number, to: number) =>
-    ({
-      id: { nodeId, executionId: id },
-      metadata: { specNodeId: nodeId },
-      closure: { phase: 3, createdAt: at(from), updatedAt: at(to) },
-    }) as never;
-  const span = spansOfRun(
-    {
-      execution: { id, spec: undefined, closure: { phase: 4, createdAt: at(0), updatedAt: at(20) } as never },
-      nodes: [node('start-node', 0, 0), node('n0', 2, 5), node('n1', 7, 15)],
-      parents: new Map(),
-      tasks: [],
-      children: new Map(),
-    },
-    3,
-    at(99),
-  );
-  const parts = span.spans.map((part) => [
-    part.id?.$case === 'operationId' ? part.id.value : (part.id?.value as { nodeId: string }).nodeId,
-    Number(part.startTime?.seconds),
-    Number(part.endTime?.seconds),
-  ]);
-  expect(parts).toEqual([
-    ['WORKFLOW_SETUP', 0, 2],
-    ['n0', 2, 5],
-    ['NODE_TRANSITION', 5, 7],
-    ['n1', 7, 15],
-    ['WORKFLOW_TEARDOWN', 15, 20],
-  ]);
 });

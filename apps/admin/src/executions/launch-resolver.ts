@@ -7,7 +7,6 @@ import { expectedInputsOf } from '@aloft/literals';
 import type { LaunchPlansService, RegisteredLaunchPlan } from '../launch-plans/launch-plans.service.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { describeKey, requireIdentifier, type EntityKey } from '../registry/identifiers.js';
-import type { Registry } from '../registry/registry.js';
 import type { TasksService } from '../tasks/tasks.service.js';
 import type { RegisteredWorkflow, WorkflowsService } from '../workflows/workflows.service.js';
 import type { LaunchTarget } from './execution-validation.js';
@@ -24,7 +23,6 @@ export interface ResolvedLaunch {
 /** Finds what a launch names; makes workflow and launch plan of a single task once (A-42). */
 export class LaunchResolver {
   constructor(
-    private readonly registry: Registry,
     private readonly tasks: TasksService,
     private readonly workflows: WorkflowsService,
     private readonly plans: LaunchPlansService,
@@ -52,26 +50,23 @@ export class LaunchResolver {
     const expected = expectedInputsOf(template.interface?.inputs, { defaults: undefined, fixed: undefined });
     const spec = { ...generatedPlan(key), defaultInputs: expected };
     const bytes = canonicalBytes(LaunchPlanSpec, spec);
-    await this.registry.transaction((manager) =>
-      this.plans.insert(
-        manager,
-        {
-          ...generated,
-          workflowProject: generated.project,
-          workflowDomain: generated.domain,
-          workflowName: generated.name,
-          workflowVersion: generated.version,
-          digest: sha256(bytes),
-          original: bytes,
-          spec: bytes,
-          expectedInputs: canonicalBytes(ParameterMap, expected),
-          expectedOutputs: canonicalBytes(VariableMap, template.interface?.outputs ?? { variables: {} }),
-          state: LaunchPlanState.INACTIVE,
-          scheduleType: 'NONE',
-          shortDescription: '',
-        },
-        hidden,
-      ),
+    await this.plans.ensureGenerated(
+      {
+        ...generated,
+        workflowProject: generated.project,
+        workflowDomain: generated.domain,
+        workflowName: generated.name,
+        workflowVersion: generated.version,
+        digest: sha256(bytes),
+        original: bytes,
+        spec: bytes,
+        expectedInputs: canonicalBytes(ParameterMap, expected),
+        expectedOutputs: canonicalBytes(VariableMap, template.interface?.outputs ?? { variables: {} }),
+        state: LaunchPlanState.INACTIVE,
+        scheduleType: 'NONE',
+        shortDescription: '',
+      },
+      hidden,
     );
     const plan = await this.plans.find(generated);
     if (!plan) throw notFound(`launch plan ${describeKey(generated)} was just made and is gone`);

@@ -9,19 +9,18 @@ export const activeState = 1;
 /** I/O on the table of launch plans. */
 export class LaunchPlansRepository extends VersionedRepository<LaunchPlanRow> {
   constructor() {
-    super(LaunchPlanRow, launchPlanModel, [
-      'org',
-      'project',
-      'domain',
-      'name',
-      'version',
-      'spec',
-      'expected_inputs',
-      'expected_outputs',
-      'state',
-      'created_at',
-      'updated_at',
-    ]);
+    super(
+      LaunchPlanRow,
+      launchPlanModel,
+      [
+        ...['org', 'project', 'domain', 'name', 'version'],
+        ...['spec', 'expected_inputs', 'expected_outputs', 'state', 'created_at', 'updated_at'],
+      ],
+      [
+        ...(['workflowProject', 'workflowDomain', 'workflowName', 'workflowVersion', 'digest', 'original'] as const),
+        ...(['spec', 'expectedInputs', 'expectedOutputs', 'state', 'scheduleType', 'shortDescription'] as const),
+      ],
+    );
   }
 
   findActive(manager: EntityManager, { org, project, domain, name }: NameKey): Promise<LaunchPlanRow | null> {

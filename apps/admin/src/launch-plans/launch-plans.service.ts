@@ -14,7 +14,6 @@ import {
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { ParameterMap, VariableMap } from '@aloft/idl/flyteidl/core/interface';
 import { expectedInputsOf } from '@aloft/literals';
-import type { EntityManager } from 'typeorm';
 import type { AdminConfig } from '../config.js';
 import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
 import type { ProjectsService } from '../projects/projects.service.js';
@@ -82,8 +81,8 @@ export class LaunchPlansService {
     const bytes = canonicalBytes(LaunchPlanSpec, merged);
     const digest = sha256(bytes);
     const identifier = identifierOf(key, ResourceType.LAUNCH_PLAN);
-    const inserted = await this.registry.transaction(async (manager, tx) => {
-      const done = await this.insert(manager, {
+    const inserted = await this.registry.register(this.plans.table, async (tx) => {
+      this.plans.send(tx, {
         ...key,
         workflowProject: workflowKey.project,
         workflowDomain: workflowKey.domain,
@@ -98,21 +97,18 @@ export class LaunchPlansService {
         scheduleType,
         shortDescription: '',
       });
-      if (done) await this.bus.publish(tx, [registryMessage(identifier, RegistryEvent_Change.REGISTERED)]);
-      return done;
+      this.names.send(tx, ResourceType.LAUNCH_PLAN, key);
+      await this.bus.publish(tx, [registryMessage(identifier, RegistryEvent_Change.REGISTERED)]);
     });
     if (!inserted) await this.refuseRepeat(key, merged, digest);
   }
 
-  /** Row and name in a transaction that is open already; `false` if the version exists. */
-  async insert(
-    manager: EntityManager,
-    row: Omit<LaunchPlanRow, 'createdAt' | 'updatedAt'>,
-    nameState = 0,
-  ): Promise<boolean> {
-    if (!(await this.plans.insert(manager, row))) return false;
-    await this.names.ensure(manager, ResourceType.LAUNCH_PLAN, row, nameState);
-    return true;
+  /** A launch plan that the server makes (A-42); harmless if it exists already. */
+  async ensureGenerated(row: Omit<LaunchPlanRow, 'createdAt' | 'updatedAt'>, nameState: number): Promise<void> {
+    await this.registry.register(this.plans.table, async (tx) => {
+      this.plans.send(tx, row);
+      this.names.send(tx, ResourceType.LAUNCH_PLAN, row, nameState);
+    });
   }
 
   /** A-33: at most one active version a name, changed in one transaction. */

@@ -1,3 +1,4 @@
+import type { Transaction } from '@aloft/database';
 import type { EntityManager } from 'typeorm';
 import { namedEntityModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
@@ -7,18 +8,17 @@ import type { NameKey } from '../registry/identifiers.js';
 /** Names of what the server makes for single tasks (A-42), hidden from lists unless a filter asks (A-100). */
 export const generatedPrefix = '.flytegen';
 
+const ensureStatement = {
+  name: 'admin-ensure-name',
+  text: `INSERT INTO named_entities (org, project, domain, name, resource_type, state) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING`,
+};
+
 /** I/O on the table of names. */
 export class NamedEntitiesRepository {
-  /** The row exists from a name's first registration on; repeats change nothing. */
-  async ensure(manager: EntityManager, resourceType: number, key: NameKey, state = 0): Promise<void> {
-    const { org, project, domain, name } = key;
-    await manager
-      .createQueryBuilder()
-      .insert()
-      .into(NamedEntityRow)
-      .values({ org, project, domain, name, resourceType, state, description: '' })
-      .orIgnore()
-      .execute();
+  /** Sent for {@link Registry.register}: the row exists from a name's first registration on; repeats change nothing. */
+  send(tx: Transaction, resourceType: number, { org, project, domain, name }: NameKey, state = 0): void {
+    tx.send(ensureStatement, [org, project, domain, name, resourceType, state]);
   }
 
   find(

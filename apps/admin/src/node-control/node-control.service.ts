@@ -151,6 +151,7 @@ export class NodeControlService {
     if (commandId.length > maxCommandIdLength)
       throw invalidArgument(`command_id: ${commandId.length} characters; at most ${maxCommandIdLength} are allowed`);
     const execution = await knownExecution(this.database, this.executions, id.executionId, 'id.execution_id');
+    requireOwn(execution);
     const known = commandId && (await this.revisions.find(this.database, execution.row.id, commandId));
     if (known && known.state !== State.PENDING) return answer(execution, known);
     const place = await this.places.find(execution, id.nodeId);
@@ -241,6 +242,11 @@ export class NodeControlService {
 
 function isOver(row: ExecutionRow): boolean {
   return isTerminalExecution(Phase[row.phase as keyof typeof Phase]);
+}
+
+function requireOwn({ key, row }: KnownExecution): void {
+  if (row.engine === 'EXTERNAL')
+    throw failedPrecondition(`execution ${describeKey(key)} is run by an external engine: change its nodes there`);
 }
 
 function requireChangeable({ phase, quarantineReason, ...key }: ExecutionRow): void {

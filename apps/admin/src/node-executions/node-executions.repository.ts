@@ -5,6 +5,8 @@ import { compileList, SqlParameters, type ListRequest } from '../listing/list-qu
 export interface NodeExecutionRow {
   nodeId: string;
   parentNodeId: string | null;
+  /** Of the task execution that it runs under (event version 0): see `parentTaskKey`. */
+  parentTask: string | null;
   closure: Buffer;
   metadata: Buffer;
   inputUri: string;
@@ -16,7 +18,7 @@ export interface NodeExecutionRow {
   wait: Buffer | null;
 }
 
-const columns = `n.node_id AS "nodeId", n.parent_node_id AS "parentNodeId", n.closure, n.metadata, n.input_uri AS "inputUri",
+const columns = `n.node_id AS "nodeId", n.parent_node_id AS "parentNodeId", n.parent_task AS "parentTask", n.closure, n.metadata, n.input_uri AS "inputUri",
   n.inputs, n.outputs, n.dynamic_workflow_id AS "dynamicWorkflowId", n.dynamic_closure_uri AS "dynamicClosureUri", n.wait`;
 
 /** Whose children are asked for. */

@@ -10,14 +10,16 @@ import {
   type NodeExecutionList,
   type NodeExecutionListRequest,
 } from '@aloft/idl/flyteidl/admin/node_execution';
-import { Identifier, type NodeExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { Identifier, ResourceType, type NodeExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import type { Logger } from '@aloft/telemetry';
 import { flyteUrl } from '../data-proxy/flyte-urls.js';
 import { flyteUrls, type LiteralReader } from '../data-proxy/literal-reader.js';
 import { cut } from '../executions/execution-answers.js';
 import { knownExecution } from '../executions/execution-lookup.js';
 import type { ExecutionsRepository } from '../executions/executions.repository.js';
 import { parentTaskKey } from '../projection/fold-node.js';
-import { describeKey, type NameKey } from '../registry/identifiers.js';
+import type { TaskExecutionsRepository } from '../task-executions/task-executions.repository.js';
+import { describeKey, requireIdentifier, requirePart, type NameKey } from '../registry/identifiers.js';
 import type { WorkflowsService } from '../workflows/workflows.service.js';
 import type { AdminConfig } from '../config.js';
 import { inputsOf, outputsOf, toNodeExecution } from './node-answers.js';
@@ -29,9 +31,11 @@ export class NodeExecutionsService {
     private readonly database: Database,
     private readonly executions: ExecutionsRepository,
     private readonly nodes: NodeExecutionsRepository,
+    private readonly tasks: TaskExecutionsRepository,
     private readonly workflows: WorkflowsService,
     private readonly literals: LiteralReader,
     private readonly config: AdminConfig,
+    private readonly logger: Logger,
   ) {}
 
   async get(id: NodeExecutionIdentifier | undefined): Promise<NodeExecution> {
@@ -52,17 +56,24 @@ export class NodeExecutionsService {
     return this.listOf(execution, parent, request);
   }
 
-  /** Children of a task execution (A-71: event version 0 only). */
+  /** Children of a task execution (A-71: event version 0 only); NOT_FOUND if there is no such one. */
   async listForTask(request: NodeExecutionForTaskListRequest): Promise<NodeExecutionList> {
     const id = request.taskExecutionId;
-    const node = id?.nodeExecutionId;
+    if (!id) throw invalidArgument('task_execution_id: missing; it must name a task execution');
+    const task = requireIdentifier(id.taskId, ResourceType.TASK, 'task_execution_id.task_id');
+    const nodeId = id.nodeExecutionId?.nodeId ?? '';
+    requirePart(nodeId, 'task_execution_id.node_execution_id.node_id');
     const execution = await knownExecution(
       this.database,
       this.executions,
-      node?.executionId,
+      id.nodeExecutionId?.executionId,
       'task_execution_id.node_execution_id.execution_id',
     );
-    const key = parentTaskKey(node?.nodeId ?? '', id?.retryAttempt ?? 0, id?.taskId?.name ?? '');
+    if (!(await this.tasks.find(this.database, execution.row.id, nodeId, id.retryAttempt, task)))
+      throw notFound(
+        `node ${nodeId} of ${describeKey(execution.key)} has no attempt ${id.retryAttempt} of task ${describeKey(task)}`,
+      );
+    const key = parentTaskKey(nodeId, id.retryAttempt, task.name);
     return this.listOf(execution, { kind: 'task', key }, request);
   }
 
@@ -72,7 +83,11 @@ export class NodeExecutionsService {
     const [inputs, outputs, dynamicWorkflow] = await Promise.all([
       this.literals.answer(inputsOf(row), flyteUrl(key, row.nodeId, 'inputs')),
       this.literals.answer(outputsOf(row, closure.outputResult), flyteUrl(key, row.nodeId, 'outputs')),
-      this.dynamicWorkflow(row, closure),
+      this.dynamicWorkflow(row, closure).catch((error: unknown) => {
+        // As of literals: a failed read is a warning, not an error (A-54).
+        this.logger.warn({ err: error, uri: row.dynamicClosureUri }, 'a generated workflow could not be read');
+        return undefined;
+      }),
     ]);
     return {
       inputs: inputs.blob,

@@ -1,4 +1,4 @@
-import { payloadOf } from '@aloft/bus';
+import { payloadOf, type IncomingMessage } from '@aloft/bus';
 import { invalidArgument } from '@aloft/errors';
 import { ExecutionEvents, type Envelope, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import { isTerminalExecution } from './phases.js';
@@ -6,11 +6,25 @@ import { isTerminalExecution } from './phases.js';
 export const eventsTopic = 'executions.events';
 export const eventsType = 'aloft.v1.ExecutionEvents';
 
-/** The events of a message, not to be changed. INVALID_ARGUMENT if it is not what its topic carries. */
-export function decodeEvents(envelope: Envelope): readonly ExecutionEvent[] {
+/** What a message says, not to be changed. INVALID_ARGUMENT if it is not what its topic carries. */
+export function decodeMessage(envelope: Envelope): ExecutionEvents {
   if (envelope.type !== eventsType)
     throw invalidArgument(`message ${envelope.id} of ${eventsTopic} is a ${envelope.type}; ${eventsType} is expected`);
-  return payloadOf(envelope, ExecutionEvents).events;
+  return payloadOf(envelope, ExecutionEvents);
+}
+
+/** The events of a message; as {@link decodeMessage}. */
+export const decodeEvents = (envelope: Envelope): readonly ExecutionEvent[] => decodeMessage(envelope).events;
+
+/** Last sequences by execution uid of messages whose events the read model has already. */
+export function projectedSequences(messages: readonly IncomingMessage[]): ReadonlyMap<string, bigint> {
+  return new Map(
+    messages.flatMap(({ envelope }): [string, bigint][] => {
+      const { events, projected } = decodeMessage(envelope);
+      const last = events.at(-1);
+      return projected && last ? [[envelope.executionUid, last.sequence]] : [];
+    }),
+  );
 }
 
 /** Somebody may wait for the read model to have it: a run ends, a gate opens, a run is set aside. */

@@ -47,16 +47,20 @@ export function newNodeState(nodeId: string): NodeState {
   };
 }
 
+/** What the phase rules say of an event, as the row stands. */
+export function judgeNodeEvent({ closure }: NodeState, event: NodeExecutionEvent): Verdict {
+  return judgeNode(closure.createdAt === undefined ? undefined : closure.phase, event.phase);
+}
+
 /**
  * Applies one event in place (A-61). What a refused duplicate tells besides its phase (a deck, a dynamic closure) is taken all
  * the same; after the end nothing is.
  */
 export function foldNodeEvent(state: NodeState, event: NodeExecutionEvent): Verdict {
   const { closure } = state;
-  const isNew = closure.createdAt === undefined;
-  const verdict = judgeNode(isNew ? undefined : closure.phase, event.phase);
+  const verdict = judgeNodeEvent(state, event);
   if (verdict === 'terminal' || verdict === 'backwards') return verdict;
-  if (isNew) closure.createdAt = event.occurredAt;
+  closure.createdAt ??= event.occurredAt;
   if (verdict === 'apply') {
     closure.phase = event.phase;
     closure.updatedAt = event.occurredAt;
@@ -132,3 +136,6 @@ function applyData(state: NodeState, { inputValue, outputResult }: NodeExecution
 export function parentTaskKey(nodeId: string, attempt: number, taskName: string): string {
   return `${nodeId}/${attempt}/${taskName}`;
 }
+
+/** The node of the task execution that a {@link parentTaskKey} names. */
+export const nodeOfTaskKey = (key: string): string => key.split('/')[0]!;

@@ -5,7 +5,7 @@ import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { ExternalResourceInfo, TaskExecutionEvent, TaskExecutionMetadata } from '@aloft/idl/flyteidl/event/event';
 import { durationBetween } from '../time.js';
-import { isTerminalTask, judgeTask, type Verdict } from './phases.js';
+import { isTerminalTask, judgeTask, recordedTaskPhase, type Verdict } from './phases.js';
 
 /** A task execution's row: one attempt. */
 export interface TaskState {
@@ -37,18 +37,19 @@ export function newTaskState(nodeId: string, retryAttempt: number, task: Identif
   };
 }
 
+/** What the phase rules say of an event, as the row stands. */
+export function judgeTaskEvent({ closure, phaseVersion }: TaskState, event: TaskExecutionEvent): Verdict {
+  const recorded = closure.createdAt === undefined ? undefined : { phase: closure.phase, phaseVersion };
+  return judgeTask(recorded, { phase: recordedTaskPhase(event.phase), phaseVersion: event.phaseVersion });
+}
+
 /** Applies one event in place: logs, custom info and external resources are merged, reasons appended. */
 export function foldTaskEvent(state: TaskState, event: TaskExecutionEvent, usage?: TaskUsage): Verdict {
-  const { closure } = state;
-  const isNew = closure.createdAt === undefined;
-  // A retryable failure is the end of its attempt like any other.
-  const phase = event.phase === Phase.RETRYABLE_FAILED ? Phase.FAILED : event.phase;
-  const verdict = judgeTask(isNew ? undefined : { phase: closure.phase, phaseVersion: state.phaseVersion }, {
-    phase,
-    phaseVersion: event.phaseVersion,
-  });
+  const verdict = judgeTaskEvent(state, event);
   if (verdict !== 'apply') return verdict;
-  if (isNew) closure.createdAt = event.occurredAt;
+  const { closure } = state;
+  const phase = recordedTaskPhase(event.phase);
+  closure.createdAt ??= event.occurredAt;
   closure.phase = phase;
   state.phaseVersion = event.phaseVersion;
   closure.updatedAt = event.occurredAt;

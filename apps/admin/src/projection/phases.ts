@@ -50,6 +50,10 @@ export function judgeNode(current: NodePhase | undefined, next: NodePhase): Verd
   return isTerminalNode(current) ? 'terminal' : 'apply';
 }
 
+/** What is recorded of a task's phase: a retryable failure is the end of its attempt like any other. */
+export const recordedTaskPhase = (phase: TaskPhase): TaskPhase =>
+  phase === TaskPhase.RETRYABLE_FAILED ? TaskPhase.FAILED : phase;
+
 /** A-62. `undefined`: there is no row yet. */
 export function judgeTask(
   current: { phase: TaskPhase; phaseVersion: number } | undefined,

@@ -1,20 +1,17 @@
-import type { BlobStore } from '@aloft/blob';
 import type { IncomingMessage } from '@aloft/bus';
 import type { Transaction } from '@aloft/database';
 import { invalidArgument, notFound } from '@aloft/errors';
 import type { ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
-import { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { TaskExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import type { Histogram, Metrics } from '@aloft/telemetry';
 import { LRUCache } from 'lru-cache';
-import type { AdminConfig } from '../config.js';
 import { decided } from '../node-control/revision-answers.js';
 import type { NewRevision, RevisionsRepository } from '../node-control/revisions.repository.js';
 import { nextTurn, sqlTime } from '../time.js';
-import { canonicalBytes, sha256 } from '../registry/canonical.js';
-import { decodeEvents, eventsTopic } from './decode-events.js';
+import { decodeMessage, eventsTopic, projectedSequences } from './decode-events.js';
+import type { DynamicClosures } from './dynamic-closures.js';
 import { foldExecutionEvent } from './fold-execution.js';
 import { foldNodeEvent, newNodeState } from './fold-node.js';
 import { foldTaskEvent, newTaskState } from './fold-task.js';
@@ -78,8 +75,7 @@ export class ProjectionService {
   constructor(
     private readonly repository: ProjectionRepository,
     private readonly revisions: RevisionsRepository,
-    private readonly blob: BlobStore,
-    private readonly config: AdminConfig,
+    private readonly dynamicClosures: DynamicClosures,
     metrics?: Metrics,
   ) {
     this.delay = metrics?.histogram({
@@ -107,6 +103,7 @@ export class ProjectionService {
   /** Applies messages of one stream in order. NOT_FOUND (parks the message) for a run that isn't there. */
   async apply(messages: readonly IncomingMessage[], tx: Transaction): Promise<void> {
     const events = messages.flatMap(eventsOf);
+    this.tellProjected(messages, tx);
     const locked = await this.repository.lockExecutions(tx, [...new Set(events.map(({ uid }) => uid))]);
     const runs = locked.map((execution): [string, BatchRun] => {
       const { uid, lastSequence } = execution;
@@ -126,6 +123,17 @@ export class ProjectionService {
       this.keep(batch);
       this.measure(messages);
     });
+  }
+
+  /** What foreign engines told is there already: whoever waits for it hears so. */
+  private tellProjected(messages: readonly IncomingMessage[], tx: Transaction): void {
+    const projected = projectedSequences(messages);
+    if (projected.size > 0) tx.afterCommit(() => this.tell(projected));
+  }
+
+  private tell(applied: Applied): void {
+    for (const [uid, sequence] of applied) this.lately.set(uid, sequence);
+    for (const listener of this.listeners) listener(applied);
   }
 
   private keep({ runs }: Batch): void {
@@ -193,7 +201,7 @@ export class ProjectionService {
     const executions = runs.map(({ execution }) => execution);
     const nodes = runs.flatMap((run) => [...run.nodes]);
     const dynamic = nodes.filter(({ state }) => state.dynamicWorkflowId);
-    if (dynamic.length > 0) await Promise.all(dynamic.map((node) => this.storeDynamicClosure(node)));
+    if (dynamic.length > 0) await Promise.all(dynamic.map((node) => this.dynamicClosures.store(node)));
     this.repository.saveExecutions(tx, executions);
     this.repository.deleteNodes(tx, batch.resets);
     // A row that only a wait reason made has no event yet, and can't be shown.
@@ -208,33 +216,15 @@ export class ProjectionService {
     this.repository.saveSignals(tx, batch.gates);
     await this.revisions.save(tx, batch.revisions);
     const applied = new Map(executions.map(({ uid, lastSequence }) => [uid, lastSequence]));
-    tx.afterCommit(() => {
-      for (const [uid, sequence] of applied) this.lately.set(uid, sequence);
-      for (const listener of this.listeners) listener(applied);
-    });
-  }
-
-  /** A closure that came by value goes to blob storage under its digest: writing it twice is harmless. */
-  private async storeDynamicClosure({ executionId, state }: ProjectedNode): Promise<void> {
-    const { dynamicClosure } = state;
-    if (!dynamicClosure) {
-      if (state.dynamicWorkflowId && !state.dynamicClosureUri)
-        state.dynamicClosureUri = state.closure.dynamicJobSpecUri || null;
-      return;
-    }
-    const bytes = canonicalBytes(CompiledWorkflowClosure, dynamicClosure);
-    const name = sha256(bytes).toString('hex').slice(0, 32);
-    const uri = `s3://${this.blob.bucket}/${this.config.storagePrefix}/dynamic/${executionId}/${name}.pb`;
-    await this.blob.put(uri, bytes, { contentType: 'application/x-protobuf' });
-    state.dynamicClosureUri = uri;
-    state.dynamicClosure = undefined;
+    tx.afterCommit(() => this.tell(applied));
   }
 }
 
 function eventsOf({ envelope }: IncomingMessage): EventOf[] {
   if (envelope.executionUid === '')
     throw invalidArgument(`message ${envelope.id} of ${eventsTopic} has no execution_uid`);
-  return decodeEvents(envelope).map((event) => ({ uid: envelope.executionUid, event }));
+  const { events, projected } = decodeMessage(envelope);
+  return projected ? [] : events.map((event) => ({ uid: envelope.executionUid, event }));
 }
 
 function fold(batch: Batch, run: BatchRun, event: ExecutionEvent): void {

@@ -4,7 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { projectModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import { toRegistryError } from '../registry/registry-error.js';
-import { ProjectRow } from '../registry/entities.js';
+import { ProjectRow, type ExecutionEngineName } from '../registry/entities.js';
 
 export type ProjectValues = Pick<ProjectRow, 'org' | 'identifier' | 'name' | 'description' | 'labels' | 'state'>;
 
@@ -38,6 +38,17 @@ export class ProjectsRepository {
       { ...changes, updatedAt: () => 'now()' },
     );
     return (affected ?? 0) > 0;
+  }
+
+  /** `false` if there is no such project. */
+  async setEngine(
+    manager: EntityManager,
+    org: string,
+    identifier: string,
+    engine: ExecutionEngineName | null,
+  ): Promise<boolean> {
+    const changes = { engine, updatedAt: () => 'now()' };
+    return ((await manager.update(ProjectRow, { org, identifier }, changes)).affected ?? 0) > 0;
   }
 
   /** Without filters everything but archived ones; limit 0 gives all (A-81). */

@@ -9,7 +9,7 @@ import {
   type Projects,
 } from '@aloft/idl/flyteidl/admin/project';
 import type { AdminConfig } from '../config.js';
-import type { ProjectRow } from '../registry/entities.js';
+import type { ExecutionEngineName, ProjectRow } from '../registry/entities.js';
 import { inactiveProjectDetail } from '../registry/error-details.js';
 import { requireText } from '../registry/identifiers.js';
 import { requireLabels } from '../registry/labels.js';
@@ -24,6 +24,7 @@ const maxDescriptionLength = 300;
 interface KnownProject {
   active: boolean;
   labels: Readonly<Record<string, string>>;
+  engine: ExecutionEngineName | null;
 }
 
 /** Projects and domains (A-80…A-83). */
@@ -88,6 +89,21 @@ export class ProjectsService {
     return (await this.lookUp(org, id))?.labels ?? {};
   }
 
+  /** Who runs new executions in it. */
+  async engine(org: string, id: string): Promise<ExecutionEngineName> {
+    return this.engineOf((await this.lookUp(org, id))?.engine ?? null);
+  }
+
+  /** What a project's setting amounts to. */
+  engineOf(setting: ExecutionEngineName | null): ExecutionEngineName {
+    return setting ?? (this.config.executions.engine === 'external' ? 'EXTERNAL' : 'ALOFT');
+  }
+
+  /** Its engine was changed. */
+  forget(org: string, id: string): void {
+    this.known.delete(cacheKey(org, id));
+  }
+
   /** A-3, A-83: creates and launches need a known domain and a project that is active; INVALID_ARGUMENT otherwise. */
   async requireActive(org: string, id: string, domain: string, where = 'id'): Promise<void> {
     if (id === '') throw invalidArgument(`${where}.project: missing; it must not be empty`);
@@ -123,7 +139,7 @@ export class ProjectsService {
       const row = await this.projects.find(this.registry.read, org, id);
       if (!row) return undefined;
       const active = row.state === Project_ProjectState.ACTIVE || row.state === Project_ProjectState.SYSTEM_GENERATED;
-      return { active, labels: row.labels };
+      return { active, labels: row.labels, engine: row.engine };
     });
   }
 

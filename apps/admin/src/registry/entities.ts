@@ -1,5 +1,8 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
+/** Who runs an execution: this platform, or somebody else who tells by events (A-60…A-62). */
+export type ExecutionEngineName = 'ALOFT' | 'EXTERNAL';
+
 /** Rows of the registry's tables, as TypeORM maps them. `id` is assigned by Postgres and only breaks ties. */
 
 @Entity('projects')
@@ -10,6 +13,8 @@ export class ProjectRow {
   @Column('text') description!: string;
   @Column('jsonb') labels!: Record<string, string>;
   @Column('smallint') state!: number;
+  /** Who runs its executions (`ALOFT`, `EXTERNAL`); null: the installation's configuration says. */
+  @Column({ type: 'text', nullable: true, insert: false }) engine!: ExecutionEngineName | null;
   @Column({ type: 'timestamptz', name: 'created_at', insert: false, update: false }) createdAt!: Date;
   @Column({ type: 'timestamptz', name: 'updated_at', insert: false }) updatedAt!: Date;
 }

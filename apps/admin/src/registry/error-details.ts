@@ -15,6 +15,11 @@ export function alreadyTerminalDetail(currentPhase: string): ErrorDetail {
   return { type: 'flyteidl.admin.EventFailureReason', value: EventFailureReason.encode({ reason }).finish() };
 }
 
+export function incompatibleClusterDetail(cluster: string): ErrorDetail {
+  const reason: EventFailureReason['reason'] = { $case: 'incompatibleCluster', value: { cluster } };
+  return { type: 'flyteidl.admin.EventFailureReason', value: EventFailureReason.encode({ reason }).finish() };
+}
+
 export function workflowExistsDetail(id: Identifier, identical: boolean): ErrorDetail {
   const reason: CreateWorkflowFailureReason['reason'] = identical
     ? { $case: 'existsIdenticalStructure', value: { id } }

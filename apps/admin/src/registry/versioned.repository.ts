@@ -1,41 +1,55 @@
-import { isUniqueViolation } from '@aloft/database';
+import type { Queryable, Statement, Transaction } from '@aloft/database';
 import type { EntityManager, EntityTarget, FindOptionsWhere } from 'typeorm';
 import type { ListModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { EntityKey, NameKey } from './identifiers.js';
-import { toRegistryError } from './registry-error.js';
 
 /** I/O that tasks, workflows and launch plans have in common: immutable rows under (org, project, domain, name, version). */
 export class VersionedRepository<Row extends EntityKey> {
+  private readonly insertStatement: Statement;
+  private readonly existsStatement: Statement;
+
   constructor(
     private readonly entity: EntityTarget<Row>,
     private readonly model: ListModel,
     /** Columns that lists need, without large ones. */
     private readonly listed: readonly string[],
-  ) {}
+    /** What a new version's row is given, beside its key. */
+    private readonly given: readonly (keyof Row & string)[],
+  ) {
+    const properties = [...keyParts, ...given];
+    const columns = properties.map(columnOf);
+    this.insertStatement = {
+      name: `admin-register-${model.table}`,
+      text: `INSERT INTO ${model.table} (${columns.join(', ')}) VALUES (${columns.map((_, i) => `$${i + 1}`).join(', ')})`,
+    };
+    this.existsStatement = {
+      name: `admin-registered-${model.table}`,
+      text: `SELECT 1 FROM ${model.table} WHERE ${keyParts.map((part, i) => `${part} = $${i + 1}`).join(' AND ')}`,
+    };
+  }
+
+  get table(): string {
+    return this.model.table;
+  }
+
+  /** Sends a new version, for {@link Registry.register}. */
+  send(tx: Transaction, row: Omit<Row, 'createdAt' | 'updatedAt'>): void {
+    const values = [...keyParts, ...this.given].map((property) => row[property as keyof typeof row]);
+    tx.send(this.insertStatement, values);
+  }
+
+  async exists(db: Queryable, key: EntityKey): Promise<boolean> {
+    const { rows } = await db.query(
+      this.existsStatement,
+      keyParts.map((part) => key[part]),
+    );
+    return rows.length > 0;
+  }
 
   find(manager: EntityManager, key: EntityKey): Promise<Row | null> {
     const { org, project, domain, name, version } = key;
     return manager.findOneBy(this.entity, { org, project, domain, name, version } as FindOptionsWhere<Row>);
-  }
-
-  /** `false` if the version exists already; nothing is changed then, and the transaction goes on. */
-  async insert(manager: EntityManager, row: Omit<Row, 'createdAt' | 'updatedAt'>): Promise<boolean> {
-    try {
-      const result = await manager
-        .createQueryBuilder()
-        .insert()
-        .into(this.entity)
-        .values(row as never)
-        .orIgnore()
-        .returning(['version'])
-        .execute();
-      return (result.raw as unknown[]).length > 0;
-    } catch (thrown) {
-      const error = toRegistryError(thrown);
-      if (isUniqueViolation(error)) return false;
-      throw error;
-    }
   }
 
   /** Versions of one name, or of every name of a project and domain when the name is empty. */
@@ -60,3 +74,8 @@ export class VersionedRepository<Row extends EntityKey> {
     return { rows, token: list.nextToken(rows.length) };
   }
 }
+
+const keyParts = ['org', 'project', 'domain', 'name', 'version'] as const;
+
+/** `shortDescription` → `short_description`, as all columns are named. */
+const columnOf = (property: string): string => property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

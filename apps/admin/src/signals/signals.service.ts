@@ -54,6 +54,8 @@ export class SignalsService {
       checkLiteral('value', value, LiteralType.decode(signal.type));
       const revision = signal.revision + 1n;
       await this.signals.set(tx, row.id, signalId, Buffer.from(Literal.encode(value).finish()), revision);
+      // A foreign engine asks for it by GetOrCreateSignal.
+      if (row.engine === 'EXTERNAL') return;
       await this.bus.publish(tx, [
         executionCommand(`signal-${row.uid}-${signalId}-${revision}`, key, row.uid, principal, {
           $case: 'signal',

@@ -5,15 +5,11 @@ import { VersionedRepository } from '../registry/versioned.repository.js';
 /** I/O on the table of tasks. */
 export class TasksRepository extends VersionedRepository<TaskRow> {
   constructor() {
-    super(TaskRow, taskModel, [
-      'org',
-      'project',
-      'domain',
-      'name',
-      'version',
-      'compiled',
-      'short_description',
-      'created_at',
-    ]);
+    super(
+      TaskRow,
+      taskModel,
+      ['org', 'project', 'domain', 'name', 'version', 'compiled', 'short_description', 'created_at'],
+      ['digest', 'type', 'spec', 'compiled', 'interface', 'shortDescription'],
+    );
   }
 }

@@ -66,8 +66,8 @@ export class TasksService {
     const compiled = compileTask({ ...template, id: identifierOf(key, ResourceType.TASK) });
     const bytes = canonicalBytes(CompiledTask, compiled);
     const digest = sha256(bytes);
-    const inserted = await this.registry.transaction(async (manager, tx) => {
-      const done = await this.tasks.insert(manager, {
+    const inserted = await this.registry.register(this.tasks.table, async (tx) => {
+      this.tasks.send(tx, {
         ...key,
         digest,
         type: template.type,
@@ -76,13 +76,11 @@ export class TasksService {
         interface: canonicalBytes(TypedInterface, template.interface ?? TypedInterface.fromPartial({})),
         shortDescription: spec?.description?.shortDescription ?? '',
       });
-      if (!done) return false;
-      await this.names.ensure(manager, ResourceType.TASK, key);
-      await this.descriptions.store(manager, ResourceType.TASK, key, spec?.description);
+      this.names.send(tx, ResourceType.TASK, key);
+      this.descriptions.send(tx, ResourceType.TASK, key, spec?.description);
       await this.bus.publish(tx, [
         registryMessage(identifierOf(key, ResourceType.TASK), RegistryEvent_Change.REGISTERED),
       ]);
-      return true;
     });
     if (!inserted) await this.refuseRepeat(key, compiled, digest);
   }

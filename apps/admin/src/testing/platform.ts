@@ -9,6 +9,7 @@ import { ExecutionCommand, ExecutionEvent, ExecutionEvents, type StartExecution 
 import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
 import { NodeControlServiceClient } from '@aloft/idl/aloft/v1/control';
+import { ProjectSettingsServiceClient } from '@aloft/idl/aloft/v1/project_settings';
 import { LogServiceClient, WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
@@ -88,6 +89,7 @@ export async function startPlatform(options: PlatformOptions = {}) {
     explain: createClient(ExplainServiceClient, address),
     history: createClient(HistoryServiceClient, address),
     nodes: createClient(NodeControlServiceClient, address),
+    settings: createClient(ProjectSettingsServiceClient, address),
   };
   const sequences = new Map<string, bigint>();
   return {
@@ -114,7 +116,7 @@ export async function startPlatform(options: PlatformOptions = {}) {
             envelope: envelope({
               id: randomUUID(),
               type: eventsType,
-              payload: ExecutionEvents.encode({ events: numbered }).finish(),
+              payload: ExecutionEvents.encode({ events: numbered, projected: false }).finish(),
               execution: id as WorkflowExecutionIdentifier,
               executionUid: uid,
             }),

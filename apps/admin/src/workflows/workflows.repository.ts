@@ -5,15 +5,11 @@ import { VersionedRepository } from '../registry/versioned.repository.js';
 /** I/O on the table of workflows. */
 export class WorkflowsRepository extends VersionedRepository<WorkflowRow> {
   constructor() {
-    super(WorkflowRow, workflowModel, [
-      'org',
-      'project',
-      'domain',
-      'name',
-      'version',
-      'interface',
-      'short_description',
-      'created_at',
-    ]);
+    super(
+      WorkflowRow,
+      workflowModel,
+      ['org', 'project', 'domain', 'name', 'version', 'interface', 'short_description', 'created_at'],
+      ['digest', 'spec', 'interface', 'qualityOfService', 'closureUri', 'closureDigest', 'shortDescription'],
+    );
   }
 }

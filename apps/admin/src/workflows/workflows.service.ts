@@ -94,12 +94,11 @@ export class WorkflowsService {
     const compiled = await this.compiler.compile(identifier, spec, originalSpec);
     const digest = Buffer.from(compiled.digest);
     // Before the upload (A-21): repeats cost no storage.
-    const existing = await this.workflows.find(this.registry.read, key);
-    if (existing) await this.refuseRepeat(existing, compiled.closure, digest);
+    if (await this.workflows.exists(this.registry.sql, key)) await this.refuseRepeat(key, compiled.closure, digest);
     const closureUri = this.closureUri(key, digest);
     await this.blob.put(closureUri, compiled.closure, { contentType: 'application/x-protobuf' });
-    const inserted = await this.registry.transaction(async (manager, tx) => {
-      const done = await this.workflows.insert(manager, {
+    const inserted = await this.registry.register(this.workflows.table, async (tx) => {
+      this.workflows.send(tx, {
         ...key,
         digest,
         spec: originalSpec,
@@ -109,15 +108,11 @@ export class WorkflowsService {
         closureDigest: digest,
         shortDescription: spec.description?.shortDescription ?? '',
       });
-      if (!done) return false;
-      await this.names.ensure(manager, ResourceType.WORKFLOW, key, nameState);
-      await this.descriptions.store(manager, ResourceType.WORKFLOW, key, spec.description);
+      this.names.send(tx, ResourceType.WORKFLOW, key, nameState);
+      this.descriptions.send(tx, ResourceType.WORKFLOW, key, spec.description);
       await this.bus.publish(tx, [registryMessage(identifier, RegistryEvent_Change.REGISTERED)]);
-      return true;
     });
-    if (inserted) return;
-    const winner = await this.workflows.find(this.registry.read, key);
-    if (winner) await this.refuseRepeat(winner, compiled.closure, digest);
+    if (!inserted) await this.refuseRepeat(key, compiled.closure, digest);
   }
 
   async get(id: Identifier | undefined): Promise<Workflow> {
@@ -179,10 +174,9 @@ export class WorkflowsService {
   }
 
   /** A-21: identical is ALREADY_EXISTS, another structure INVALID_ARGUMENT with what differs; both typed. */
-  private async refuseRepeat(row: WorkflowRow, closure: Uint8Array, digest: Buffer): Promise<never> {
-    const { org, project, domain, name, version } = row;
-    const key = { org, project, domain, name, version };
-    const identical = row.digest.equals(digest);
+  private async refuseRepeat(key: EntityKey, closure: Uint8Array, digest: Buffer): Promise<never> {
+    const row = await this.workflows.find(this.registry.read, key);
+    const identical = !row || row.digest.equals(digest);
     const details = [workflowExistsDetail(identifierOf(key, ResourceType.WORKFLOW), identical)];
     if (identical)
       throw alreadyExists(`workflow ${describeKey(key)} with identical structure exists already`, { details });

@@ -87,7 +87,8 @@ export function eventMessages(run: RunIdentity, events: readonly EncodedEvent[],
       time,
     });
     const events = values.filter((value) => value !== undefined);
-    if (events.length === values.length) rememberPayload(outgoing.envelope, { events } satisfies ExecutionEvents);
+    if (events.length === values.length)
+      rememberPayload(outgoing.envelope, { events, projected: false } satisfies ExecutionEvents);
     messages.push(outgoing);
   };
   for (const event of events) {

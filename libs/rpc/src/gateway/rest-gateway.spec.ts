@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { once, EventEmitter } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, get, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
 import Fastify from 'fastify';
 import { AloftError, alreadyExists, invalidArgument, notFound } from '@aloft/errors';
 import { LogServiceService } from '@aloft/idl/aloft/v1/watch';
@@ -11,6 +12,9 @@ import { Execution, ExecutionCreateRequest, ExecutionCreateResponse } from '@alo
 import { TaskExecution, type TaskExecutionGetRequest } from '@aloft/idl/flyteidl/admin/task_execution';
 import { CreateWorkflowFailureReason } from '@aloft/idl/flyteidl/admin/workflow';
 import { Task, TaskList } from '@aloft/idl/flyteidl/admin/task';
+import type { Primitive, Scalar } from '@aloft/idl/flyteidl/core/literals';
+import { SimpleType } from '@aloft/idl/flyteidl/core/types';
+import { Status } from '@aloft/idl/google/rpc/status';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { createLogger } from '@aloft/telemetry';
@@ -26,11 +30,43 @@ let url: string;
 const seen: unknown[] = [];
 const gone = new EventEmitter();
 
+const taskOfAllKinds = Task.fromPartial({
+  closure: {
+    compiledTask: {
+      template: {
+        metadata: { timeout: { seconds: 1n, nanos: 500_000_000 }, retries: {} },
+        custom: { a: [1, null, true, { b: 'c' }], big: 1e21 },
+        interface: { inputs: { variables: { x: { type: { type: { $case: 'simple', value: SimpleType.FLOAT } } } } } },
+      },
+    },
+  },
+});
+const scalar = (value: NonNullable<Scalar['value']>) => ({ value: { $case: 'scalar' as const, value: { value } } });
+const primitive = (value: NonNullable<Primitive['value']>) => scalar({ $case: 'primitive', value: { value } });
+const executionOfAllKinds = Execution.fromPartial({
+  spec: {
+    interruptible: false,
+    maxParallelism: 2 ** 31 - 1,
+    inputs: {
+      literals: {
+        i: primitive({ $case: 'integer', value: -(2n ** 63n) }),
+        f: primitive({ $case: 'floatValue', value: NaN }),
+        t: primitive({ $case: 'datetime', value: { seconds: -62_135_596_800n, nanos: 0 } }),
+        d: primitive({ $case: 'duration', value: { seconds: 0n, nanos: -1 } }),
+        b: scalar({ $case: 'binary', value: { value: Buffer.from([0xfb, 0xff]), tag: 'x' } }),
+        none: scalar({ $case: 'noneType', value: {} }),
+      },
+    },
+  },
+});
+
 const admin: Partial<Handlers<typeof AdminServiceService>> = {
   getTask: async ({ id }) => {
     seen.push(id);
     if (id?.name === 'missing') throw notFound('no such task');
     if (id?.name === 'broken') throw new TypeError('oops');
+    if (id?.name === 'big') return Task.fromPartial({ id, shortDescription: 'text '.repeat(1_000) });
+    if (id?.name === 'kinds') return taskOfAllKinds;
     return Task.fromPartial({ id, closure: { createdAt: { seconds: 1n, nanos: 123456789 } } });
   },
   listTasks: async (request) => (seen.push(request), TaskList.fromPartial({ token: 'next' })),
@@ -58,7 +94,10 @@ const admin: Partial<Handlers<typeof AdminServiceService>> = {
   },
   getTaskExecution: async (request) => (seen.push(request), TaskExecution.fromPartial({})),
   listNamedEntities: async (request) => (seen.push(request), NamedEntityList.fromPartial({})),
-  getExecution: async () => Execution.fromPartial({ closure: { phase: 4, duration: { seconds: 2n, nanos: 5 } } }),
+  getExecution: async ({ id }) =>
+    id?.name === 'kinds'
+      ? executionOfAllKinds
+      : Execution.fromPartial({ closure: { phase: 4, duration: { seconds: 2n, nanos: 5 } } }),
 };
 
 beforeAll(async () => {
@@ -197,7 +236,7 @@ describe('requests', () => {
     const [status, answer] = await json('/api/v1/executions', {
       method: 'POST',
       body,
-      headers: { 'content-type': type },
+      headers: { 'content-type': type, accept: 'application/json' },
     });
     expect([status, answer['code']]).toEqual([400, 3]);
   });
@@ -275,6 +314,101 @@ describe('answers', () => {
     await answer.body!.getReader().read();
     controller.abort();
     await ended;
+  });
+});
+
+describe('compression and binary', () => {
+  const raw = (path: string, headers: Record<string, string>) =>
+    new Promise<{ headers: IncomingHttpHeaders; body: Buffer; status: number | undefined }>((resolve, reject) => {
+      get(url + path, { headers }, (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('end', () =>
+          resolve({ headers: answer.headers, body: Buffer.concat(chunks), status: answer.statusCode }),
+        );
+      }).on('error', reject);
+    });
+
+  test('whole answers are compressed for those who take it, and only where it pays', async () => {
+    const big = '/api/v1/tasks/p/d/big/v';
+    const plain = await raw(big, {});
+    expect(plain.headers).toMatchObject({ vary: 'Accept-Encoding' });
+    expect(plain.headers['content-encoding']).toBeUndefined();
+    for (const accept of ['gzip', 'br;q=1, gzip;q=0.5', '*']) {
+      const { headers, body } = await raw(big, { 'accept-encoding': accept });
+      expect(headers).toMatchObject({ 'content-encoding': 'gzip', 'content-length': String(body.length) });
+      expect(gunzipSync(body).equals(plain.body)).toBe(true);
+    }
+    for (const accept of ['br', 'gzip;q=0', '*;q=0', 'gzip;q=0, *'])
+      expect((await raw(big, { 'accept-encoding': accept })).headers['content-encoding']).toBeUndefined();
+    expect(
+      (await raw('/api/v1/tasks/p/d/small/v', { 'accept-encoding': 'gzip' })).headers['content-encoding'],
+    ).toBeUndefined();
+  });
+
+  test('streams are not, so that each message arrives when it is told', async () => {
+    const answer = await fetch(`${url}/api/v1/logs/run?tail_lines=2`, { headers: { 'accept-encoding': 'gzip' } });
+    const reader = answer.body!.getReader();
+    expect(Buffer.from((await reader.read()).value!).toString()).toContain('YQ==');
+    expect(answer.headers.get('content-encoding')).toBeNull();
+    await reader.cancel();
+  });
+
+  test('errors are google.rpc.Status in binary; a binary body is answered in binary unless JSON is asked for', async () => {
+    const binary = 'application/octet-stream';
+    const missing = await raw('/api/v1/tasks/p/d/missing/v', { accept: binary });
+    expect([missing.status, missing.headers['content-type']]).toEqual([404, binary]);
+    expect(Status.decode(missing.body)).toMatchObject({ code: 5, message: 'no such task' });
+    const send = (accept: string) =>
+      fetch(`${url}/api/v1/tasks`, { method: 'POST', headers: { 'content-type': binary, accept }, body: '' });
+    const failed = Status.decode(Buffer.from(await (await send('*/*')).arrayBuffer()));
+    expect(failed).toMatchObject({
+      code: 6,
+      details: [{ typeUrl: 'type.googleapis.com/flyteidl.admin.CreateWorkflowFailureReason' }],
+    });
+    expect(await (await send('application/json')).json()).toMatchObject({ code: 6 });
+  });
+});
+
+test('numbers, times, wrappers, bytes, structs and oneofs as protojson writes them', async () => {
+  const [, task] = await json('/api/v1/tasks/p/d/kinds/v');
+  const template = (task as { closure: { compiled_task: { template: Record<string, unknown> } } }).closure.compiled_task
+    .template;
+  expect(template).toMatchObject({
+    metadata: {
+      timeout: '1.500s',
+      // Zero and unset, each in its way: proto3 scalars have values, messages are null, members of a oneof are left out.
+      discoverable: false,
+      runtime: null,
+      retries: { retries: 0 },
+      cache_ignore_input_vars: [],
+      tags: {},
+    },
+    custom: { a: [1, null, true, { b: 'c' }], big: 1e21 },
+    interface: {
+      inputs: { variables: { x: { type: { simple: 'FLOAT' }, description: '' } } },
+      outputs: null,
+    },
+    extended_resources: null,
+  });
+  expect(template['metadata']).not.toHaveProperty('interruptible');
+  expect(template).not.toHaveProperty('container');
+  const [, execution] = await json('/api/v1/executions/p/d/kinds');
+  expect(execution).toMatchObject({
+    spec: {
+      interruptible: false,
+      max_parallelism: 2147483647,
+      inputs: {
+        literals: {
+          i: { scalar: { primitive: { integer: '-9223372036854775808' } } },
+          f: { scalar: { primitive: { float_value: 'NaN' } } },
+          t: { scalar: { primitive: { datetime: '0001-01-01T00:00:00Z' } } },
+          d: { scalar: { primitive: { duration: '-0.000000001s' } } },
+          b: { scalar: { binary: { value: '+/8=', tag: 'x' } } },
+          none: { scalar: { none_type: {} } },
+        },
+      },
+    },
   });
 });
 

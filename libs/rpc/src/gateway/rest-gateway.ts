@@ -16,7 +16,10 @@ import {
 } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { Dispatcher } from '../server/call-pipeline.js';
+import { encodeDetails } from '../status.js';
+import { openApiDocument, type OpenApiDocument, type OpenApiOptions } from '../openapi/document.js';
 import { errorBody } from './error-body.js';
+import { accepts, binary, isBinary, json as jsonType, send, wantsBinary } from './http-answer.js';
 import { HttpCall } from './http-call.js';
 import { httpRoutes, routeFor, type HttpRoute } from './http-rules.js';
 import { messageToJson } from './message-json.js';
@@ -37,17 +40,18 @@ export interface RestGatewayOptions {
   maxBodyBytes?: number;
 }
 
-const binary = 'application/octet-stream';
 const events = 'text/event-stream';
 const ndjson = 'application/x-ndjson';
 
 /**
  * REST for gRPC services by their `google.api.http` annotations, as grpc-gateway does it (A-1, K-38): JSON or, with
- * `Accept`/`Content-Type: application/octet-stream`, protobuf; streams as lines of JSON or, with `Accept: text/event-stream`,
+ * `Accept`/`Content-Type: application/octet-stream`, protobuf (errors as google.rpc.Status); whole answers compressed for who takes
+ * gzip; streams as lines of JSON or, with `Accept: text/event-stream`,
  * as server-sent events.
  */
 export class RestGateway {
   private readonly registry: FileRegistry;
+  private readonly served: readonly HttpRoute[];
   private readonly routes: RouteTree;
   private readonly maxBodyBytes: number;
 
@@ -56,8 +60,14 @@ export class RestGateway {
       ? createFileRegistry(fromBinary(FileDescriptorSetSchema, options.descriptorSet))
       : descriptorRegistry();
     const extra = (options.extraRoutes ?? []).map(([pattern, rpc]) => routeFor(this.registry, pattern, rpc));
-    this.routes = new RouteTree([...httpRoutes(this.registry, options.services), ...extra]);
+    this.served = [...httpRoutes(this.registry, options.services), ...extra];
+    this.routes = new RouteTree(this.served);
     this.maxBodyBytes = options.maxBodyBytes ?? 16 * 1024 * 1024;
+  }
+
+  /** All of its routes, as OpenAPI. */
+  openApi(options: OpenApiOptions): OpenApiDocument {
+    return openApiDocument(this.served, options);
   }
 
   /** Answers a request that has a route; otherwise resolves false and has touched nothing. Never rejects. */
@@ -124,7 +134,7 @@ export class RestGateway {
 
   private async readBody(schema: DescMessage, message: Message, request: IncomingMessage): Promise<void> {
     const body = await read(request, this.maxBodyBytes);
-    if (!(request.headers['content-type'] ?? '').startsWith(binary)) {
+    if (!isBinary(request)) {
       this.merge(schema, message, parseJson(body));
       return;
     }
@@ -151,8 +161,8 @@ export class RestGateway {
     response: ServerResponse,
   ): Promise<void> {
     const answer = await this.options.dispatcher.unary(route.path, bytes, call);
-    if (accepts(request, binary)) send(response, 200, binary, Buffer.from(answer));
-    else send(response, 200, 'application/json', Buffer.from(JSON.stringify(this.json(route, answer))));
+    if (wantsBinary(request)) await send(request, response, 200, binary, Buffer.from(answer));
+    else await send(request, response, 200, jsonType, Buffer.from(JSON.stringify(this.json(route, answer))));
   }
 
   /** `{"result": …}` a message, `{"error": …}` last if it fails on the way. */
@@ -194,17 +204,12 @@ export class RestGateway {
       return;
     }
     if (!response.req.complete) response.setHeader('Connection', 'close');
-    send(response, status, 'application/json', Buffer.from(JSON.stringify(errorBody(error, this.registry))));
+    const [type, body] = wantsBinary(response.req)
+      ? [binary, encodeDetails(errorMapping[error.code].grpc, error.message, error.details)]
+      : [jsonType, Buffer.from(JSON.stringify(errorBody(error, this.registry)))];
+    response.writeHead(status, { 'Content-Type': type, 'Content-Length': body.length }).end(body);
     response.req.resume();
   }
-}
-
-function accepts(request: IncomingMessage, type: string): boolean {
-  return (request.headers.accept ?? '').split(',').some((one) => one.split(';')[0]!.trim() === type);
-}
-
-function send(response: ServerResponse, status: number, type: string, body: Buffer): void {
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': body.length }).end(body);
 }
 
 async function read(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
