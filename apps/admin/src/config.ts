@@ -1,14 +1,6 @@
 import { parseDuration, parseRetryPolicy } from '@aloft/engine';
 import { z } from 'zod';
-
-const resources = z
-  .object({
-    cpu: z.string().default(''),
-    gpu: z.string().default(''),
-    memory: z.string().default(''),
-    ephemeralStorage: z.string().default(''),
-  })
-  .prefault({});
+import { budgetsSchema, defaultsSchema, queueSchema, resourcesSchema } from './attributes/defaults-config.js';
 
 const isPolicy = (text: string): boolean => 'policy' in parseRetryPolicy(text);
 const policyForm = 'must be a retry policy, e.g. "delay=10s factor=2 max=5m memory=2"';
@@ -55,7 +47,11 @@ export const adminConfigSchema = z
       .prefault({}),
     /** Task types that may be registered; empty = all. */
     allowedTaskTypes: z.array(z.string()).default([]),
-    taskResources: z.object({ defaults: resources, limits: resources }).prefault({}),
+    taskResources: z.object({ defaults: resourcesSchema, limits: resourcesSchema }).prefault({}),
+    /** Per project and domain, below attributes and above what is set for all (S-20). */
+    defaults: z.array(defaultsSchema).default([]),
+    queues: z.array(queueSchema).default([]),
+    budgets: budgetsSchema,
     /** What an execution gets that nobody set otherwise. */
     executions: z
       .object({
