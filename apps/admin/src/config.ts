@@ -112,6 +112,16 @@ export const adminConfigSchema = z
         decisionMs: z.number().int().nonnegative().default(10_000),
       })
       .prefault({}),
+    retention: z
+      .object({
+        /** Milliseconds between two looks for what is due at most; otherwise when the next run is. */
+        longestPauseMs: z.number().int().positive().default(3_600_000),
+        /** Runs that one statement looks for. */
+        batch: z.number().int().positive().default(200),
+        /** Milliseconds that EraseExecution waits for its end before it answers that it goes on. */
+        eraseWaitMs: z.number().int().nonnegative().default(20_000),
+      })
+      .prefault({}),
     caches: z
       .object({
         /** Launch plans, workflows and task specs kept in memory, each. */

@@ -26,7 +26,7 @@ import { describeKey, identifierOf, keyText, requireExecutionId, type NameKey } 
 import { LoadCache } from '../registry/load-cache.js';
 import { sqlTime, timestampOf } from '../time.js';
 import { executionCommand } from './commands.js';
-import { keepLiterals, literalsValue } from './execution-inputs.js';
+import { inputsFolder, keepLiterals, literalsValue } from './execution-inputs.js';
 import { randomExecutionName, requireExecutionRequest } from './execution-validation.js';
 import { keptSpec, newClosure, referring, revisionAnnotations } from './kept-spec.js';
 import type { ExecutionWriter } from './execution-writer.js';
@@ -62,6 +62,9 @@ interface Variant {
   source?: { uid: string; id: WorkflowExecutionIdentifier; recover: boolean };
 }
 
+/** Names can be used again after an erase: what another replica remembers of one must not last. */
+const parentTtlMs = 60_000;
+
 /** Starting runs (A-40…A-50). */
 export class ExecutionsService {
   private readonly parents: LoadCache<Omit<Parent, 'node'> & { uid: string }>;
@@ -78,7 +81,7 @@ export class ExecutionsService {
     private readonly bus: Bus,
     private readonly config: AdminConfig,
   ) {
-    this.parents = new LoadCache({ max: config.caches.registryEntries });
+    this.parents = new LoadCache({ max: config.caches.registryEntries, ttlMs: parentTtlMs });
   }
 
   async create(
@@ -98,7 +101,7 @@ export class ExecutionsService {
     const given = hasLiterals(request.inputs) ? request.inputs : (spec.inputs ?? { literals: {} });
     const merged = executionInputs(launch.plan.expectedInputs, launch.plan.spec.fixedInputs, given);
     const settings = await this.settingsOf(id, spec, launch, origin, parent);
-    const folder = this.inputsFolder(id, uid);
+    const folder = inputsFolder(this.blob.bucket, this.config.storagePrefix, id, uid);
     const inputs = await keepLiterals(this.blob, merged, `${folder}/inputs`);
     const userInputs = await keepLiterals(this.blob, given ?? { literals: {} }, `${folder}/user_inputs`);
     const now = timestampOf(new Date());
@@ -226,6 +229,11 @@ export class ExecutionsService {
     );
   }
 
+  /** After an erase: the name may be another run's soon. */
+  forget(id: NameKey): void {
+    this.parents.delete(keyText(id));
+  }
+
   private async originalOf(id: WorkflowExecutionIdentifier | undefined): Promise<ExecutionDataRow> {
     const key = requireExecutionId(id);
     const row = await this.executions.findData(this.database, key);
@@ -341,11 +349,6 @@ export class ExecutionsService {
       principal: origin.principal,
       parent,
     });
-  }
-
-  private inputsFolder({ org, project, domain, name }: NameKey, uid: string): string {
-    const path = [...(org === '' ? [] : [org]), project, domain, name].map(encodeURIComponent).join('/');
-    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/executions/${path}/${uid}`;
   }
 }
 
