@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { Erasure_State, EraseExecutionResponse } from '@aloft/idl/aloft/v1/retention';
+import { WatchProjectResponse } from '@aloft/idl/aloft/v1/watch';
 import type { MatchingAttributes } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import { candidates } from './commands/completion.js';
 import { secondsOf, spanText } from './inputs/time-span.js';
@@ -126,6 +127,15 @@ describe('projects, registered entities and runs', () => {
     expect((await aloft('exec', 'ls')).code).toBe(0);
     expect((await aloft('execution', 'get', 'unknown')).code).toBe(3);
   });
+});
+
+test('execution list --watch: the list again when a run of it changes, not for what its nodes do', async () => {
+  const event = (kind: 'workflow' | 'node') =>
+    WatchProjectResponse.fromPartial({ event: { event: { $case: kind, value: {} } as never } });
+  platform.projectScript = [event('node')];
+  expect((await aloft('execution', 'list', '--watch')).stdout.match(/launch plan|none/g)).toHaveLength(1);
+  platform.projectScript = [event('node'), event('workflow')];
+  expect((await aloft('execution', 'list', '--watch')).stdout.match(/launch plan|none/g)).toHaveLength(2);
 });
 
 describe('aloft attributes', () => {

@@ -19,6 +19,7 @@ import {
   LogServiceService,
   StreamLogsResponse,
   type WatchExecutionResponse,
+  type WatchProjectResponse,
   WatchServiceService,
 } from '@aloft/idl/aloft/v1/watch';
 import { RetentionServiceService } from '@aloft/idl/aloft/v1/retention';
@@ -45,6 +46,8 @@ export class FakePlatform {
   readonly activated: string[] = [];
   /** What WatchExecution sends. */
   script: WatchExecutionResponse[] = [];
+  /** What WatchProject sends. */
+  projectScript: WatchProjectResponse[] = [];
   /** What StreamHistory, ReplayExecution and GetExecutionAt answer, and what they were asked. */
   history: HistoryEntry[] = [];
   replays: Record<string, ReplayExecutionResponse> = {};
@@ -89,6 +92,9 @@ export class FakePlatform {
     server.register(WatchServiceService, {
       async *watchExecution() {
         yield* platform.script;
+      },
+      async *watchProject() {
+        yield* platform.projectScript;
       },
     });
     server.register(HistoryServiceService, {
