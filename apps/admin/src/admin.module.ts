@@ -3,6 +3,7 @@ import { ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceService } from '@aloft/idl/aloft/v1/history';
 import { NodeControlServiceService } from '@aloft/idl/aloft/v1/control';
 import { ProjectSettingsServiceService } from '@aloft/idl/aloft/v1/project_settings';
+import { RetentionServiceService } from '@aloft/idl/aloft/v1/retention';
 import { LogServiceService, WatchServiceService } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { AuthMetadataServiceService } from '@aloft/idl/flyteidl/service/auth';
@@ -51,6 +52,9 @@ import { ProjectSettingsController } from './projects/project-settings.controlle
 import { ProjectSettingsService } from './projects/project-settings.service.js';
 import { ProjectsController } from './projects/projects.controller.js';
 import { ProjectsService } from './projects/projects.service.js';
+import { ErasuresService } from './retention/erasures.service.js';
+import { RetentionController } from './retention/retention.controller.js';
+import { RetentionService } from './retention/retention.service.js';
 import { SignalsController } from './signals/signals.controller.js';
 import { SignalsService } from './signals/signals.service.js';
 import { TaskExecutionsController } from './task-executions/task-executions.controller.js';
@@ -75,6 +79,7 @@ export const adminGrpcServices: readonly ServiceDefinition[] = [
   ExplainServiceService,
   NodeControlServiceService,
   ProjectSettingsServiceService,
+  RetentionServiceService,
 ];
 
 /** REST routes beside the annotated ones, for the gateway's `extraRoutes`: live streams as lines of JSON or server-sent events. */
@@ -140,6 +145,7 @@ export class AdminModule {
         LogsController,
         HistoryController,
         ExplainController,
+        RetentionController,
         OutputsHttpController,
         ConsoleController,
       ],
@@ -177,6 +183,8 @@ function providersOf(services: AdminServices): Provider[] {
     { provide: HistoryService, useValue: services.history },
     { provide: ReplayService, useValue: services.replays },
     { provide: ExplainService, useValue: services.explain },
+    { provide: RetentionService, useValue: services.retention },
+    { provide: ErasuresService, useValue: services.erasures },
     { provide: BuildInformation, useValue: services.build },
     { provide: AdminLifecycle, useValue: services.lifecycle },
   ];

@@ -3,6 +3,7 @@ import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import { createDataSource, type Database } from '@aloft/database';
 import { RunLogServiceClient } from '@aloft/idl/aloft/v1/history';
+import { RunEraseServiceClient } from '@aloft/idl/aloft/v1/retention';
 import { createClient } from '@aloft/rpc';
 import type { Logger, Metrics } from '@aloft/telemetry';
 import { AttributesRepository } from './attributes/attributes.repository.js';
@@ -54,6 +55,9 @@ import { ProjectsRepository } from './projects/projects.repository.js';
 import { ProjectsService } from './projects/projects.service.js';
 import { registryEntities } from './registry/entities.js';
 import { Registry } from './registry/registry.js';
+import { createRetention } from './retention/create-retention.js';
+import type { ErasuresService } from './retention/erasures.service.js';
+import type { RetentionService } from './retention/retention.service.js';
 import { SignalsRepository } from './signals/signals.repository.js';
 import { SignalsService } from './signals/signals.service.js';
 import { TaskExecutionsRepository } from './task-executions/task-executions.repository.js';
@@ -73,7 +77,7 @@ export interface AdminDependencies {
   bus: Bus;
   blob: BlobStore;
   policy: Policy;
-  /** gRPC target of the propeller's RunLogService (see `createClient`); read when the first call is made. */
+  /** gRPC target of the propeller's RunLogService and RunEraseService (see `createClient`); read when the first call is made. */
   propellerAddress: () => string;
   logger: Logger;
   metrics?: Metrics;
@@ -106,9 +110,14 @@ export interface AdminServices {
   history: HistoryService;
   replays: ReplayService;
   explain: ExplainService;
+  retention: RetentionService;
+  erasures: ErasuresService;
   build: BuildInformation;
   lifecycle: AdminLifecycle;
 }
+
+/** A run's folder may hold a million objects. */
+const eraseMs = 600_000;
 
 export async function createAdminServices(dependencies: AdminDependencies): Promise<AdminServices> {
   const { config, database, bus, blob, policy, logger } = dependencies;
@@ -169,6 +178,21 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
   const propeller = lazily(() =>
     createClient(RunLogServiceClient, dependencies.propellerAddress(), { safe: () => true }),
   );
+  const eraser = lazily(() =>
+    createClient(RunEraseServiceClient, dependencies.propellerAddress(), { safe: () => true, deadlineMs: eraseMs }),
+  );
+  const control = new ExecutionControlService(database, executionRows, bus);
+  const { retention, erasures, work } = createRetention({
+    database,
+    executions: executionRows,
+    control,
+    projects,
+    blob,
+    propeller: eraser.get,
+    config,
+    logger,
+    gone: (key) => executions.forget(key),
+  });
   const runLogs = new RunLogs(propeller.get);
   const folder = new RunFolder(runLogs, new RunGraphs(blob));
   const slots = new FoldSlots(config.history.foldsAtOnce, config.history.maxWaiting);
@@ -187,7 +211,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
       new EventLiterals(database, executionRows, blob, config),
       new EventWriter(database, new EventsRepository(), projectionRows, dynamicClosures, bus),
     ),
-    control: new ExecutionControlService(database, executionRows, bus),
+    control,
     nodeControl: new NodeControlService(
       database,
       executionRows,
@@ -230,15 +254,19 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     history: new HistoryService(database, executionRows, runLogs, folder, slots, config),
     replays: new ReplayService(database, executionRows, readModel, runLogs, folder, slots),
     explain: new ExplainService(database, executionRows, nodeRows, new WaitsRepository(), folder, slots),
+    retention,
+    erasures,
     build: dependencies.build ?? BuildInformation.ofThisPackage(),
     lifecycle: new AdminLifecycle(
       database,
       bus,
       projection,
       live,
+      work,
       {
         close: async () => {
           propeller.made?.close();
+          eraser.made?.close();
           await compiler.close();
           await registry.close();
         },

@@ -1,14 +1,6 @@
 import { parseDuration, parseRetryPolicy } from '@aloft/engine';
 import { z } from 'zod';
-
-const resources = z
-  .object({
-    cpu: z.string().default(''),
-    gpu: z.string().default(''),
-    memory: z.string().default(''),
-    ephemeralStorage: z.string().default(''),
-  })
-  .prefault({});
+import { budgetsSchema, defaultsSchema, queueSchema, resourcesSchema } from './attributes/defaults-config.js';
 
 const isPolicy = (text: string): boolean => 'policy' in parseRetryPolicy(text);
 const policyForm = 'must be a retry policy, e.g. "delay=10s factor=2 max=5m memory=2"';
@@ -55,7 +47,11 @@ export const adminConfigSchema = z
       .prefault({}),
     /** Task types that may be registered; empty = all. */
     allowedTaskTypes: z.array(z.string()).default([]),
-    taskResources: z.object({ defaults: resources, limits: resources }).prefault({}),
+    taskResources: z.object({ defaults: resourcesSchema, limits: resourcesSchema }).prefault({}),
+    /** Per project and domain, below attributes and above what is set for all (S-20). */
+    defaults: z.array(defaultsSchema).default([]),
+    queues: z.array(queueSchema).default([]),
+    budgets: budgetsSchema,
     /** What an execution gets that nobody set otherwise. */
     executions: z
       .object({
@@ -116,6 +112,16 @@ export const adminConfigSchema = z
       .object({
         /** Milliseconds for which a call waits for a run's word on a command; then it answers that it is on its way. */
         decisionMs: z.number().int().nonnegative().default(10_000),
+      })
+      .prefault({}),
+    retention: z
+      .object({
+        /** Milliseconds between two looks for what is due at most; otherwise when the next run is. */
+        longestPauseMs: z.number().int().positive().default(3_600_000),
+        /** Runs that one statement looks for. */
+        batch: z.number().int().positive().default(200),
+        /** Milliseconds that EraseExecution waits for its end before it answers that it goes on. */
+        eraseWaitMs: z.number().int().nonnegative().default(20_000),
       })
       .prefault({}),
     caches: z

@@ -15,6 +15,8 @@ export class AdminLifecycle {
     private readonly bus: Bus,
     private readonly projection: ProjectionService,
     private readonly live: LiveEvents,
+    /** Retention: what is due is done by itself. */
+    private readonly work: { start(): void; stop(): Promise<void> },
     /** What the module opened itself. */
     private readonly opened: { close(): Promise<void> },
     private readonly logger: Logger,
@@ -44,6 +46,7 @@ export class AdminLifecycle {
           'the projection parked a message',
         ),
     });
+    this.work.start();
     this.unobserve = observeLag(this.metrics, projectionGroup, eventsTopic, () => this.status());
   }
 
@@ -60,6 +63,7 @@ export class AdminLifecycle {
   /** Stops consuming and ends live streams. */
   async stop(): Promise<void> {
     this.unobserve();
+    await this.work.stop();
     await this.live.stop();
     await this.projector?.close();
     this.projector = undefined;

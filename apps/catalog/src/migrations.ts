@@ -55,4 +55,8 @@ export const catalogMigrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    name: 'artifacts by the run that made them',
+    sql: `CREATE INDEX artifacts_by_run ON artifacts ((metadata->>'execution-name')) WHERE metadata ? 'execution-name';`,
+  },
 ];

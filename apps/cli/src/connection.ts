@@ -2,6 +2,7 @@ import { AloftError } from '@aloft/errors';
 import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
 import { NodeControlServiceClient } from '@aloft/idl/aloft/v1/control';
+import { RetentionServiceClient } from '@aloft/idl/aloft/v1/retention';
 import { LogServiceClient, WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { DataProxyServiceClient } from '@aloft/idl/flyteidl/service/dataproxy';
@@ -28,6 +29,7 @@ export function connect(target: Target) {
     explain: createClient(ExplainServiceClient, endpoint),
     history: createClient(HistoryServiceClient, endpoint),
     nodes: createClient(NodeControlServiceClient, endpoint),
+    retention: createClient(RetentionServiceClient, endpoint),
   };
   return {
     ...clients,

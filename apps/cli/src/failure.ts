@@ -48,6 +48,11 @@ export function explain(error: unknown, endpoint: string): Explanation {
           ...base,
           next: `The platform at ${endpoint} answers slowly; try again, and look at its log if it stays so.`,
         };
+      case 'NOT_FOUND':
+        return {
+          ...base,
+          next: 'See what there is with `aloft get <kind>` or `aloft <noun> list`; --project and --domain say where.',
+        };
       case 'UNAUTHENTICATED':
       case 'PERMISSION_DENIED':
         return { ...base, next: 'Ask whoever runs the platform for the role that this needs.' };

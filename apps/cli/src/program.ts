@@ -1,7 +1,11 @@
 import chalk from 'chalk';
 import { Command, CommanderError } from 'commander';
 import { defaultEndpoint } from './connection.js';
+import { attributesCommand } from './commands/attributes.js';
+import { completeCommand, completionCommand } from './commands/completion.js';
 import { demoCommand } from './commands/demo.js';
+import { launchPlanCommand, taskCommand, workflowCommand } from './commands/entities.js';
+import { executionCommand } from './commands/execution.js';
 import {
   recoverCommand,
   relaunchCommand,
@@ -13,8 +17,10 @@ import { getCommand } from './commands/get.js';
 import { historyCommand } from './commands/history.js';
 import { logsCommand } from './commands/logs.js';
 import { nodeCommand } from './commands/node.js';
+import { projectCommand } from './commands/project.js';
 import { registerCommand } from './commands/register.js';
 import { replayCommand } from './commands/replay.js';
+import { retentionCommand } from './commands/retention.js';
 import { runCommand } from './commands/run.js';
 import { startCommand } from './commands/start.js';
 import { whyCommand } from './commands/why.js';
@@ -49,6 +55,15 @@ Exit codes: 0 done; 1 the run that was waited for did not succeed, or a replay d
       .addCommand(terminateCommand())
       .addCommand(relaunchCommand())
       .addCommand(recoverCommand())
+      .addCommand(projectCommand())
+      .addCommand(taskCommand())
+      .addCommand(workflowCommand())
+      .addCommand(launchPlanCommand())
+      .addCommand(executionCommand())
+      .addCommand(attributesCommand())
+      .addCommand(retentionCommand())
+      .addCommand(completionCommand())
+      .addCommand(completeCommand(program), { hidden: true })
   );
 }
 
@@ -61,7 +76,10 @@ export async function runProgram(argv: readonly string[], root = program()): Pro
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     const isJson = argv.some(
-      (word, i) => word === '--output=json' || ((word === '-o' || word === '--output') && argv[i + 1] === 'json'),
+      (word, i) =>
+        word === '--json' ||
+        word === '--output=json' ||
+        ((word === '-o' || word === '--output') && argv[i + 1] === 'json'),
     );
     const { message, next, exitCode, code } = explain(error, endpointOf(argv));
     process.stderr.write(

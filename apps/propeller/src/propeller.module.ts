@@ -2,12 +2,16 @@ import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import { RunLogServiceService } from '@aloft/idl/aloft/v1/history';
+import { ResultEraseServiceClient, RunEraseServiceService } from '@aloft/idl/aloft/v1/retention';
 import { DataCatalogClient } from '@aloft/idl/flyteidl/datacatalog/datacatalog';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { createClient, type ServiceDefinition } from '@aloft/rpc';
 import type { Logger, Metrics } from '@aloft/telemetry';
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { PropellerConfig } from './config.js';
+import { RunEraseController } from './erase/run-erase.controller.js';
+import { RunEraseRepository } from './erase/run-erase.repository.js';
+import { RunEraseService } from './erase/run-erase.service.js';
 import { RunLogController } from './history/run-log.controller.js';
 import { RunLogRepository } from './history/run-log.repository.js';
 import { RunLogService } from './history/run-log.service.js';
@@ -33,7 +37,7 @@ const catalogCalls = { safe: () => false, deadlineMs: 5_000 };
 const reachableMs = 1_500;
 
 /** What the propeller serves over gRPC, to other services. */
-export const propellerServices: readonly ServiceDefinition[] = [RunLogServiceService];
+export const propellerServices: readonly ServiceDefinition[] = [RunLogServiceService, RunEraseServiceService];
 
 /** {@link PropellerService} starts and stops its consuming in the order its process wants. */
 @Module({})
@@ -41,6 +45,9 @@ export class PropellerModule {
   static register(dependencies: PropellerDependencies): DynamicModule {
     const admin = lazily(() => createClient(AdminServiceClient, dependencies.adminAddress(), adminCalls));
     const catalog = lazily(() => createClient(DataCatalogClient, dependencies.catalogAddress(), catalogCalls));
+    const results = lazily(() =>
+      createClient(ResultEraseServiceClient, dependencies.catalogAddress(), { safe: () => true, deadlineMs: 60_000 }),
+    );
     const propeller = new Propeller({ ...dependencies, admin: admin.get, catalog: catalog.get });
     const service = new PropellerService(
       propeller,
@@ -48,16 +55,26 @@ export class PropellerModule {
       () => {
         admin.made?.close();
         catalog.made?.close();
+        results.made?.close();
       },
     );
     const { database, blob, config } = dependencies;
     const repository = new RunLogRepository();
     const logOptions = { database, blob, repository, maxHistoryBytes: config.limits.historyBytes };
+    const erase = new RunEraseService({
+      database,
+      blob,
+      repository: new RunEraseRepository(),
+      catalog: results.get,
+      maxHistoryBytes: config.limits.historyBytes,
+      maxClosureBytes: config.limits.closureBytes,
+    });
     return {
       module: PropellerModule,
-      controllers: [RunLogController],
+      controllers: [RunLogController, RunEraseController],
       providers: [
         { provide: PropellerService, useValue: service },
+        { provide: RunEraseService, useValue: erase },
         { provide: RunLogService, useValue: new RunLogService(logOptions) },
       ],
       exports: [PropellerService],

@@ -9,35 +9,14 @@ import {
   type WorkflowExecutionConfig,
 } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import type { AdminConfig } from '../config.js';
-import { requirePolicies } from '../executions/run-policies.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import type { AttributesRow } from '../registry/entities.js';
 import { LoadCache } from '../registry/load-cache.js';
 import type { Registry } from '../registry/registry.js';
-import { requireQuantities } from './task-resources.js';
+import { covers, priorityOf, resourceTypes, type Kind, type Target, type TargetOf } from './attribute-kinds.js';
+import { requireAttributes } from './attribute-validation.js';
 import type { AttributeScope, AttributesRepository } from './attributes.repository.js';
-
-type Target = NonNullable<MatchingAttributes['target']>;
-type TargetOf<K extends Target['$case']> = Extract<Target, { $case: K }>['value'];
-
-const resourceTypes: Record<Target['$case'], MatchableResource> = {
-  taskResourceAttributes: MatchableResource.TASK_RESOURCE,
-  clusterResourceAttributes: MatchableResource.CLUSTER_RESOURCE,
-  executionQueueAttributes: MatchableResource.EXECUTION_QUEUE,
-  executionClusterLabel: MatchableResource.EXECUTION_CLUSTER_LABEL,
-  qualityOfService: MatchableResource.QUALITY_OF_SERVICE_SPECIFICATION,
-  pluginOverrides: MatchableResource.PLUGIN_OVERRIDE,
-  workflowExecutionConfig: MatchableResource.WORKFLOW_EXECUTION_CONFIG,
-  clusterAssignment: MatchableResource.CLUSTER_ASSIGNMENT,
-};
-
-/** A-91: the most specific row wins; nothing is merged between levels. */
-export function priorityOf(scope: AttributeScope): number {
-  if (scope.launchPlan !== '') return 1000;
-  if (scope.workflow !== '') return 100;
-  if (scope.project !== '' && scope.domain !== '') return 10;
-  return scope.project !== '' ? 5 : 1;
-}
+import { configuredAttributes, type ConfiguredAttributes } from './configured-attributes.js';
 
 /** Rows decoded once, most specific first. */
 interface DecodedRow {
@@ -49,6 +28,7 @@ interface DecodedRow {
 /** Settings per project, domain, workflow or launch plan (A-90…A-94). */
 export class AttributesService {
   private readonly rows: LoadCache<DecodedRow[]>;
+  private readonly configured: readonly ConfiguredAttributes[];
 
   constructor(
     private readonly registry: Registry,
@@ -58,6 +38,7 @@ export class AttributesService {
     private readonly policy: Policy,
   ) {
     this.rows = new LoadCache({ max: 1_000, ttlMs: config.caches.settingsTtlMs });
+    this.configured = configuredAttributes(config.defaults);
   }
 
   async update(scope: AttributeScope, matching: MatchingAttributes | undefined): Promise<void> {
@@ -67,12 +48,7 @@ export class AttributesService {
       throw invalidArgument(
         `attributes.matching_attributes: missing; set one of ${Object.keys(resourceTypes).map(snake).join(', ')}`,
       );
-    if (target.$case === 'taskResourceAttributes') {
-      requireQuantities(target.value.defaults, 'attributes.matching_attributes.task_resource_attributes.defaults');
-      requireQuantities(target.value.limits, 'attributes.matching_attributes.task_resource_attributes.limits');
-    }
-    if (target.$case === 'workflowExecutionConfig')
-      requirePolicies(target.value, 'attributes.matching_attributes.workflow_execution_config');
+    requireAttributes(target, MatchingAttributes.encode({ target }).finish(), this.config.limits.labels);
     const resourceType = resourceTypes[target.$case];
     await this.registry.transaction(async (manager) => {
       const merged =
@@ -91,6 +67,7 @@ export class AttributesService {
 
   /** The row that applies; NOT_FOUND if none does. */
   async get(scope: AttributeScope, resourceType: MatchableResource): Promise<MatchingAttributes> {
+    requireType(resourceType);
     await this.requireScope(scope);
     const target = (await this.matching(scope, resourceType))[0];
     if (!target)
@@ -105,12 +82,12 @@ export class AttributesService {
     const scope = { org, project, domain: '', workflow: '', launchPlan: '' };
     if (resourceType !== MatchableResource.WORKFLOW_EXECUTION_CONFIG) return this.get(scope, resourceType);
     await this.requireScope(scope);
-    const [target] = await this.matching(scope, resourceType);
-    const stored = target?.$case === 'workflowExecutionConfig' ? target.value : undefined;
+    const [stored] = await this.levels('workflowExecutionConfig', scope);
     return { target: { $case: 'workflowExecutionConfig', value: fillDefaults(stored, this.config) } };
   }
 
   async delete(scope: AttributeScope, resourceType: MatchableResource): Promise<void> {
+    requireType(resourceType);
     await this.requireScope(scope);
     const found = await this.attributes.delete(this.registry.read, resourceType, scope);
     this.rows.clear();
@@ -118,6 +95,7 @@ export class AttributesService {
   }
 
   async list(org: string, resourceType: MatchableResource): Promise<MatchableAttributesConfiguration[]> {
+    requireType(resourceType);
     const rows = await this.attributes.list(this.registry.read, org, resourceType);
     const principal = currentCall()?.principal ?? anonymous;
     const visible = await Promise.all(
@@ -137,10 +115,24 @@ export class AttributesService {
       }));
   }
 
-  /** The attributes of one kind that apply, most specific first. */
-  async effective<K extends Target['$case']>(kind: K, scope: AttributeScope): Promise<TargetOf<K>[]> {
-    const targets = await this.matching(scope, resourceTypes[kind]);
-    return targets.flatMap((target) => (target.$case === kind ? [target.value as TargetOf<K>] : []));
+  /** The stored attributes of one kind that apply, most specific first. */
+  async stored<K extends Kind>(kind: K, scope: AttributeScope): Promise<TargetOf<K>[]> {
+    return ofKind(kind, await this.matching(scope, resourceTypes[kind]));
+  }
+
+  /** What applies of one kind, first wins: the most specific stored row (A-91), then the configuration's defaults (S-20). */
+  async levels<K extends Kind>(kind: K, scope: AttributeScope): Promise<TargetOf<K>[]> {
+    const [mostSpecific] = await this.stored(kind, scope);
+    return [...(mostSpecific === undefined ? [] : [mostSpecific]), ...this.defaults(kind, scope)];
+  }
+
+  /** The configuration's defaults (S-20), most specific first. */
+  defaults<K extends Kind>(kind: K, scope: AttributeScope): TargetOf<K>[] {
+    const applying = this.configured.filter((each) => covers(each.scope, scope));
+    return ofKind(
+      kind,
+      applying.map(({ target }) => target),
+    );
   }
 
   private async matching(scope: AttributeScope, resourceType: MatchableResource): Promise<Target[]> {
@@ -166,16 +158,23 @@ export class AttributesService {
   }
 }
 
+function ofKind<K extends Kind>(kind: K, targets: readonly Target[]): TargetOf<K>[] {
+  return targets.flatMap((target) => (target.$case === kind ? [target.value as TargetOf<K>] : []));
+}
+
+function requireType(resourceType: MatchableResource): void {
+  if (!Object.values(resourceTypes).includes(resourceType))
+    throw invalidArgument(
+      `resource_type: ${resourceType} is none; use one of ${Object.values(resourceTypes)
+        .map((type) => MatchableResource[type])
+        .join(', ')}`,
+    );
+}
+
 function decode(row: AttributesRow): DecodedRow[] {
   const { target } = MatchingAttributes.decode(row.attributes);
   const { org, project, domain, workflow, launchPlan, resourceType } = row;
   return target ? [{ resourceType, scope: { org, project, domain, workflow, launchPlan }, target }] : [];
-}
-
-function covers(row: AttributeScope, asked: AttributeScope): boolean {
-  return (['project', 'domain', 'workflow', 'launchPlan'] as const).every(
-    (part) => row[part] === '' || row[part] === asked[part],
-  );
 }
 
 function mergeOverrides(stored: AttributesRow | null, changes: PluginOverride[]): Target {

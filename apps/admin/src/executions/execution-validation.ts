@@ -5,6 +5,7 @@ import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { requireNotifications } from '../launch-plans/launch-plan-validation.js';
 import { requireIdentifier, requirePart, type EntityKey } from '../registry/identifiers.js';
 import { requireAnnotations, requireLabels } from '../registry/labels.js';
+import { requireQuality } from './placement.js';
 
 const maxNameLength = 63;
 const maxTags = 64;
@@ -52,6 +53,7 @@ export function requireExecutionRequest(
     requireNotifications(spec.notificationOverrides.value.notifications, 'spec.notifications.notifications');
   if (spec.maxParallelism < 0)
     throw invalidArgument(`spec.max_parallelism: ${spec.maxParallelism} must not be negative`);
+  requireQuality(spec.qualityOfService, 'spec.quality_of_service');
   return { spec, target };
 }
 

@@ -33,6 +33,7 @@ import { keptSpec, newClosure, referring, revisionAnnotations } from './kept-spe
 import type { ExecutionWriter } from './execution-writer.js';
 import type { ExecutionDataRow, ExecutionsRepository, NewExecution } from './executions.repository.js';
 import type { LaunchResolver, ResolvedLaunch } from './launch-resolver.js';
+import { attributesOf } from './applicable-attributes.js';
 import { mergeSettings } from './settings.js';
 
 /** Who calls, and what a propeller adds to the request when it starts a child. */
@@ -63,6 +64,9 @@ interface Variant {
   source?: { uid: string; id: WorkflowExecutionIdentifier; recover: boolean; engine: ExecutionEngineName };
 }
 
+/** Names can be used again after an erase: what another replica remembers of one must not last. */
+const parentTtlMs = 60_000;
+
 /** Starting runs (A-40…A-50). */
 export class ExecutionsService {
   private readonly parents: LoadCache<Omit<Parent, 'node'> & { uid: string }>;
@@ -79,7 +83,7 @@ export class ExecutionsService {
     private readonly bus: Bus,
     private readonly config: AdminConfig,
   ) {
-    this.parents = new LoadCache({ max: config.caches.registryEntries });
+    this.parents = new LoadCache({ max: config.caches.registryEntries, ttlMs: parentTtlMs });
   }
 
   async create(
@@ -235,6 +239,11 @@ export class ExecutionsService {
     );
   }
 
+  /** After an erase: the name may be another run's soon. */
+  forget(id: NameKey): void {
+    this.parents.delete(keyText(id));
+  }
+
   private async originalOf(id: WorkflowExecutionIdentifier | undefined): Promise<ExecutionDataRow> {
     const key = requireExecutionId(id);
     const row = await this.executions.findData(this.database, key);
@@ -338,27 +347,13 @@ export class ExecutionsService {
   ): Promise<ExecutionSettings> {
     const { org, project, domain } = id;
     const scope = { org, project, domain, workflow: workflow.key.name, launchPlan: plan.key.name };
-    const ofProject = { ...scope, domain: '', workflow: '', launchPlan: '' };
-    const [configs, projectConfigs, taskResources, pluginOverrides, clusterLabels, qualityOfService, projectLabels] =
-      await Promise.all([
-        this.attributes.effective('workflowExecutionConfig', scope),
-        this.attributes.effective('workflowExecutionConfig', ofProject),
-        this.attributes.effective('taskResourceAttributes', scope),
-        this.attributes.effective('pluginOverrides', scope),
-        this.attributes.effective('executionClusterLabel', scope),
-        this.attributes.effective('qualityOfService', scope),
-        this.projects.labels(org, project),
-      ]);
     return mergeSettings({
+      ...(await attributesOf(this.attributes, scope)),
+      name: keyText(id),
       request,
       plan: plan.spec,
-      configs: [...configs.slice(0, 1), ...projectConfigs.slice(0, 1)],
-      taskResources: taskResources.slice(0, 1),
-      pluginOverrides,
-      clusterLabels,
-      qualityOfService,
       workflowQualityOfService: workflow.qualityOfService,
-      projectLabels,
+      projectLabels: await this.projects.labels(org, project),
       config: this.config,
       defaultRawOutputPrefix: `s3://${this.blob.bucket}/data`,
       principal: origin.principal,

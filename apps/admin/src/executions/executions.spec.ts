@@ -2,13 +2,17 @@ import { ArrayParallelism } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionSpec } from '@aloft/idl/flyteidl/admin/execution';
 import { LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { WorkflowExecutionConfig } from '@aloft/idl/flyteidl/admin/matchable_resource';
+import { QualityOfService, QualityOfService_Tier as Tier } from '@aloft/idl/flyteidl/core/execution';
 import { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import { typeOf } from '@aloft/literals';
+import { covers } from '../attributes/attribute-kinds.js';
+import { configuredAttributes, qualityOf } from '../attributes/configured-attributes.js';
 import { adminConfigSchema } from '../config.js';
 import { cut } from './execution-answers.js';
 import { randomExecutionName, requireExecutionName } from './execution-validation.js';
 import { requirePolicies } from './run-policies.js';
-import { mergeSettings, type SettingSources } from './settings.js';
+import type { SettingSources } from './setting-sources.js';
+import { mergeSettings } from './settings.js';
 import { generatedNodeId, generatedWorkflow } from './single-task.js';
 
 type Partials = {
@@ -22,9 +26,13 @@ function merge({ request = {}, plan = {}, configs = [], ...rest }: Partials) {
     request: ExecutionSpec.fromPartial(request),
     plan: LaunchPlanSpec.fromPartial(plan),
     configs: configs.map((config) => WorkflowExecutionConfig.fromPartial(config)),
+    name: 'p/d/run',
     taskResources: [],
     pluginOverrides: [],
     clusterLabels: [],
+    clusterAssignments: [],
+    clusterResources: [],
+    queueTags: [],
     qualityOfService: [],
     workflowQualityOfService: undefined,
     projectLabels: {},
@@ -107,6 +115,114 @@ describe('A-43: settings', () => {
       { name: 3, value: '1Gi' },
     ]);
     expect(taskResourceLimits).toEqual([{ name: 1, value: '2' }]);
+  });
+});
+
+describe('where a run goes and how soon', () => {
+  const tier = (value: Tier) => QualityOfService.fromPartial({ designation: { $case: 'tier', value } });
+
+  test('A-210: request, plan, workflow, attribute, default; an empty one says nothing; MEDIUM if nobody says', () => {
+    const all = {
+      request: { qualityOfService: tier(Tier.UNDEFINED) },
+      plan: { qualityOfService: tier(Tier.HIGH) },
+      workflowQualityOfService: tier(Tier.LOW),
+      qualityOfService: [tier(Tier.MEDIUM)],
+    };
+    expect(merge(all)).toMatchObject({ qualityOfService: tier(Tier.HIGH), placement: { tier: Tier.HIGH } });
+    expect(merge({ ...all, plan: {} }).placement).toMatchObject({ tier: Tier.LOW, queueingBudget: { seconds: 7200n } });
+    expect(merge({ qualityOfService: [tier(Tier.MEDIUM)] }).qualityOfService).toEqual(tier(Tier.MEDIUM));
+    expect(merge({})).toMatchObject({
+      qualityOfService: undefined,
+      placement: { tier: Tier.MEDIUM, queueingBudget: { seconds: 600n } },
+    });
+  });
+
+  test('A-210: a budget of its own counts as it is', () => {
+    const designation = { $case: 'spec', value: { queueingBudget: { seconds: 5n } } } as const;
+    expect(merge({ request: { qualityOfService: { designation } } }).placement).toMatchObject({
+      tier: Tier.UNDEFINED,
+      queueingBudget: { seconds: 5n, nanos: 0 },
+    });
+  });
+
+  test('A-94: the first tag that a queue has; of several such queues always the same for a run; else the defaults', () => {
+    const config = adminConfigSchema.parse({
+      queues: [
+        { name: 'gpu-1', tags: ['gpu'] },
+        { name: 'gpu-2', tags: ['gpu', 'big'] },
+        { name: 'rest', tags: ['any'] },
+      ],
+    });
+    const drawn = Array.from({ length: 40 }, (_, i) =>
+      merge({ config, name: `run${i}`, queueTags: [{ tags: ['nosuch', 'gpu'] }, { tags: ['any'] }] }),
+    );
+    expect(new Set(drawn.map(({ placement }) => placement?.queue))).toEqual(new Set(['gpu-1', 'gpu-2']));
+    const again = merge({ config, name: 'run7', queueTags: [{ tags: ['gpu'] }] });
+    expect(again.placement?.queue).toBe(drawn[7]!.placement?.queue);
+    expect(again.annotations['aloft.dev/queue']).toBe(again.placement?.queue);
+    const fallen = merge({ config, queueTags: [{ tags: ['nosuch'] }, { tags: ['any'] }] });
+    expect(fallen.placement).toMatchObject({ queue: 'rest', queueTags: ['nosuch'] });
+    // A relaunch keeps its annotations (Q-5), but not the old draw.
+    const relaunched = merge({ request: { annotations: { values: { 'aloft.dev/queue': 'gone', a: 'b' } } } });
+    expect(relaunched.annotations).toEqual({ a: 'b' });
+  });
+
+  test('A-46: the pool of project and domain is the only one for them', () => {
+    const assigned = [{ clusterPoolName: 'east' }];
+    const asking = (clusterPoolName: string) => ({ request: { clusterAssignment: { clusterPoolName } } });
+    expect(merge({ clusterAssignments: assigned }).placement?.clusterPool).toBe('east');
+    expect(merge(asking('west')).placement?.clusterPool).toBe('west');
+    expect(merge({ ...asking('east'), clusterAssignments: assigned }).placement?.clusterPool).toBe('east');
+    expect(() => merge({ ...asking('west'), clusterAssignments: assigned })).toThrow(
+      'spec.cluster_assignment.cluster_pool_name: "west" is not the pool',
+    );
+    expect(merge({ plan: { clusterAssignment: { clusterPoolName: 'west' } } }).placement?.clusterPool).toBe('west');
+  });
+
+  test('A-94: variables for namespaces, and overrides of plugins by task type, each from the nearest level that has it', () => {
+    const overrides = (taskType: string, plugin: string) => ({
+      overrides: [{ taskType, pluginId: [plugin], missingPluginBehavior: 0 }],
+    });
+    const merged = merge({
+      clusterResources: [{ attributes: { cpu: '9' } }, { attributes: { cpu: '1', gpu: '2' } }],
+      pluginOverrides: [overrides('spark', 'mine'), overrides('spark', 'default')],
+    });
+    expect(merged.placement?.clusterResources).toEqual({ cpu: '9', gpu: '2' });
+    expect(merged.pluginOverrides[0]?.pluginId).toEqual(['mine']);
+  });
+});
+
+describe('S-20: defaults from the configuration', () => {
+  const { defaults } = adminConfigSchema.parse({
+    defaults: [
+      { queueTags: ['any'], qualityOfService: 'LOW' },
+      { domain: 'production', qualityOfService: 'HIGH', executions: { maxParallelism: 7, overwriteCache: true } },
+      { project: 'p', domain: 'production', qualityOfService: '90s', taskResources: { limits: { cpu: '8' } } },
+    ],
+  });
+
+  test('are attributes of their project, domain or both, most specific first', () => {
+    const rows = configuredAttributes(defaults);
+    const applying = (project: string, domain: string) =>
+      rows
+        .filter(({ scope }) => covers(scope, { org: '', project, domain, workflow: 'w', launchPlan: 'l' }))
+        .map(({ target }) => target);
+    const quality = (project: string, domain: string) =>
+      applying(project, domain).find(({ $case }) => $case === 'qualityOfService')?.value;
+    expect(quality('p', 'production')).toMatchObject(qualityOf('90s'));
+    expect(quality('q', 'production')).toMatchObject(qualityOf('HIGH'));
+    expect(quality('q', 'staging')).toMatchObject(qualityOf('LOW'));
+    expect(applying('q', 'production').find(({ $case }) => $case === 'workflowExecutionConfig')?.value).toMatchObject({
+      maxParallelism: 7,
+      overwriteCache: true,
+      interruptible: undefined,
+    });
+  });
+
+  test('a default that nothing could be made of is refused at the start, with its path', () => {
+    expect(() => adminConfigSchema.parse({ defaults: [{ qualityOfService: 'SOON' }] })).toThrow(
+      'must be one of HIGH, MEDIUM, LOW or a time span',
+    );
   });
 });
 

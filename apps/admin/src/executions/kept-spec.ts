@@ -44,6 +44,9 @@ export function keptSpec(
     overwriteCache: settings.overwriteCache,
     envs: settings.envs.length > 0 ? { values: settings.envs } : undefined,
     qualityOfService: settings.qualityOfService,
+    clusterAssignment: settings.placement?.clusterPool
+      ? { clusterPoolName: settings.placement.clusterPool }
+      : undefined,
     executionClusterLabel: settings.clusterLabel === '' ? undefined : { value: settings.clusterLabel },
     metadata: {
       scheduledAt: spec.metadata?.scheduledAt,

@@ -1,36 +1,9 @@
-import type { AdminConfig } from '../config.js';
 import type { ExecutionSettings } from '@aloft/idl/aloft/v1/bus';
-import type { ExecutionSpec } from '@aloft/idl/flyteidl/admin/execution';
-import type { LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
-import type {
-  ExecutionClusterLabel,
-  PluginOverrides,
-  TaskResourceAttributes,
-  WorkflowExecutionConfig,
-} from '@aloft/idl/flyteidl/admin/matchable_resource';
-import type { QualityOfService } from '@aloft/idl/flyteidl/core/execution';
 import type { SecurityContext } from '@aloft/idl/flyteidl/core/security';
 import { entriesOf, mergeQuantities } from '../attributes/task-resources.js';
+import { placementOf, qualityOfService, queueAnnotation } from './placement.js';
 import { policiesOf } from './run-policies.js';
-
-/** Everything that the settings of one run are merged from, most specific first within each list. */
-export interface SettingSources {
-  request: ExecutionSpec;
-  plan: LaunchPlanSpec;
-  /** The most specific attribute that applies, then the project's. */
-  configs: readonly WorkflowExecutionConfig[];
-  taskResources: readonly TaskResourceAttributes[];
-  pluginOverrides: readonly PluginOverrides[];
-  clusterLabels: readonly ExecutionClusterLabel[];
-  qualityOfService: readonly QualityOfService[];
-  workflowQualityOfService: QualityOfService | undefined;
-  projectLabels: Readonly<Record<string, string>>;
-  config: AdminConfig;
-  defaultRawOutputPrefix: string;
-  principal: string;
-  /** The run whose node starts this one. */
-  parent: { nesting: number; clusterLabel: string; principal: string } | undefined;
-}
+import type { SettingSources } from './setting-sources.js';
 
 /**
  * A-43: first non-empty wins, per field: request, launch plan, most specific attribute, project's attribute, server.
@@ -40,10 +13,18 @@ export function mergeSettings(sources: SettingSources): ExecutionSettings {
   const { request, plan, configs, config, parent } = sources;
   const levels = [request, plan, ...configs];
   const principal = parent?.principal || sources.principal;
+  const quality = qualityOfService(sources);
+  const clusterLabel =
+    request.executionClusterLabel?.value ||
+    parent?.clusterLabel ||
+    sources.clusterLabels.find(({ value }) => value)?.value ||
+    '';
+  const placement = placementOf(sources, { clusterLabel, qualityOfService: quality });
+  const { [queueAnnotation]: _old, ...annotations } = firstMap(levels.map((level) => level.annotations?.values));
   return {
     ...policiesOf(levels, config),
     labels: { ...sources.projectLabels, ...firstMap(levels.map((level) => level.labels?.values)) },
-    annotations: firstMap(levels.map((level) => level.annotations?.values)),
+    annotations: placement.queue === '' ? annotations : { ...annotations, [queueAnnotation]: placement.queue },
     securityContext: securityContextOf(sources, principal),
     rawOutputPrefix:
       levels.map((level) => level.rawOutputDataConfig?.outputLocationPrefix).find(Boolean) ??
@@ -62,17 +43,15 @@ export function mergeSettings(sources: SettingSources): ExecutionSettings {
     taskResourceLimits: entriesOf(
       mergeQuantities(...sources.taskResources.map((r) => r.limits), config.taskResources.limits),
     ),
-    pluginOverrides: sources.pluginOverrides[0]?.overrides ?? [],
+    // By task type, first wins.
+    pluginOverrides: sources.pluginOverrides.flatMap(({ overrides }) => overrides),
     nesting: parent ? parent.nesting + 1 : 0,
     principal,
     defaultUserAttempts: config.executions.userAttempts,
     maxSystemRetries: config.executions.systemRetries,
-    qualityOfService:
-      request.qualityOfService ??
-      plan.qualityOfService ??
-      sources.workflowQualityOfService ??
-      sources.qualityOfService[0],
-    clusterLabel: request.executionClusterLabel?.value || parent?.clusterLabel || sources.clusterLabels[0]?.value || '',
+    qualityOfService: quality,
+    clusterLabel,
+    placement,
   };
 }
 

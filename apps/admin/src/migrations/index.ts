@@ -2,6 +2,7 @@ import type { Migration } from '@aloft/database';
 import { registrySql } from './0001-registry.sql.js';
 import { executionsSql } from './0002-executions.sql.js';
 import { engineSql } from './engine.sql.js';
+import { retentionSql } from './retention.sql.js';
 import { waitsSql } from './waits.sql.js';
 import { listOrderSql } from './list-order.sql.js';
 import { nodeRevisionsSql } from './node-revisions.sql.js';
@@ -16,4 +17,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: 'searchable values of executions', sql: searchableValuesSql },
   { name: 'order of lists of executions', sql: listOrderSql },
   { name: 'engine of projects and executions', sql: engineSql },
+  { name: 'retention and erasures', sql: retentionSql },
 ];

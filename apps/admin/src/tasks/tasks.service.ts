@@ -121,14 +121,14 @@ export class TasksService {
 
   private async limits(key: EntityKey) {
     const { org, project, domain, name } = key;
-    const [attributes] = await this.attributes.effective('taskResourceAttributes', {
+    const levels = await this.attributes.levels('taskResourceAttributes', {
       org,
       project,
       domain,
       workflow: name,
       launchPlan: '',
     });
-    return mergeQuantities(attributes?.limits, this.config.taskResources.limits);
+    return mergeQuantities(...levels.map(({ limits }) => limits), this.config.taskResources.limits);
   }
 
   /** the same again is ALREADY_EXISTS, another is INVALID_ARGUMENT with what differs. */

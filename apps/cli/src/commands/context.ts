@@ -6,6 +6,7 @@ import { UsageError } from '../failure.js';
 
 export interface GlobalOptions extends Target {
   output: OutputFormat;
+  json?: boolean;
 }
 
 /** What a command works with. */
@@ -30,16 +31,17 @@ export function withGlobalOptions(command: Command): Command {
         return value;
       },
       'text',
-    );
+    )
+    .option('--json', 'the same as --output json');
 }
 
 /** Opens a connection for a command's work and closes it after. */
 export async function within<R>(command: Command, work: (context: CommandContext) => Promise<R>): Promise<R> {
-  const { endpoint, project, domain, output } = command.optsWithGlobals<GlobalOptions>();
+  const { endpoint, project, domain, output, json } = command.optsWithGlobals<GlobalOptions>();
   const target = { endpoint: endpoint.replace(/^(grpc|http):\/\//, ''), project, domain };
   const connection = connect(target);
   try {
-    return await work({ connection, target, output: new Output(output) });
+    return await work({ connection, target, output: new Output(json ? 'json' : output) });
   } finally {
     connection.close();
   }

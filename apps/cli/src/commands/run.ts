@@ -34,8 +34,8 @@ interface RunOptions {
 
 const isFile = (target: string): boolean => /\.[cm]?[jt]sx?$/.test(target);
 
-export function runCommand(): Command {
-  return withGlobalOptions(new Command('run'))
+export function runCommand(name = 'run'): Command {
+  return withGlobalOptions(new Command(name))
     .description('start a workflow of a file (registering it first), or a registered launch plan')
     .argument('[target]', 'a file like pipeline.ts, or the name of a launch plan')
     .argument('[workflow]', "with a file: which of its workflows (its export's name); may be left out if there is one")

@@ -19,8 +19,10 @@ import {
   LogServiceService,
   StreamLogsResponse,
   type WatchExecutionResponse,
+  type WatchProjectResponse,
   WatchServiceService,
 } from '@aloft/idl/aloft/v1/watch';
+import { RetentionServiceService } from '@aloft/idl/aloft/v1/retention';
 import { Execution, type ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
 import { LaunchPlan, type LaunchPlanSpec } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { TaskSpec } from '@aloft/idl/flyteidl/admin/task';
@@ -31,7 +33,7 @@ import { AdminServiceService as Admin } from '@aloft/idl/flyteidl/service/admin'
 import { DataProxyServiceService } from '@aloft/idl/flyteidl/service/dataproxy';
 import { RpcServer } from '@aloft/rpc';
 import { createLogger } from '@aloft/telemetry';
-import type { Handlers } from '@aloft/rpc';
+import type { Handlers, ServiceDefinition } from '@aloft/rpc';
 
 const credentials = { accessKeyId: 'AKIDTEST', secretAccessKey: 'test-secret' };
 
@@ -44,6 +46,8 @@ export class FakePlatform {
   readonly activated: string[] = [];
   /** What WatchExecution sends. */
   script: WatchExecutionResponse[] = [];
+  /** What WatchProject sends. */
+  projectScript: WatchProjectResponse[] = [];
   /** What StreamHistory, ReplayExecution and GetExecutionAt answer, and what they were asked. */
   history: HistoryEntry[] = [];
   replays: Record<string, ReplayExecutionResponse> = {};
@@ -57,6 +61,9 @@ export class FakePlatform {
   refusal = '';
   node: DescribeNodeResponse = DescribeNodeResponse.fromPartial({});
   revisions: Revision[] = [];
+  /** Calls of rpcs that nothing else here stands for, and what they answer (default: an empty message). */
+  readonly calls: [rpc: string, request: object][] = [];
+  answers: Record<string, object> = {};
   endpoint = '';
   /** Environment of tasks that read and write its blob storage. */
   taskEnvironment: Record<string, string> = {};
@@ -69,7 +76,8 @@ export class FakePlatform {
     const s3: S3Endpoint = createS3Endpoint({ objects: store.objects, credentials });
     const url = await s3.listen(0);
     const server = new RpcServer({ logger: createLogger('test', { level: 'silent' }), port: 0 });
-    server.register(Admin, platform.admin());
+    server.register(Admin, { ...platform.recorded(Admin), ...platform.admin() });
+    server.register(RetentionServiceService, platform.recorded(RetentionServiceService));
     server.register(DataProxyServiceService, {
       async createUploadLocation({ filename, filenameRoot, contentMd5, project, domain }) {
         const root = filenameRoot || contentMd5.toString('hex');
@@ -84,6 +92,9 @@ export class FakePlatform {
     server.register(WatchServiceService, {
       async *watchExecution() {
         yield* platform.script;
+      },
+      async *watchProject() {
+        yield* platform.projectScript;
       },
     });
     server.register(HistoryServiceService, {
@@ -125,6 +136,24 @@ export class FakePlatform {
 
   async stop(): Promise<void> {
     for (const stop of this.stopAll) await stop();
+  }
+
+  /** Every unary rpc of a service: noted, and answered as the test says. */
+  private recorded<S extends ServiceDefinition>(definition: S): Partial<Handlers<S>> {
+    const handlers = Object.entries(definition).flatMap(([rpc, { responseStream, responseDeserialize }]) =>
+      responseStream
+        ? []
+        : [
+            [
+              rpc,
+              async (request: object) => {
+                this.calls.push([rpc, request]);
+                return { ...(responseDeserialize(Buffer.alloc(0)) as object), ...this.answers[rpc] };
+              },
+            ],
+          ],
+    );
+    return Object.fromEntries(handlers) as Partial<Handlers<S>>;
   }
 
   /** A node control service that does whatever it is told, to the letter. */

@@ -91,6 +91,7 @@ export class RunLogService {
   /** The history of an ended run; where the row is lost (a restored database), under the name that one of its own would have. */
   private async object(run: Named, row: StoredRunRow | undefined): Promise<Uint8Array> {
     const uri = row?.history_uri ?? historyUri(run);
+    if (uri === '') throw notFound(`${describe(run)} was erased`);
     try {
       return await readHistory(this.options.blob, uri, this.options.maxHistoryBytes);
     } catch (thrown) {

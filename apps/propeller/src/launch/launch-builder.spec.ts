@@ -311,6 +311,25 @@ describe('LaunchBuilder', () => {
     expect(() => route('python-task', ['unheard-of'])).toThrow(/"unheard-of", none of which is a plugin here/);
   });
 
+  it('A-46, A-94, A-210: cluster, queue, variables and urgency of the run reach the backend with each launch', () => {
+    const placement = {
+      clusterLabel: 'gpu',
+      clusterPool: 'east',
+      queueTags: ['a', 'b'],
+      queue: 'spot',
+      clusterResources: { cpu: '9' },
+      tier: 1,
+      queueingBudget: { seconds: 60n, nanos: 0 },
+    };
+    const settings = ExecutionSettings.fromPartial({ rawOutputPrefix: 's3://aloft/raw', placement });
+    const built = builder().build(effect(task('t'), { settings }), undefined);
+    const writer = new BinaryWriter();
+    built.encode(writer);
+    expect(built.launch.placement).toMatchObject(placement);
+    expect(LaunchTask.decode(writer.finish()).placement).toMatchObject(placement);
+    expect(builder().build(effect(task('t')), undefined).launch.placement).toBeUndefined();
+  });
+
   it('fills SQL and pods, and says when the task template has to be written', () => {
     const sql = TaskTemplate.fromPartial({
       ...task('q', { inputs: ['x'] }),

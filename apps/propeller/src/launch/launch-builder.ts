@@ -126,6 +126,7 @@ export class LaunchBuilder {
       executionTimeout: effect.executionTimeout,
       workflow: effect.workflow,
       arraySize: effect.arraySize ?? 0,
+      placement: undefined,
     };
     const launch: LaunchTask = {
       ...own,
@@ -135,6 +136,7 @@ export class LaunchBuilder {
       securityContext: fixed.securityContext,
       labels: { ...fixed.labels, ...ownLabels },
       annotations: settings.annotations,
+      placement: settings.placement,
     };
     return {
       backend: fixed.backend,
@@ -196,6 +198,7 @@ export class LaunchBuilder {
         securityContext: part.securityContext,
         labels: part.labels,
         annotations: settings.annotations,
+        placement: settings.placement,
       }),
     ).finish();
     const whole = { ...part, encoded };

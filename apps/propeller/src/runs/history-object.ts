@@ -77,7 +77,13 @@ function packed(histories: readonly History[]): HistoryObject {
 }
 
 /** The object that a history lies in, and how to get it out of that: DATA_LOSS if the object is too short. */
-export function historyPart(uri: string): { object: string; isPacked: boolean; cut(bytes: Uint8Array): Uint8Array } {
+export function historyPart(uri: string): {
+  object: string;
+  isPacked: boolean;
+  /** Of its part of a pack. */
+  bytes?: number;
+  cut(bytes: Uint8Array): Uint8Array;
+} {
   const part = /^(.*)#(\d+)\+(\d+)$/.exec(uri);
   if (!part) return { object: uri, isPacked: false, cut: (bytes) => bytes };
   const [, object, first, length] = part;
@@ -85,6 +91,7 @@ export function historyPart(uri: string): { object: string; isPacked: boolean; c
   return {
     object: object!,
     isPacked: true,
+    bytes: Number(length),
     cut: (bytes) => {
       if (end <= bytes.length) return bytes.subarray(Number(first), end);
       throw new AloftError('DATA_LOSS', `${object} has ${bytes.length} bytes, ${uri} should end at byte ${end}`);
@@ -96,4 +103,11 @@ export function historyPart(uri: string): { object: string; isPacked: boolean; c
 export async function readHistory(blob: BlobStore, uri: string, maxBytes: number): Promise<Uint8Array> {
   const { object, isPacked, cut } = historyPart(uri);
   return cut(await blob.get(object, { maxBytes: isPacked ? maxPackBytes : maxBytes }));
+}
+
+/** A pack whose part of this run is zeros: the others stay where their rows say (decision 0071). */
+export function withHole(uri: string, pack: Uint8Array): Uint8Array {
+  const copy = Uint8Array.from(pack);
+  historyPart(uri).cut(copy).fill(0);
+  return copy;
 }

@@ -35,6 +35,7 @@ export class HistoryReader {
     // Trimmed between the two reads, or another database's: the object has a derived name.
     const known = await repository.findHistory(database, uid);
     const uri = known?.historyUri ?? historyUri({ uid, id });
+    if (uri === '') throw notFound(`run ${uid} (${id.project}/${id.domain}/${id.name}) was erased`);
     try {
       return decodeSegment(uid, 1n, await readHistory(blob, uri, maxHistoryBytes));
     } catch (error) {

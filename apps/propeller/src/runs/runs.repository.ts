@@ -149,10 +149,11 @@ const smallLogs: Statement = {
     WHERE run_uid IN (SELECT run_uid FROM log WHERE run_uid = ANY($1::uuid[]) GROUP BY run_uid HAVING sum(length(segment)) <= $2)
     GROUP BY run_uid`,
 };
+/** The first place counts: by the time a slow process comes with another, the run may have been erased. */
 const buryRuns: Statement = {
   name: 'propeller_bury_runs',
   text: `UPDATE runs SET history_uri = u.uri, attention = false
-    FROM unnest($1::uuid[], $2::text[]) AS u (uid, uri) WHERE runs.uid = u.uid`,
+    FROM unnest($1::uuid[], $2::text[]) AS u (uid, uri) WHERE runs.uid = u.uid AND runs.history_uri IS NULL`,
 };
 const trims: readonly Statement[] = ['log', 'snapshots', 'timers', 'reservations'].map((table) => ({
   name: `propeller_trim_${table}`,

@@ -208,7 +208,7 @@ export class MemoryRepository implements RunsRepository {
     memoryOf(tx).atomically(() => {
       for (const { uid, historyUri } of runs) {
         const run = tables.runs.get(uid);
-        if (run) Object.assign(run, { history_uri: historyUri, attention: false });
+        if (run?.history_uri === null) Object.assign(run, { history_uri: historyUri, attention: false });
         tables.log.delete(uid);
         tables.snapshots.delete(uid);
         for (const table of [tables.timers, tables.reservations])

@@ -15,6 +15,7 @@ import { testDatabase } from '@aloft/database/testing';
 import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
+import { RetentionServiceClient } from '@aloft/idl/aloft/v1/retention';
 import { WatchServiceClient } from '@aloft/idl/aloft/v1/watch';
 import { AdminServiceClient } from '@aloft/idl/flyteidl/service/admin';
 import { SignalServiceClient } from '@aloft/idl/flyteidl/service/signal';
@@ -61,6 +62,7 @@ export async function startServices(propeller: Record<string, unknown> = {}) {
   const address = () => `127.0.0.1:${rpc.port}`;
   const services = [...adminGrpcServices, ...catalogServices, ...propellerServices];
   const database = test.open('propeller');
+  const catalogDatabase = test.open('catalog');
   const { app, httpUrl } = await serveNest(host, {
     modules: [
       await AdminModule.register({
@@ -73,7 +75,7 @@ export async function startServices(propeller: Record<string, unknown> = {}) {
         logger,
         dispatcher: () => rpc.dispatcher,
       }),
-      CatalogModule.register({ database: test.open('catalog') }),
+      CatalogModule.register({ database: catalogDatabase }),
       PropellerModule.register({
         database,
         bus,
@@ -106,10 +108,12 @@ export async function startServices(propeller: Record<string, unknown> = {}) {
     watch: createClient(WatchServiceClient, address()),
     explain: createClient(ExplainServiceClient, address()),
     history: createClient(HistoryServiceClient, address()),
+    retention: createClient(RetentionServiceClient, address()),
   };
   return {
     ...clients,
     backend,
+    blob: blobs.store,
     /** `host:port` of gRPC, and the URL of REST. */
     address: address(),
     httpUrl,
@@ -117,6 +121,7 @@ export async function startServices(propeller: Record<string, unknown> = {}) {
     database: test.database,
     /** The propeller's own. */
     propellerDatabase: database,
+    catalogDatabase,
     /** Resolves when all that was published is in the read model. */
     caughtUp: () => lifecycle.caughtUp(),
     async stop(): Promise<void> {

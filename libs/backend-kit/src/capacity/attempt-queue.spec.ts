@@ -3,8 +3,13 @@ import { AttemptQueue, type Queued } from './attempt-queue.js';
 import { formatBytes, limitsOf, parseQuantity, requestOf } from './quantity.js';
 import { launchOf } from '../testing/launches.js';
 
-const item = (key: string, cpu: number, more: { memory?: number; gpu?: number; group?: string } = {}): Queued => ({
+const item = (
+  key: string,
+  cpu: number,
+  more: { memory?: number; gpu?: number; group?: string; budgetMs?: number } = {},
+): Queued => ({
   key,
+  budgetMs: more.budgetMs,
   group: more.group ?? 'run1',
   request: { milliCpu: cpu * 1000, memoryBytes: more.memory ?? 0, gpu: more.gpu ?? 0 },
 });
@@ -89,6 +94,36 @@ describe('AttemptQueue', () => {
     expect(takeAll(queue)).toEqual([]);
     queue.release(item('small1', 1).request);
     expect(takeAll(queue)).toEqual(['big']);
+  });
+
+  it('A-210: what may wait less goes first, of whatever shape, here and where another host has room', () => {
+    const queue = new AttemptQueue({ slots: 0 }, { now: () => 0 });
+    queue.offer(item('low', 1, { budgetMs: 7_200_000, group: 'a' }));
+    queue.offer(item('medium', 2, { group: 'b' }));
+    queue.offer(item('high', 3, { budgetMs: 60_000, group: 'c' }));
+    queue.offer(item('high too', 1, { budgetMs: 60_000, group: 'a' }));
+    const room = { milliCpu: 99_000, memoryBytes: 99, gpu: 9, slots: 9 };
+    const order = ['high', 'high too', 'medium', 'low'];
+    const taken = queue.takeFor(room, 9);
+    expect(taken.map(({ key }) => key)).toEqual(order);
+    // Back to where they were, and out again.
+    for (const one of taken) queue.putBack(one);
+    expect(queue.takeFor(room, 9).map(({ key }) => key)).toEqual(order);
+  });
+
+  it('A-210: urgent work never holds up the rest for longer than the difference of their budgets', () => {
+    let now = 0;
+    const queue = new AttemptQueue({ slots: 1 }, { now: () => now });
+    queue.offer(item('low', 1, { budgetMs: 1_000, group: 'low' }));
+    const started: string[] = [];
+    for (; started.at(-1) !== 'low' && now < 10_000; now += 100) {
+      queue.offer(item(`high${now}`, 1, { budgetMs: 200, group: 'high' }));
+      const next = queue.take()!;
+      started.push(next.key);
+      queue.release(next.request);
+    }
+    // Those that came by then have had as long a wait as they may before it has.
+    expect(started).toEqual([...[0, 100, 200, 300, 400, 500, 600, 700].map((at) => `high${at}`), 'low']);
   });
 
   it('says what is asked beyond everything there is, and what is in the way', () => {

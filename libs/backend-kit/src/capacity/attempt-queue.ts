@@ -6,15 +6,27 @@ export interface Queued {
   readonly request: ResourceRequest;
   /** Attempts of one group (an execution) take turns with those of others. */
   readonly group: string;
+  /** Milliseconds that it may wait before what came later, and may wait longer, lets it pass (A-210); default: {@link defaultBudgetMs}. */
+  readonly budgetMs?: number | undefined;
 }
+
+/** Of attempts that say nothing: what the control plane's MEDIUM tier has by default. */
+export const defaultBudgetMs = 600_000;
 
 interface Waiting<T extends Queued> {
   item: T;
   order: number;
   since: number;
+  /** When its budget is spent. */
+  due: number;
 }
 
-/** Everything of one resource shape: groups in the order of their turns, each a first-in-first-out line. */
+/** Whose turn comes first: who has waited for the whole of its budget first, of two such who came first. */
+function isBefore<T extends Queued>(one: Waiting<T>, other: Waiting<T>): boolean {
+  return one.due < other.due || (one.due === other.due && one.order < other.order);
+}
+
+/** Everything of one resource shape and budget: groups in the order of their turns, each a first-in-first-out line. */
 class Shape<T extends Queued> {
   readonly lines = new Map<string, Waiting<T>[]>();
 
@@ -54,7 +66,7 @@ class Shape<T extends Queued> {
 
 export interface QueueOptions {
   /**
-   * Milliseconds after which an attempt that fits the backend, but never its free part, gets its turn: nothing younger
+   * Milliseconds after which an attempt that fits the backend, but never its free part, gets its turn: nothing that is due later
    * starts until it does. Until then whatever fits runs (S-8).
    */
   patienceMs?: number;
@@ -63,8 +75,9 @@ export interface QueueOptions {
 
 /**
  * What waits for capacity and what is in use. `take` gives whatever fits now: no attempt waits while there is room for it,
- * the sum in flight never passes the capacity, executions take turns. Costs the number of different resource shapes, whatever
- * the number of waiting attempts.
+ * the sum in flight never passes the capacity, executions take turns. Of different queueing budgets the one that is spent first goes
+ * first: urgent work passes the rest, and can't hold it up for longer than the difference of their budgets (A-210). Costs the number
+ * of different resource shapes and budgets, whatever the number of waiting attempts.
  */
 export class AttemptQueue<T extends Queued> {
   private readonly shapes = new Map<string, Shape<T>>();
@@ -126,7 +139,8 @@ export class AttemptQueue<T extends Queued> {
   }
 
   offer(item: T): void {
-    this.shapeOf(item.request).add({ item, order: this.order++, since: this.now() });
+    const since = this.now();
+    this.shapeOf(item).add({ item, order: this.order++, since, due: since + (item.budgetMs ?? defaultBudgetMs) });
     this.waitingCount++;
   }
 
@@ -141,13 +155,13 @@ export class AttemptQueue<T extends Queued> {
       const head = shape.head();
       if (!head) continue;
       if (!this.fits(shape.request)) {
-        if (head.since < starvedBefore && (!starving || head.order < starving.order)) starving = head;
-      } else if (!bestHead || head.order < bestHead.order) {
+        if (head.since < starvedBefore && (!starving || isBefore(head, starving))) starving = head;
+      } else if (!bestHead || isBefore(head, bestHead)) {
         best = shape;
         bestHead = head;
       }
     }
-    if (!best || !bestHead || (starving && starving.order < bestHead.order)) return undefined;
+    if (!best || !bestHead || (starving && isBefore(starving, bestHead))) return undefined;
     best.shift();
     if (best.lines.size === 0) this.drop(best);
     this.waitingCount--;
@@ -177,7 +191,7 @@ export class AttemptQueue<T extends Queued> {
 
   /**
    * Takes out what fits into somebody else's room, at most `most`: of each shape the executions in turns, of the shapes the
-   * one whose head has waited longest. {@link putBack} undoes it.
+   * one whose head is due first. {@link putBack} undoes it.
    */
   takeFor(room: { milliCpu: number; memoryBytes: number; gpu: number; slots: number }, most: number): T[] {
     const left = { ...room };
@@ -189,7 +203,7 @@ export class AttemptQueue<T extends Queued> {
         const { milliCpu, memoryBytes, gpu } = shape.request;
         if (milliCpu > left.milliCpu || memoryBytes > left.memoryBytes || gpu > left.gpu) continue;
         const head = shape.head();
-        if (head && (!bestHead || head.order < bestHead.order)) {
+        if (head && (!bestHead || isBefore(head, bestHead))) {
           best = shape;
           bestHead = head;
         }
@@ -219,7 +233,7 @@ export class AttemptQueue<T extends Queued> {
     const waiting = this.lent.get(item.key);
     this.lent.delete(item.key);
     if (!waiting) return this.offer(item);
-    const shape = this.shapeOf(item.request);
+    const shape = this.shapeOf(item);
     const line = shape.lines.get(item.group);
     if (!line) shape.add(waiting);
     else {
@@ -255,9 +269,9 @@ export class AttemptQueue<T extends Queued> {
     this.used.slots--;
   }
 
-  private shapeOf(request: ResourceRequest): Shape<T> {
+  private shapeOf({ request, budgetMs = defaultBudgetMs }: T): Shape<T> {
     const { milliCpu, memoryBytes, gpu } = request;
-    const name = `${milliCpu}/${memoryBytes}/${gpu}`;
+    const name = `${milliCpu}/${memoryBytes}/${gpu}/${budgetMs}`;
     let shape = this.shapes.get(name);
     if (!shape) this.shapes.set(name, (shape = new Shape(request)));
     return shape;

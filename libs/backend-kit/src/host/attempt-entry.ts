@@ -16,6 +16,7 @@ import { attemptKey, executionOf } from './attempt-key.js';
 export class AttemptEntry implements Queued {
   readonly key: string;
   readonly group: string;
+  readonly budgetMs: number | undefined;
   readonly attempt: TaskAttempt;
   readonly generation: number;
   /** `waiting` for capacity; `moving` to another host; `active`: given to the plugin; `ended`: terminal report made. */
@@ -53,6 +54,7 @@ export class AttemptEntry implements Queued {
     this.attempt = launch.attempt;
     this.key = attemptKey(launch.attempt);
     this.group = executionOf(launch.attempt);
+    this.budgetMs = budgetOf(launch);
     this.generation = launch.attempt.generation;
   }
 
@@ -79,4 +81,10 @@ export class AttemptEntry implements Queued {
   get phase(): TaskExecution_Phase {
     return this.last?.phase ?? TaskExecution_Phase.UNDEFINED;
   }
+}
+
+/** A-210: milliseconds of its run's queueing budget. */
+function budgetOf({ placement }: LaunchTask): number | undefined {
+  const budget = placement?.queueingBudget;
+  return budget && Number(budget.seconds) * 1000 + Math.round(budget.nanos / 1e6);
 }
