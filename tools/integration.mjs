@@ -56,7 +56,12 @@ const suites = {
   /** The local backend over a real S3 server: the conformance suite, Python tasks, output followed while it runs. */
   hosts: (args) => {
     const python = pythonEnvironment(join(root, 'e2e', 'flytekit', 'requirements.txt'));
-    integration('libs/backends')(args, { ALOFT_TEST_PYTHON: python });
+    integration('libs/backends/local-process')(args, { ALOFT_TEST_PYTHON: python });
+  },
+  /** The connector backend over flytekit's own connector process: the conformance suite, and what only connectors do. */
+  connector: (args) => {
+    const python = pythonEnvironment(join(root, 'libs', 'backends', 'connector', 'requirements.txt'));
+    integration('libs/backends/connector')(args, { ALOFT_TEST_PYTHON: python });
   },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {

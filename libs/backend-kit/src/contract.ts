@@ -20,6 +20,12 @@ export interface BackendPlugin {
    */
   readonly reach?: 'host' | 'anywhere';
 
+  /**
+   * `offered` (default): where one process has the backend, an attempt is launched while its row is being written, and `adopt` finds what a
+   * dead process began without one. `stored`: it is launched once its row is durable, so that what is remembered of it is never lost with a commit.
+   */
+  readonly launches?: 'offered' | 'stored';
+
   /** What this machine or account offers; the host never has more in flight. Absent quantities are unlimited. */
   capacity(): Capacity;
 
@@ -59,8 +65,11 @@ export interface BackendPlugin {
    */
   holdUntil?(uptimeSeconds: number): void;
 
-  /** Ends everything of the attempt; harmless when there is nothing. Resolves when nothing of it runs any more. */
-  abort(attempt: TaskAttempt, reason: string): Promise<void>;
+  /**
+   * Ends everything of the attempt; harmless when there is nothing. Resolves when nothing of it runs any more. `remembered` is what
+   * the attempt's context last remembered, for a process that has nothing else of it.
+   */
+  abort(attempt: TaskAttempt, reason: string, remembered?: Uint8Array): Promise<void>;
 
   /** The terminal reports of these were acknowledged: whatever was kept for asking about them again may go. */
   forget?(attempts: readonly TaskAttempt[]): Promise<void>;
@@ -87,6 +96,13 @@ export interface AttemptContext {
   readonly restarts: number;
   /** Whether this host still holds the attempt: what is written elsewhere for it must not be written any more if not. */
   holds(): boolean;
+  /** What {@link remember} was last given, also by an earlier process or another host. */
+  readonly remembered: Uint8Array | undefined;
+  /**
+   * Writes down how the work is found again (the id of a job; at most 64 KiB): it is durable when this resolves, and whoever has the attempt
+   * after this host is given it. Rejects with ABORTED where the attempt is not held here any more.
+   */
+  remember(state: Uint8Array): Promise<void>;
   /** Later reports replace earlier ones that were not sent yet; after a terminal one nothing is taken any more. */
   report(report: PhaseReport): void;
 }

@@ -30,4 +30,13 @@ export {
   PostgresHostChannel,
   type Room,
 } from './host/host-channel.js';
-export type { Fence, FinishedBatch, Holder, LeaseState, WorkRow, WorkStore } from './host/work-store.js';
+export type { Fence, FinishedBatch, Holder, LeaseState, Memory, WorkRow, WorkStore } from './host/work-store.js';
+export {
+  defaultLimits,
+  type Asked,
+  type Created,
+  type Launch,
+  type WebApi,
+  type WebApiLimits,
+} from './web-api/contract.js';
+export { WebApiBackend } from './web-api/web-api-backend.js';

@@ -36,6 +36,10 @@ export class AttemptEntry implements Queued {
   /** Its row is being or was deleted. */
   closed = false;
   abortReason: string | undefined;
+  /** How the plugin finds its work again. */
+  remembered: Uint8Array | undefined;
+  /** Called once its row is committed, or is known never to be. */
+  readonly whenSettled: (() => void)[] = [];
   /** The plugin's launch, while it is under way. */
   launching: Promise<void> | undefined;
   launchFailures = 0;

@@ -10,6 +10,7 @@ import { failure, failureOf, isTerminal } from '../outcome/phases.js';
 import type { AttemptEntry } from './attempt-entry.js';
 import { attemptFields, traceExecution, tracedLaunch } from './attempt-trace.js';
 import { EndRecorder } from './end-recorder.js';
+import { MemoryKeeper } from './memory-keeper.js';
 import { reportMessage } from './report-envelope.js';
 import { ReportSender, type ReportSenderOptions } from './report-sender.js';
 import type { Holder, WorkStore } from './work-store.js';
@@ -50,6 +51,7 @@ export class Attempts {
   readonly queue: AttemptQueue<AttemptEntry>;
   readonly sender: ReportSender;
   readonly recorder: EndRecorder;
+  readonly memory: MemoryKeeper;
   launches = 0;
   private told = 0;
   private readonly plugin: BackendPlugin;
@@ -68,6 +70,7 @@ export class Attempts {
     this.logger = logger;
     this.queue = new AttemptQueue(plugin.capacity(), { patienceMs: options.patienceMs });
     this.sender = new ReportSender({ bus: options.bus, logger, ...options.reports });
+    this.memory = new MemoryKeeper({ store, holder, logger });
     this.recorder = new EndRecorder({
       store,
       holder,
@@ -158,6 +161,18 @@ export class Attempts {
     }
   }
 
+  /** Resolves when no launch is under way, or `timeoutMs` have passed: what one has made is to be written down. */
+  async launchesDone(timeoutMs: number): Promise<void> {
+    const under = [...this.entries.values()].flatMap(({ launching }) => (launching ? [launching] : []));
+    if (under.length === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      Promise.allSettled(under),
+      new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs))),
+    ]);
+    clearTimeout(timer);
+  }
+
   private launchFailed(entry: AttemptEntry, error: unknown): void {
     // A host that stops leaves it to the next one.
     if (this.options.mode() === 'silent' || entry.handingOver) return;
@@ -211,11 +226,11 @@ export class Attempts {
 
   /** Resolves when nothing of it runs. */
   async endWork(entry: AttemptEntry, reason: string): Promise<void> {
-    await this.plugin.abort(entry.attempt, reason);
+    await this.plugin.abort(entry.attempt, reason, entry.remembered);
     if (!entry.launching) return;
     // It was just being started: whatever came to life meanwhile is ended too.
     await entry.launching.catch(() => undefined);
-    await this.plugin.abort(entry.attempt, reason);
+    await this.plugin.abort(entry.attempt, reason, entry.remembered);
   }
 
   /** An older generation makes way; nothing of it is reported any more. Resolves when it is gone. */
@@ -224,12 +239,17 @@ export class Attempts {
     const { state } = old;
     old.state = 'ended';
     old.closed = true;
+    settle(old);
     clearTimeout(old.relaunch);
     if (state === 'waiting') this.queue.remove(old);
     if (state !== 'active') return;
     try {
-      await this.plugin.abort(old.attempt, `generation ${old.generation} was replaced`);
-      await old.launching?.catch(() => undefined);
+      const reason = `generation ${old.generation} was replaced`;
+      await this.plugin.abort(old.attempt, reason, old.remembered);
+      if (old.launching) {
+        await old.launching.catch(() => undefined);
+        await this.plugin.abort(old.attempt, reason, old.remembered);
+      }
     } catch (error) {
       this.logger.error({ err: error, ...attemptFields(old) }, 'the older generation of an attempt could not be ended');
     } finally {
@@ -246,6 +266,7 @@ export class Attempts {
     if (entry.state === 'active') this.queue.release(entry.request);
     entry.state = 'ended';
     entry.closed = true;
+    settle(entry);
     this.remove(entry);
   }
 
@@ -271,6 +292,10 @@ export class Attempts {
       },
       restarts: entry.restarts,
       holds,
+      get remembered() {
+        return entry.remembered;
+      },
+      remember: (state) => this.memory.remember(entry, state),
       report: (report) => {
         // Ended for another host to begin it anew: that is no outcome. Whatever came to its end by itself is.
         if (entry.handingOver && report.phase === TaskExecution_Phase.ABORTED) return;
@@ -310,6 +335,7 @@ export class Attempts {
   becameStored(entry: AttemptEntry): void {
     if (entry.stored) return;
     entry.stored = true;
+    settle(entry);
     this.recordEnd(entry);
     if (entry.state === 'ended' && !this.options.shared) this.sendLast(entry);
     this.close(entry);
@@ -408,8 +434,14 @@ export class Attempts {
     clearTimeout(this.tellTimer);
     this.sender.stop();
     this.recorder.stop();
+    this.memory.stop();
     for (const entry of this.entries.values()) clearTimeout(entry.relaunch);
   }
+}
+
+/** Whoever waits for its row hears that it is there, or will never be. */
+function settle(entry: AttemptEntry): void {
+  for (const tell of entry.whenSettled.splice(0)) tell();
 }
 
 /** Generations of one attempt don't replace each other's reports. */

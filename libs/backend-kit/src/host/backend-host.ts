@@ -131,6 +131,11 @@ export class BackendHost {
       });
   }
 
+  /** Nothing begins before its row is durable. */
+  private get isStrict(): boolean {
+    return this.shared !== undefined || this.plugin.launches === 'stored';
+  }
+
   private get mode(): 'running' | 'draining' | 'silent' {
     if (this.state === 'running') return 'running';
     return this.state === 'draining' || this.state === 'stopping' ? 'draining' : 'silent';
@@ -196,6 +201,7 @@ export class BackendHost {
     await this.consumer?.close();
     if (handOver) await this.shared?.drain(drainMs);
     if (this.mode !== 'silent') {
+      await this.attempts.launchesDone(2_000);
       await this.attempts.recorder.drain(2_000);
       await this.attempts.sender.drain(2_000);
       await this.attempts.sweep();
@@ -249,6 +255,7 @@ export class BackendHost {
       }
       const entry = new AttemptEntry(withoutPayload(row.command), launch, requestOf(launch));
       entry.restarts = row.losses ?? 0;
+      entry.remembered = row.remembered;
       entry.stored = true;
       if (known) entry.after = attempts.supersede(known);
       attempts.entries.set(entry.key, entry);
@@ -341,7 +348,7 @@ export class BackendHost {
       if (command.$case === 'launch') this.takeLaunch(envelope, command.value, batch);
       else this.takeAbort(command.value, batch);
     }
-    if (!this.shared) this.attempts.startWhatFits();
+    if (!this.isStrict) this.attempts.startWhatFits();
     const finished: FinishedBatch[] = [];
     if (batch.inline.length > 0) {
       const id = randomUUID();
@@ -375,11 +382,11 @@ export class BackendHost {
     const at = Date.now();
     for (const { key, generation } of batch.aborts) this.fenceInMemory(key, generation, at);
     this.shared?.tellOfAborts(elsewhere);
-    if (this.shared) this.attempts.startWhatFits();
+    if (this.isStrict) this.attempts.startWhatFits();
   }
 
   private stored(entry: AttemptEntry): void {
-    if (this.shared && !entry.stored && entry.state === 'waiting' && entry.abortReason === undefined)
+    if (this.isStrict && !entry.stored && entry.state === 'waiting' && entry.abortReason === undefined)
       this.attempts.offer(entry);
     this.attempts.becameStored(entry);
   }
@@ -416,7 +423,7 @@ export class BackendHost {
     if (known) entry.after = this.attempts.supersede(known);
     this.attempts.entries.set(key, entry);
     this.addRow(entry, envelope, batch);
-    if (!this.shared) this.attempts.offer(entry);
+    if (!this.isStrict) this.attempts.offer(entry);
   }
 
   /** The same launch once more: after a rolled-back transaction, or issued again by a propeller that recovered. */

@@ -62,4 +62,12 @@ export const backendMigrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    name: 'remembered',
+    sql: `
+      -- How a plugin finds its work again, where that is not told by the attempt itself: the id of a job, say.
+      ALTER TABLE work ADD COLUMN remembered bytea;
+      ALTER TABLE superseded ADD COLUMN remembered bytea;
+    `,
+  },
 ];

@@ -2,7 +2,17 @@ import type { Database, Queryable, Transaction } from '@aloft/database';
 import { AloftError } from '@aloft/errors';
 import { Envelope } from '@aloft/idl/aloft/v1/bus';
 import { endStuckBlockers } from './stuck-sessions.js';
-import type { AbortRequest, Added, Fence, FinishedBatch, Holder, Renewal, WorkRow, WorkStore } from './work-store.js';
+import type {
+  AbortRequest,
+  Added,
+  Fence,
+  FinishedBatch,
+  Holder,
+  Memory,
+  Renewal,
+  WorkRow,
+  WorkStore,
+} from './work-store.js';
 
 interface WorkColumns {
   key: string;
@@ -11,9 +21,10 @@ interface WorkColumns {
   abort_reason: string | null;
   report: Buffer | null;
   losses: number;
+  remembered: Buffer | null;
 }
 
-const columns = 'key, generation, command, abort_reason, report, losses';
+const columns = 'key, generation, command, abort_reason, report, losses, remembered';
 /** Rows that nobody holds taken at once: hosts share what another one left. */
 const maxUnheld = 50;
 
@@ -231,13 +242,14 @@ export class PostgresWorkStore implements WorkStore {
   /** A newer generation: whoever else has the older one ends it first. */
   private async replace(tx: Transaction, host: string, row: WorkRow): Promise<void> {
     await tx.query(
-      `INSERT INTO superseded (backend, key, generation, host, command)
-       SELECT backend, key, generation, host, command FROM work
+      `INSERT INTO superseded (backend, key, generation, host, command, remembered)
+       SELECT backend, key, generation, host, command, remembered FROM work
        WHERE backend = $1 AND key = $2 AND host <> $3 AND host <> '' AND report IS NULL ON CONFLICT DO NOTHING`,
       [this.backend, row.key, host],
     );
     await tx.query(
-      `UPDATE work SET generation = $3, host = $4, command = $5, abort_reason = NULL, report = NULL, losses = 0
+      `UPDATE work SET generation = $3, host = $4, command = $5, abort_reason = NULL, report = NULL, losses = 0,
+         remembered = NULL
        WHERE backend = $1 AND key = $2`,
       [this.backend, row.key, row.generation, host, Buffer.from(Envelope.encode(row.command).finish())],
     );
@@ -294,20 +306,41 @@ export class PostgresWorkStore implements WorkStore {
     );
   }
 
-  async recordEnds(holder: Holder, ends: readonly { key: string; generation: number; report: Uint8Array }[]) {
+  recordEnds(holder: Holder, ends: readonly { key: string; generation: number; report: Uint8Array }[]) {
+    return this.note(
+      'report',
+      holder,
+      ends.map((end) => ({ ...end, bytes: end.report })),
+    );
+  }
+
+  remember(holder: Holder, memories: readonly Memory[]) {
+    return this.note(
+      'remembered',
+      holder,
+      memories.map((memory) => ({ ...memory, bytes: memory.state })),
+    );
+  }
+
+  /** Sets a column of rows that are this holder's; resolves to their keys. */
+  private async note(
+    column: 'report' | 'remembered',
+    holder: Holder,
+    notes: readonly (Fence & { bytes: Uint8Array })[],
+  ): Promise<Set<string>> {
     const { rows } = await this.database.query<{ key: string }>(
       `WITH lease AS (SELECT 1 FROM host WHERE backend = $1 AND name = $2 AND epoch = $3 FOR KEY SHARE)
-       UPDATE work SET report = r.report
-       FROM unnest($4::text[], $5::bigint[], $6::bytea[]) AS r (key, generation, report), lease
+       UPDATE work SET ${column} = r.bytes
+       FROM unnest($4::text[], $5::bigint[], $6::bytea[]) AS r (key, generation, bytes), lease
        WHERE work.backend = $1 AND work.key = r.key AND work.generation = r.generation AND work.host = $2
        RETURNING work.key`,
       [
         this.backend,
         holder.name,
         holder.epoch,
-        ends.map((end) => end.key),
-        ends.map((end) => end.generation),
-        ends.map((end) => Buffer.from(end.report)),
+        notes.map((note) => note.key),
+        notes.map((note) => note.generation),
+        notes.map((note) => Buffer.from(note.bytes)),
       ],
     );
     return new Set(rows.map(({ key }) => key));
@@ -348,7 +381,7 @@ export class PostgresWorkStore implements WorkStore {
 
   async superseded(host: string): Promise<WorkRow[]> {
     const { rows } = await this.database.query<WorkColumns>(
-      `SELECT key, generation, command, NULL AS abort_reason, NULL AS report, 0 AS losses
+      `SELECT key, generation, command, NULL AS abort_reason, NULL AS report, 0 AS losses, remembered
        FROM superseded WHERE backend = $1 AND host = $2`,
       [this.backend, host],
     );
@@ -426,6 +459,7 @@ function rowOf(row: WorkColumns): WorkRow {
     abortReason: row.abort_reason ?? undefined,
     report: row.report ?? undefined,
     losses: row.losses,
+    remembered: row.remembered ?? undefined,
   };
 }
 

@@ -261,7 +261,7 @@ export class SharedWork {
               attempts.drop(entry);
             }
             // Once more where it is known no longer, or could not be ended: this one rejects if anything may be left.
-            if (launch) await plugin.abort(launch.attempt, `generation ${row.generation} was replaced`);
+            if (launch) await plugin.abort(launch.attempt, `generation ${row.generation} was replaced`, row.remembered);
           }),
         );
         if (!this.isOpen) return;

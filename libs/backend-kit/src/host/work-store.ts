@@ -13,6 +13,13 @@ export interface WorkRow {
   report?: Uint8Array | undefined;
   /** How often the host that had it was lost. */
   losses?: number;
+  /** How its plugin finds its work again. */
+  remembered?: Uint8Array | undefined;
+}
+
+/** What a plugin wants remembered of one attempt. */
+export interface Memory extends Fence {
+  state: Uint8Array;
 }
 
 export interface Fence {
@@ -102,6 +109,8 @@ export interface WorkStore {
     holder: Holder,
     ends: readonly { key: string; generation: number; report: Uint8Array }[],
   ): Promise<ReadonlySet<string>>;
+  /** Writes down how work is found again. Resolves to the keys whose rows are (still) this holder's. */
+  remember(holder: Holder, memories: readonly Memory[]): Promise<ReadonlySet<string>>;
   /** Gives rows to another live host; resolves to those that it has now. */
   give(holder: Holder, to: string, keys: readonly string[]): Promise<ReadonlySet<string>>;
   /** Leaves rows to whichever host takes them; without keys everything, `finished` batches too. */

@@ -6,6 +6,7 @@ import type {
   Fence,
   FinishedBatch,
   Holder,
+  Memory,
   Renewal,
   WorkRow,
   WorkStore,
@@ -117,6 +118,18 @@ export class MemoryWorkStore implements WorkStore {
       return row?.generation === generation && row.host === holder.name;
     });
     for (const { key, report } of mine) (this.work.get(key) as WorkRow).report = report;
+    return new Set(mine.map(({ key }) => key));
+  }
+
+  async remember(holder: Holder, memories: readonly Memory[]) {
+    this.statements++;
+    const mine = memories.filter(({ key, generation }) => {
+      const row = this.work.get(key);
+      return (
+        row?.generation === generation && row.host === holder.name && this.hosts.get(row.host)?.epoch === holder.epoch
+      );
+    });
+    for (const { key, state } of mine) (this.work.get(key) as WorkRow).remembered = state;
     return new Set(mine.map(({ key }) => key));
   }
 

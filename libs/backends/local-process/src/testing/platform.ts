@@ -34,6 +34,8 @@ const contextOf = (attempt: TaskAttempt): AttemptContext => ({
   logger,
   restarts: 0,
   holds: () => true,
+  remembered: undefined,
+  remember: async () => undefined,
   report: ({ phase }) => {
     if (!isTerminal(phase)) return;
     appendFileSync(ends, `${attempt.name} ${TaskExecution_Phase[phase]}\n`);

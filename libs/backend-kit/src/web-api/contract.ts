@@ -1,0 +1,79 @@
+import type { AloftError } from '@aloft/errors';
+import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
+import type { AttemptContext, Capacity, PhaseReport } from '../contract.js';
+
+export type Launch = LaunchTask & { attempt: TaskAttempt };
+
+/**
+ * A service outside that has jobs: they are created, asked for and deleted over a web API. What such a plugin does not have to care about is done by
+ * `WebApiBackend`: jobs are remembered before anybody hears of them and found again after a death, they are asked for together and at a bounded
+ * rate, less often the longer they run; what cannot be reached is asked again; deletes are repeated until they are acknowledged.
+ */
+export interface WebApi<Handle> {
+  /** Topic suffix, as in `BackendPlugin`. */
+  readonly name: string;
+
+  capacity(): Capacity;
+
+  /** As in `BackendPlugin`: what is wrong with it, for good. */
+  refuse(launch: LaunchTask): string | undefined;
+
+  /**
+   * Creates the job. UNAVAILABLE, RESOURCE_EXHAUSTED …: tried again later; any other error ends the attempt. Services that answer with the
+   * result at once give the attempt's end instead of a handle; `signal` aborts when nobody wants it any more.
+   */
+  create(launch: Launch, context: AttemptContext, signal: AbortSignal): Promise<Created<Handle>>;
+
+  /**
+   * For services that can tell: the job of this attempt, created by a process that died before it could remember it. With it an attempt is one job
+   * whatever happens; without it a death between creation and remembering creates a second one.
+   */
+  find?(launch: Launch): Promise<Handle | undefined>;
+
+  /**
+   * How these jobs are, in their order; at most `batch` of them at a time. An error of one job is its own: NOT_FOUND means that the service does
+   * not know it (any more), UNIMPLEMENTED and PERMISSION_DENIED that it never will, after all others it is asked again. What it throws is of all of them.
+   */
+  get(asked: readonly Asked<Handle>[]): Promise<readonly (PhaseReport | AloftError)[]>;
+
+  /** Deletes the job; NOT_FOUND is as good as done. Repeated until it does not throw. */
+  delete(handle: Handle, reason: string): Promise<void>;
+
+  /** A handle as it is remembered, at most 64 KiB. */
+  encode(handle: Handle): Uint8Array;
+  decode(bytes: Uint8Array): Handle;
+
+  start?(): Promise<void>;
+  stop?(): Promise<void>;
+}
+
+export type Created<Handle> = { handle: Handle; report?: PhaseReport } | { end: PhaseReport };
+
+export interface Asked<Handle> {
+  launch: Launch;
+  context: AttemptContext;
+  handle: Handle;
+}
+
+export interface WebApiLimits {
+  /** Milliseconds until a job is asked for the first time, and at most between two times; each pause is a half longer than the one before. */
+  pollMs: { first: number; longest: number };
+  /** Jobs in one call of `get`. */
+  batch: number;
+  /** Calls under way at once, and begun each second: of `get`, and of `create` and `delete` together. */
+  reads: { concurrency: number; perSecond: number };
+  writes: { concurrency: number; perSecond: number };
+  /** A job that the service does not know is lost after so many answers that say so. */
+  lostAfter: number;
+  /** Milliseconds for which a job may be answered with errors alone before its attempt fails. */
+  patienceMs: number;
+}
+
+export const defaultLimits: WebApiLimits = {
+  pollMs: { first: 250, longest: 10_000 },
+  batch: 1,
+  reads: { concurrency: 32, perSecond: 200 },
+  writes: { concurrency: 32, perSecond: 100 },
+  lostAfter: 3,
+  patienceMs: 600_000,
+};

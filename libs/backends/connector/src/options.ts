@@ -1,0 +1,45 @@
+import type { ChannelCredentials } from '@grpc/grpc-js';
+import type { WebApiLimits } from '@aloft/backend-kit';
+
+/** One server of connectors: a process that serves flyteidl's agent services. */
+export interface ConnectorServer {
+  /** For people: logs, errors. */
+  name: string;
+  /** `host:port`, several of them, or `dns:///name:port`. */
+  address: string;
+  /** Default: plain text. */
+  credentials?: ChannelCredentials;
+  /** Headers of every call: an access token. */
+  metadata?: () => Record<string, string>;
+  /** Task types that it serves, where it cannot list them itself. */
+  taskTypes: readonly string[];
+  timeoutsMs: {
+    list: number;
+    create: number;
+    get: number;
+    delete: number;
+    /** Of a task that is executed within its call. */
+    sync: number;
+  };
+}
+
+export interface ConnectorOptions {
+  servers: readonly ConnectorServer[];
+  /** Name of the server that gets task types that none lists; default: they are refused. */
+  fallback?: string | undefined;
+  /** Attempts in flight at once. */
+  slots: number;
+  /** Milliseconds between two looks at what the servers list. */
+  listEveryMs: number;
+  limits?: Partial<WebApiLimits>;
+  /** Largest inputs and outputs that travel in a message, in bytes. */
+  maxMessageBytes: number;
+}
+
+export const defaultTimeouts: ConnectorServer['timeoutsMs'] = {
+  list: 5_000,
+  create: 30_000,
+  get: 10_000,
+  delete: 30_000,
+  sync: 600_000,
+};
