@@ -58,10 +58,13 @@ const suites = {
     const python = pythonEnvironment(join(root, 'e2e', 'flytekit', 'requirements.txt'));
     integration('libs/backends/local-process')(args, { ALOFT_TEST_PYTHON: python });
   },
-  /** The connector backend over flytekit's own connector process: the conformance suite, and what only connectors do. */
+  /** The connector backend over flytekit's own connector process: the conformance suite, what only connectors do, and stock flytekit with both. */
   connector: (args) => {
-    const python = pythonEnvironment(join(root, 'libs', 'backends', 'connector', 'requirements.txt'));
-    integration('libs/backends/connector')(args, { ALOFT_TEST_PYTHON: python });
+    const python = pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
+    all(
+      () => integration('libs/backends/connector')(args, { ALOFT_TEST_PYTHON: python }),
+      () => pytestIn('connector')(['test_connectors.py'], args),
+    );
   },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {

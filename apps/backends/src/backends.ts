@@ -14,6 +14,7 @@ import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import type { HealthRegistry, Logger, Metrics } from '@aloft/telemetry';
 import type { BackendsConfig } from './config.js';
+import { connectorBackend } from './connector-backend.js';
 import { HostRun, measure } from './host-run.js';
 import { createLocalBackend, type LocalBackendSurroundings } from './local-backend.js';
 
@@ -45,7 +46,12 @@ export class Backends {
   constructor(private readonly dependencies: BackendsDependencies) {
     const { config, plugins = [], logger, ...rest } = dependencies;
     const local = () => createLocalBackend(config.local, rest, logger.child({ backend: 'local' }));
-    const makers = [...(config.local.enabled ? [local] : []), ...plugins.map((plugin) => () => plugin)];
+    const connector = () => connectorBackend(config.connector, logger.child({ backend: 'connector' }));
+    const makers = [
+      ...(config.local.enabled ? [local] : []),
+      ...(config.connector.servers.length > 0 ? [connector] : []),
+      ...plugins.map((plugin) => () => plugin),
+    ];
     this.runs = makers.map((make) => new HostRun(make, (plugin, onLost) => this.hostOf(plugin, onLost), logger));
     this.drainMs = config.drainMs;
     measure(this.runs, dependencies.metrics);
@@ -54,6 +60,11 @@ export class Backends {
   /** Names of the backends, as the propeller's configuration lists them. */
   get names(): string[] {
     return this.runs.map(({ name }) => name);
+  }
+
+  /** The backend here that has found this task type to be its own. */
+  backendOf(taskType: string): string | undefined {
+    return this.runs.find(({ taskTypes }) => taskTypes.includes(taskType))?.name;
   }
 
   async start(): Promise<void> {

@@ -1,3 +1,4 @@
+import { grpcTarget } from '@aloft/service';
 import { z } from 'zod';
 
 const positive = (value: number) => z.number().int().positive().default(value);
@@ -47,6 +48,59 @@ export const backendsConfigSchema = z
         passEnv: z.array(z.string().min(1)).default([]),
       })
       .prefault({}),
+    /** The backend `connector`: flytekit's connectors, and whatever else serves flyteidl's agent services. Without servers there is none. */
+    connector: z
+      .object({
+        servers: z
+          .array(
+            z.object({
+              /** For people, and for `fallback`. */
+              name: z.string().min(1),
+              address: grpcTarget,
+              /** Absent: plain text. `caFile`: the authority of its certificate, where the system does not know it. */
+              tls: z.object({ caFile: z.string().min(1).optional() }).optional(),
+              /** Variable of the platform's environment that holds a bearer token for it. */
+              tokenVariable: z.string().min(1).optional(),
+              /** Task types that it serves, where it cannot list them itself. */
+              taskTypes: z.array(z.string().min(1)).default([]),
+              timeoutsMs: z
+                .object({
+                  list: positive(5_000),
+                  create: positive(30_000),
+                  get: positive(10_000),
+                  delete: positive(30_000),
+                  /** Of tasks that end within their call. */
+                  sync: positive(600_000),
+                })
+                .prefault({}),
+            }),
+          )
+          .default([]),
+        /** The server that gets what none lists; without one such tasks are refused. */
+        fallback: z.string().min(1).optional(),
+        /** Attempts in flight at once. */
+        slots: positive(1_000),
+        /** Milliseconds between two looks at what the servers serve. */
+        listEveryMs: positive(30_000),
+        /** Milliseconds until a job is asked for first, and at most between two times. */
+        pollMs: z.object({ first: positive(250), longest: positive(10_000) }).prefault({}),
+        callsPerSecond: z.object({ read: positive(200), write: positive(100) }).prefault({}),
+        /** For how long a job may be answered with errors alone before its attempt fails. */
+        patienceMs: positive(600_000),
+      })
+      .prefault({})
+      .superRefine(({ servers, fallback }, context) => {
+        const names = servers.map(({ name }) => name);
+        for (const [i, name] of names.entries())
+          if (names.indexOf(name) < i)
+            context.addIssue({ code: 'custom', path: ['servers', i, 'name'], message: `"${name}" is there twice` });
+        if (fallback !== undefined && !names.includes(fallback))
+          context.addIssue({
+            code: 'custom',
+            path: ['fallback'],
+            message: `there is no server "${fallback}"; there are: ${names.join(', ') || 'none'}`,
+          });
+      }),
   })
   .prefault({});
 

@@ -16,6 +16,7 @@ export class HostRun {
   trouble: string | undefined;
   private host: BackendHost | undefined;
   private plugin: BackendPlugin | undefined;
+  private running: BackendPlugin | undefined;
   private rejoining: Promise<void> = Promise.resolve();
   private stopped = false;
   /** Of hosts before the present one. */
@@ -28,6 +29,11 @@ export class HostRun {
   ) {
     this.plugin = makePlugin();
     this.name = this.plugin.name;
+  }
+
+  /** Task types that the plugin has found to be its own. */
+  get taskTypes(): readonly string[] {
+    return this.running?.taskTypes?.() ?? [];
   }
 
   get status(): BackendHost['status'] | undefined {
@@ -44,6 +50,7 @@ export class HostRun {
   async start(): Promise<void> {
     const plugin = this.plugin ?? this.makePlugin();
     this.plugin = undefined;
+    this.running = plugin;
     this.earlier = this.counts;
     const host = this.makeHost(plugin, (state) => this.lost(host, state));
     this.host = host;

@@ -19,6 +19,9 @@ export const backendsServiceConfig = serviceConfig.extend({
 });
 
 /** Where the backends that the configuration enables find their work. */
-export function commandTopics({ local }: BackendsConfig): string[] {
-  return local.enabled ? ['tasks.commands.local'] : [];
+export function commandTopics({ local, connector }: BackendsConfig): string[] {
+  return [
+    ...(local.enabled ? ['tasks.commands.local'] : []),
+    ...(connector.servers.length > 0 ? ['tasks.commands.connector'] : []),
+  ];
 }

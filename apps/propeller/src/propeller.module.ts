@@ -29,6 +29,8 @@ export interface PropellerDependencies {
   config: PropellerConfig;
   logger: Logger;
   metrics?: Metrics;
+  /** Backend that has found a task type to be its own, where hosts are in this process. */
+  backendOf?: (taskType: string) => string | undefined;
 }
 
 /** The propeller decides itself what is tried again, and for how long. A node waits for admin; nothing waits long for the catalog. */

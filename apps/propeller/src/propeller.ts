@@ -58,6 +58,8 @@ export interface PropellerDeps {
   timing?: Timing;
   /** Default: in `database`. */
   storage?: PropellerStorage;
+  /** Backend that has found a task type to be its own, where hosts are in this process. */
+  backendOf?: (taskType: string) => string | undefined;
   /** Called at each await, for tests that stop the process there. */
   probe?: Probe;
 }
@@ -161,7 +163,7 @@ export class Propeller {
       engine,
       graphs,
       launches: new LaunchBuilder({
-        routes: config.backends,
+        routes: { ...config.backends, discovered: deps.backendOf },
         defaultEnvs: Object.entries(config.defaultEnvs).map(([key, value]) => ({ key, value })),
         consoleUrl: config.consoleUrl,
         namespaceTemplate: config.namespaceTemplate,

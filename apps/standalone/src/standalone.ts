@@ -108,10 +108,12 @@ async function compose<T>(
   // Known once the servers listen, before anything that needs them starts.
   let grpcAddress = '';
   let publicUrl = '';
+  let hosts: Backends | undefined;
   const modules = await serviceModules(config, infrastructure, logger, metrics, health, {
     rpc,
     grpcAddress: () => grpcAddress,
     publicUrl: () => publicUrl,
+    backendOf: (taskType) => hosts?.backendOf(taskType),
   });
   const services = [...adminGrpcServices, ...catalogServices, ...propellerServices];
   const { app, httpUrl } = await serveNest(host, {
@@ -128,6 +130,7 @@ async function compose<T>(
     }),
     openApi: adminOpenApi(),
   });
+  hosts = app.get(Backends);
   const lifecycle = app.get(AdminLifecycle);
   shutdown.add('pools', 'registry', () => lifecycle.close());
   grpcAddress = `${config.host}:${rpc.port}`;
@@ -143,6 +146,8 @@ interface Surroundings {
   rpc: RpcServer;
   grpcAddress: () => string;
   publicUrl: () => string;
+  /** Backend that has found a task type to be its own. */
+  backendOf: (taskType: string) => string | undefined;
 }
 
 async function serviceModules(
@@ -151,7 +156,7 @@ async function serviceModules(
   logger: Logger,
   metrics: Metrics,
   health: HealthRegistry,
-  { rpc, grpcAddress, publicUrl }: Surroundings,
+  { rpc, grpcAddress, publicUrl, backendOf }: Surroundings,
 ): Promise<DynamicModule[]> {
   const { bus, blob } = infrastructure;
   const of = (service: string) => ({
@@ -172,7 +177,8 @@ async function serviceModules(
     CatalogModule.register(of('catalog')),
     PropellerModule.register({
       ...of('propeller'),
-      config: config.propeller,
+      config: withBackends(config),
+      backendOf,
       adminAddress: grpcAddress,
       catalogAddress: grpcAddress,
     }),
@@ -195,6 +201,13 @@ async function serviceModules(
       },
     }),
   ];
+}
+
+/** The propeller knows every backend that this process has hosts of. */
+function withBackends({ propeller, backends }: StandaloneConfig): StandaloneConfig['propeller'] {
+  const more = backends.connector.servers.length > 0 ? ['connector'] : [];
+  const known = [...new Set([...propeller.backends.known, ...more])];
+  return { ...propeller, backends: { ...propeller.backends, known } };
 }
 
 /** Consumers start once the servers answer, hosts last: what they report finds its reader. */

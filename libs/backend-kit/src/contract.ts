@@ -29,6 +29,9 @@ export interface BackendPlugin {
   /** What this machine or account offers; the host never has more in flight. Absent quantities are unlimited. */
   capacity(): Capacity;
 
+  /** Task types that it has found out to be its own, where it can (connectors list theirs): nobody has to route them here. */
+  taskTypes?(): readonly string[];
+
   /** `undefined` if it can run this; else what is wrong and what would be right (a permanent USER error). */
   refuse(launch: LaunchTask): string | undefined;
 

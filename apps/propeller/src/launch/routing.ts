@@ -12,10 +12,13 @@ export interface BackendRoutes {
   byTaskType: Readonly<Record<string, string>>;
   /** Plugin id (as PLUGIN_OVERRIDE attributes name them) to backend; a backend's own name is one too. */
   byPlugin: Readonly<Record<string, string>>;
+  /** Backend that has found a task type to be its own, in this process. */
+  discovered?: ((taskType: string) => string | undefined) | undefined;
 }
 
 /**
- * Resolves a task type to a backend: the run's overrides first, then the default of the type, then the default (C-11, A-94).
+ * Resolves a task type to a backend: the run's overrides first, then what is configured for the type, then who says that it is
+ * its own, then the default (C-11, A-94).
  * FAILED_PRECONDITION when an override names only unknown plugins and says FAIL.
  */
 export function backendOf(taskType: string, routes: BackendRoutes, overrides: readonly PluginOverride[]): string {
@@ -30,5 +33,5 @@ export function backendOf(taskType: string, routes: BackendRoutes, overrides: re
         `none of which is a plugin here (there are: ${[...Object.keys(routes.byPlugin), ...routes.known].join(', ')})`,
     );
   }
-  return routes.byTaskType[taskType] ?? routes.default;
+  return routes.byTaskType[taskType] ?? routes.discovered?.(taskType) ?? routes.default;
 }

@@ -69,6 +69,8 @@ export class Machine {
       holdUntil: (until) => this.holdUntil(until),
       launch: async (launch, context) => {
         await this.fleet.breath();
+        if (this.fleet.reach === 'anywhere')
+          await context.remember(Buffer.from(attemptKey(launch.attempt as TaskAttempt)));
         if (!stopped) this.begin(launch, context);
       },
       adopt: async (launches, contextOf, { exclusive }) => {
@@ -83,6 +85,9 @@ export class Machine {
           }
           known.add(jobId(attempt));
           job.context = contextOf(attempt);
+          const { remembered } = job.context;
+          if (this.fleet.reach === 'anywhere' && `${remembered ? Buffer.from(remembered) : ''}` !== job.key)
+            this.fleet.violations.push(`${job.key} was found without what was remembered of it`);
           if (job.state === 'ended') job.context.report({ phase: Phase.SUCCEEDED, outcome });
         }
         if (exclusive && this.fleet.reach === 'host')

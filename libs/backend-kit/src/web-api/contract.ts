@@ -15,6 +15,9 @@ export interface WebApi<Handle> {
 
   capacity(): Capacity;
 
+  /** As in `BackendPlugin`. */
+  taskTypes?(): readonly string[];
+
   /** As in `BackendPlugin`: what is wrong with it, for good. */
   refuse(launch: LaunchTask): string | undefined;
 

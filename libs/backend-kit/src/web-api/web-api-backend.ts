@@ -42,6 +42,10 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     return this.api.capacity();
   }
 
+  taskTypes(): readonly string[] {
+    return this.api.taskTypes?.() ?? [];
+  }
+
   refuse(launch: LaunchTask): string | undefined {
     return this.api.refuse(launch);
   }

@@ -18,16 +18,17 @@ export class Connection {
     readonly server: ConnectorServer,
     maxMessageBytes: number,
   ) {
-    const { address, timeoutsMs } = server;
+    const { address, timeoutsMs, tls } = server;
+    const channel = tls ? credentials.createSsl(tls.ca ?? null) : credentials.createInsecure();
     const options = {
       maxMessageBytes,
-      ...(server.credentials ? { credentials: server.credentials } : {}),
+      credentials: channel,
       ...(server.metadata ? { metadata: server.metadata } : {}),
     };
     this.metadata = createClient(AgentMetadataServiceClient, address, { ...options, deadlineMs: timeoutsMs.list });
     // Nothing is sent twice by itself: a repeated create is a second job.
     this.tasks = createClient(AsyncAgentServiceClient, address, { ...options, safe: (method) => method === 'getTask' });
-    this.sync = new SyncAgentServiceClient(address, server.credentials ?? credentials.createInsecure(), {
+    this.sync = new SyncAgentServiceClient(address, channel, {
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
     });

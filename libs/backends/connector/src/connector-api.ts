@@ -43,6 +43,10 @@ export class ConnectorApi implements WebApi<ConnectorJob> {
     return { slots: this.options.slots };
   }
 
+  taskTypes(): readonly string[] {
+    return this.directory.types;
+  }
+
   refuse({ template }: LaunchTask): string | undefined {
     const { type = '', taskTypeVersion = 0 } = template ?? {};
     // While one of them has not answered yet, it may be the one.

@@ -30,6 +30,7 @@ const keyOf = (type: string, version: number): string => `${type}@${version}`;
  */
 export class Directory {
   private readonly listings = new Map<Connection, Listing>();
+  private all: readonly string[] = [];
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
 
@@ -50,8 +51,8 @@ export class Directory {
   }
 
   /** Every task type that is served, sorted. */
-  get types(): string[] {
-    return [...new Set([...this.listings.values()].flatMap(({ types }) => [...types]))].sort();
+  get types(): readonly string[] {
+    return this.all;
   }
 
   /** The first server that lists the type in this version; else one that is configured for the type; else the fallback. */
@@ -68,7 +69,11 @@ export class Directory {
   /** Asks all servers; looks that overlap are one. Never rejects. */
   look(): Promise<void> {
     this.looking ??= Promise.all(this.options.connections.map((connection) => this.list(connection)))
-      .then(() => undefined)
+      .then(() => {
+        const { connections } = this.options;
+        const listed = [...this.listings.values()].flatMap(({ types }) => [...types]);
+        this.all = [...new Set([...listed, ...connections.flatMap(({ server }) => server.taskTypes)])].sort();
+      })
       .finally(() => (this.looking = undefined));
     return this.looking;
   }

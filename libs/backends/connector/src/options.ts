@@ -1,4 +1,3 @@
-import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { WebApiLimits } from '@aloft/backend-kit';
 
 /** One server of connectors: a process that serves flyteidl's agent services. */
@@ -7,8 +6,8 @@ export interface ConnectorServer {
   name: string;
   /** `host:port`, several of them, or `dns:///name:port`. */
   address: string;
-  /** Default: plain text. */
-  credentials?: ChannelCredentials;
+  /** Default: plain text. `ca`: the authority of its certificate as PEM, where the system does not know it. */
+  tls?: { ca?: Buffer | undefined };
   /** Headers of every call: an access token. */
   metadata?: () => Record<string, string>;
   /** Task types that it serves, where it cannot list them itself. */
