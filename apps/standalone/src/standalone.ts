@@ -108,12 +108,12 @@ async function compose<T>(
   // Known once the servers listen, before anything that needs them starts.
   let grpcAddress = '';
   let publicUrl = '';
-  let hosts: Backends | undefined;
+  const hosts: { backends?: Backends } = {};
   const modules = await serviceModules(config, infrastructure, logger, metrics, health, {
     rpc,
     grpcAddress: () => grpcAddress,
     publicUrl: () => publicUrl,
-    backendOf: (taskType) => hosts?.backendOf(taskType),
+    backendOf: (taskType) => hosts.backends?.backendOf(taskType),
   });
   const services = [...adminGrpcServices, ...catalogServices, ...propellerServices];
   const { app, httpUrl } = await serveNest(host, {
@@ -130,7 +130,7 @@ async function compose<T>(
     }),
     openApi: adminOpenApi(),
   });
-  hosts = app.get(Backends);
+  hosts.backends = app.get(Backends);
   const lifecycle = app.get(AdminLifecycle);
   shutdown.add('pools', 'registry', () => lifecycle.close());
   grpcAddress = `${config.host}:${rpc.port}`;

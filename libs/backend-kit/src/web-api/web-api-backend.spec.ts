@@ -1,6 +1,6 @@
 import { createLocalBlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
-import { AloftError, notFound, unavailable } from '@aloft/errors';
+import { type AloftError, notFound, unavailable } from '@aloft/errors';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
 import type { PhaseReport } from '../contract.js';
