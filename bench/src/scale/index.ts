@@ -1,6 +1,7 @@
 import { adminWorkload } from '../admin/admin-workload.js';
 import { arrayWorkload } from './array.js';
 import { graphWorkload } from './graph.js';
+import { readModelWorkload } from './read-model.js';
 import { recoveryWorkload } from './recovery.js';
 import { waitingWorkload } from './waiting.js';
 
@@ -16,11 +17,12 @@ const workloads: Record<string, ScaleWorkload> = {
   recovery: { size: 100_000, run: recoveryWorkload },
   waiting: { size: 1_000_000, run: waitingWorkload },
   admin: { size: 2_000, run: adminWorkload },
+  'read-model': { size: 1_000_000, run: readModelWorkload },
 };
 
 /**
  * One of the workloads that ask how far the platform reaches, each on a platform of its own (embedded). `size`: nodes, items, nodes
- * in flight, waiting runs or calls of each rpc.
+ * in flight, waiting runs, calls of each rpc, or runs in the read model.
  */
 export function scaleWorkload(name: string, size?: number): AsyncIterable<object> {
   const workload = workloads[name];
