@@ -122,7 +122,9 @@ export class WatchService {
     const batch = queue.take();
     queue.close();
     const first = batch.find(({ event }) => !outsideSequence(event));
-    const goesOn = first ? first.event.sequence <= after + 1n : row.lastSequence === after;
+    // Where the read model has yet to pass the tail's beginning, what lies between the two is in neither.
+    const upToDate = row.lastSequence === after && this.live.gapOf(key) === undefined;
+    const goesOn = first ? first.event.sequence <= after + 1n : upToDate;
     return goesOn ? row.uid : undefined;
   }
 
