@@ -135,7 +135,8 @@ describe('a service that cannot start', () => {
       url.password = 'secret-of-admin';
     });
     await refused('propeller', missing, 'no schema "propeller"', 'main.js migrate', 'ALOFT_DATABASE_ADMIN_URL');
-    await sql(`DELETE FROM catalog.aloft_migrations WHERE step = 1`);
+    const last = `(SELECT max(step) FROM catalog.aloft_migrations WHERE service = 'catalog')`;
+    await sql(`DELETE FROM catalog.aloft_migrations WHERE service = 'catalog' AND step = ${last}`);
     await refused('catalog', of('catalog'), 'older than this binary', 'main.js migrate');
     await sql(`DROP SCHEMA catalog CASCADE`);
     const again = await ended('catalog', { ...of('catalog'), ALOFT_DATABASE_ADMIN_URL: postgres.url }, 'migrate');
