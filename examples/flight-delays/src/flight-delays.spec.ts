@@ -86,7 +86,7 @@ describe('flight delays', () => {
     expect(demanding.result.evaluation.model).toBe('baseline');
     expect(demanding.result.evaluation.auc).toBe(0.5);
     expect(demanding.of('skipped')).toEqual(['n5']);
-  });
+  }, 120_000);
 
   test('features know nothing of what comes later', async () => {
     const flights = await readFlights(await smallFlights());

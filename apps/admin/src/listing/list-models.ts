@@ -9,6 +9,13 @@ export interface ListColumn {
   nullable?: true;
 }
 
+export interface Join {
+  model: () => ListModel;
+  on: string;
+  /** Fields of it that this model's row has itself: its name, since it hangs on that. Filters on them need no other table. */
+  own?: Readonly<Record<string, ListColumn>>;
+}
+
 export interface ListModel {
   /** Prefix in filters (A-192). */
   entity: string;
@@ -16,7 +23,7 @@ export interface ListModel {
   alias: string;
   columns: Readonly<Record<string, ListColumn>>;
   /** Entities that filters may name besides the own one: how they hang on this model's row. */
-  joins: Readonly<Record<string, { model: () => ListModel; on: string }>>;
+  joins: Readonly<Record<string, Join>>;
   /** Entities whose fields are names that users gave: columns that hold their simple values as JSON (U-20). */
   values?: Readonly<Record<string, string>>;
   /** Ends every ORDER BY, so that pages neither repeat nor skip. */
@@ -30,6 +37,14 @@ const timestamp = (sql: string): ListColumn => ({ sql, type: 'timestamp' });
 const duration = (sql: string): ListColumn => ({ sql, type: 'duration' });
 
 const nullable = (column: ListColumn): ListColumn => ({ ...column, nullable: true });
+
+/** What names a version of an entity, in the columns of a row that refers to it. */
+const reference = (alias: string, prefix: string): Record<string, ListColumn> => ({
+  project: text(`${alias}.${prefix}_project`),
+  domain: text(`${alias}.${prefix}_domain`),
+  name: text(`${alias}.${prefix}_name`),
+  version: text(`${alias}.${prefix}_version`),
+});
 
 const registryColumns = (alias: string): Record<string, ListColumn> => ({
   id: integer(`${alias}.id`),
@@ -76,6 +91,7 @@ export const launchPlanModel: ListModel = {
       on:
         'w.org = l.org AND w.project = l.workflow_project AND w.domain = l.workflow_domain ' +
         'AND w.name = l.workflow_name AND w.version = l.workflow_version',
+      own: reference('l', 'workflow'),
     },
   },
   tieBreaker: 'l.id',
@@ -135,18 +151,21 @@ export const executionModel: ListModel = {
       on:
         'l.org = e.org AND l.project = e.launch_plan_project AND l.domain = e.launch_plan_domain ' +
         'AND l.name = e.launch_plan_name AND l.version = e.launch_plan_version',
+      own: reference('e', 'launch_plan'),
     },
     workflow: {
       model: () => workflowModel,
       on:
         'w.org = e.org AND w.project = e.workflow_project AND w.domain = e.workflow_domain ' +
         'AND w.name = e.workflow_name AND w.version = e.workflow_version',
+      own: reference('e', 'workflow'),
     },
     task: {
       model: () => taskModel,
       on:
         't.org = e.org AND t.project = e.task_project AND t.domain = e.task_domain ' +
         'AND t.name = e.task_name AND t.version = e.task_version',
+      own: reference('e', 'task'),
     },
     execution_tag: { model: () => tagModels.execution_tag, on: 'g.execution_id = e.id' },
     admin_tag: { model: () => tagModels.admin_tag, on: 'g.execution_id = e.id' },

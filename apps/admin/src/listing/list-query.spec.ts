@@ -51,7 +51,16 @@ describe('filters (A-190…A-194)', () => {
       'EXISTS (SELECT 1 FROM execution_tags g WHERE g.execution_id = e.id AND g.key = $1::text AND g.value = $2::text)',
     );
     expect(compile(executionModel, 'eq(admin_tag.name,team)').tail).toContain('g.key = $1::text');
-    expect(compile(launchPlanModel, 'eq(workflow.version,abc)').tail).toContain('w.version = $1::text');
+    expect(compile(executionModel, 'eq(launch_plan.state,1)').tail).toContain(
+      'FROM launch_plans l WHERE l.org = e.org AND',
+    );
+  });
+
+  test('what names a joined entity is in the row itself: no other table is looked into', () => {
+    expect(compile(executionModel, 'eq(launch_plan.name,train)+eq(workflow.version,v1)').tail).toContain(
+      'WHERE e.launch_plan_name = $1::text AND e.workflow_version = $2::text ORDER BY',
+    );
+    expect(compile(launchPlanModel, 'eq(workflow.version,abc)').tail).toContain('l.workflow_version = $1::text');
   });
 
   test('A-53: a filter on state switches the default off', () => {
@@ -70,11 +79,11 @@ describe('filters (A-190…A-194)', () => {
   test('U-20: OR binds tighter than +, within and over joined entities', () => {
     const { tail, values } = compile(
       executionModel,
-      'eq(phase,FAILED) OR eq(phase,ABORTED)+eq(user,ada)+eq(execution_tag.key,a) OR eq(launch_plan.name,b)',
+      'eq(phase,FAILED) OR eq(phase,ABORTED)+eq(user,ada)+eq(execution_tag.key,a) OR eq(launch_plan.state,1)',
     );
     expect(tail).toContain('WHERE e.principal = $5::text AND (e.phase = $1::text OR e.phase = $2::text) AND (EXISTS (');
     expect(tail.match(/EXISTS/g)).toHaveLength(2);
-    expect(values).toEqual(['FAILED', 'ABORTED', 'a', 'b', 'ada', 10]);
+    expect(values).toEqual(['FAILED', 'ABORTED', 'a', '1', 'ada', 10]);
   });
 
   test('U-20: a backslash takes the next special character literally; any other stands for itself', () => {

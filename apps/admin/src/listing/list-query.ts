@@ -88,7 +88,9 @@ function compileTerms(model: ListModel, terms: readonly FilterTerm[], parameters
     const { entity = model.entity } = term;
     const values = Object.hasOwn(model.values ?? {}, entity) ? model.values?.[entity] : undefined;
     const join = Object.hasOwn(model.joins, entity) ? model.joins[entity] : undefined;
-    if (isOwn(model, term) || join?.on === '') conditions.push(compileTerm(model, term, parameters));
+    const own = join?.own && Object.hasOwn(join.own, term.field) ? join.own[term.field] : undefined;
+    if (own) conditions.push(compileColumn(own, term, parameters));
+    else if (isOwn(model, term) || join?.on === '') conditions.push(compileTerm(model, term, parameters));
     else if (values !== undefined) conditions.push(compileValueTerm(values, term, parameters));
     else if (!join)
       throw invalidArgument(
@@ -116,7 +118,10 @@ const sqlTypes: Record<ColumnType, string> = {
 };
 
 function compileTerm(model: ListModel, term: FilterTerm, parameters: SqlParameters): string {
-  const column = columnOf(model, term.field, `filters: ${term.text}`);
+  return compileColumn(columnOf(model, term.field, `filters: ${term.text}`), term, parameters);
+}
+
+function compileColumn(column: ListColumn, term: FilterTerm, parameters: SqlParameters): string {
   const first = term.values[0] as string;
   switch (term.function) {
     case 'contains':

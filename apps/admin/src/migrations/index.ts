@@ -4,6 +4,7 @@ import { executionsSql } from './0002-executions.sql.js';
 import { engineSql } from './engine.sql.js';
 import { retentionSql } from './retention.sql.js';
 import { waitsSql } from './waits.sql.js';
+import { listFiltersSql } from './list-filters.sql.js';
 import { listOrderSql } from './list-order.sql.js';
 import { nodeRevisionsSql } from './node-revisions.sql.js';
 import { searchableValuesSql } from './searchable-values.sql.js';
@@ -18,4 +19,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: 'order of lists of executions', sql: listOrderSql },
   { name: 'engine of projects and executions', sql: engineSql },
   { name: 'retention and erasures', sql: retentionSql },
+  { name: 'filters of lists of executions', sql: listFiltersSql },
 ];
