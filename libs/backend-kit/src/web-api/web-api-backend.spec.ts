@@ -30,8 +30,14 @@ class Service implements WebApi<string> {
 
   capacity = () => ({ slots: 5_000 });
   refuse = () => undefined;
-  encode = (id: string) => Buffer.from(id);
-  decode = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+  /** Bytes that a handle takes when it is remembered, at least. */
+  handleBytes = 0;
+  encode = (id: string) => Buffer.from(id.padEnd(this.handleBytes));
+  decode = (bytes: Uint8Array) => {
+    const id = Buffer.from(bytes).toString().trimEnd();
+    if (!id.startsWith('job-')) throw new Error(`"${id}" is no job`);
+    return id;
+  };
 
   async create(launch: Launch) {
     if (this.createFails-- > 0) throw unavailable('the service is away');
@@ -165,6 +171,29 @@ describe('a plugin that is a web API', () => {
     const end = await stage.bus.end(launch.attempt);
     expect(Phase[end.phase]).toBe('RETRYABLE_FAILED');
     expect(end.outcome?.result).toMatchObject({ value: { code: 'JobLost' } });
+  });
+
+  it('a job whose handle cannot be remembered is deleted: nobody would find it again', async () => {
+    stage.service.handleBytes = 70_000;
+    await start();
+    const launch = named('run1-n0-0');
+    await stage.bus.command({ launch });
+    expect(Phase[(await stage.bus.end(launch.attempt)).phase]).toBe('FAILED');
+    expect(stage.service.jobs.size).toBe(0);
+  });
+
+  it('what was remembered and cannot be read fails that attempt, and keeps no other from going on', async () => {
+    await start();
+    const launches = [named('run1-n0-0'), named('run1-n1-0')];
+    await stage.bus.command(...launches.map((launch) => ({ launch })));
+    for (const { attempt } of launches) await stage.bus.report(attempt, ({ phase }) => phase === Phase.RUNNING);
+    die();
+    const [row] = stage.store.work.values();
+    row!.remembered = Buffer.from('from another version');
+    await start();
+    for (const job of stage.service.jobs.values()) job.state = 'done';
+    const ends = await Promise.all(launches.map(({ attempt }) => stage.bus.end(attempt)));
+    expect(ends.map(({ phase }) => Phase[phase])).toEqual(['RETRYABLE_FAILED', 'SUCCEEDED']);
   });
 
   it('jobs are asked for together', async () => {

@@ -1,8 +1,9 @@
 import { toAloftError } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import PQueue from 'p-queue';
-import type { AttemptContext, BackendPlugin, Capacity } from '../contract.js';
+import type { AttemptContext, BackendPlugin, Capacity, PhaseReport } from '../contract.js';
 import { attemptKey } from '../host/attempt-key.js';
+import { failure } from '../outcome/phases.js';
 import { defaultLimits, type Launch, type WebApi, type WebApiLimits } from './contract.js';
 import { JobPoller, type Job } from './job-poller.js';
 
@@ -80,15 +81,19 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     contextOf: (attempt: TaskAttempt) => AttemptContext,
   ): Promise<TaskAttempt[]> {
     const absent: TaskAttempt[] = [];
-    await Promise.all(
-      (launches as readonly Launch[]).map(async (launch) => {
-        const context = contextOf(launch.attempt);
-        const handle = context.remembered ? this.api.decode(context.remembered) : undefined;
-        // Whether it was created by a process that died at once is found out by its launch.
-        if (handle === undefined) absent.push(launch.attempt);
-        else this.follow(this.of(launch.attempt), launch, context, handle, 0);
-      }),
-    );
+    for (const launch of launches as readonly Launch[]) {
+      const context = contextOf(launch.attempt);
+      // Whether it was created by a process that died at once is found out by its launch.
+      if (context.remembered === undefined) {
+        absent.push(launch.attempt);
+        continue;
+      }
+      try {
+        this.follow(this.of(launch.attempt), launch, context, this.api.decode(context.remembered), 0);
+      } catch (error) {
+        context.report(unreadable(this.name, error));
+      }
+    }
     return absent;
   }
 
@@ -98,7 +103,7 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     const known = found && found.generation === attempt.generation ? found : undefined;
     if (known?.job) this.poller.forget(known.job);
     known?.creating?.abort(new Error(reason));
-    const handle = known?.handle ?? (remembered && this.api.decode(remembered));
+    const handle = known?.handle ?? this.found(remembered);
     if (handle !== undefined) await this.delete(handle, reason);
     if (known && !known.creating && this.known.get(key) === known) this.known.delete(key);
   }
@@ -122,8 +127,12 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     try {
       await context.remember(this.api.encode(handle));
     } catch (error) {
-      // The attempt is somebody else's, who begins it anew: this job is nobody's.
-      if (toAloftError(error).code === 'ABORTED') await this.delete(handle, 'the attempt is held elsewhere');
+      // A host that stops has its work for a moment yet. Else the attempt is somebody else's, who begins it anew, or can't be remembered at all:
+      // this job is nobody's.
+      if (toAloftError(error).code !== 'UNAVAILABLE') {
+        known.handle = undefined;
+        await this.delete(handle, 'nobody would find it again');
+      }
       throw error;
     }
     this.follow(known, launch, context, handle, this.limits.pollMs.first);
@@ -132,6 +141,15 @@ export class WebApiBackend<Handle> implements BackendPlugin {
   private follow(known: Known<Handle>, launch: Launch, context: AttemptContext, handle: Handle, firstMs: number): void {
     known.handle = handle;
     known.job = this.poller.watch({ launch, context, handle }, firstMs);
+  }
+
+  /** What cannot be read names no job that anybody could end. */
+  private found(remembered: Uint8Array | undefined): Handle | undefined {
+    try {
+      return remembered && this.api.decode(remembered);
+    } catch {
+      return undefined;
+    }
   }
 
   private async delete(handle: Handle, reason: string): Promise<void> {
@@ -151,3 +169,11 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     return fresh;
   }
 }
+
+const unreadable = (backend: string, error: unknown): PhaseReport =>
+  failure({
+    code: 'JobUnreadable',
+    message: `What the backend "${backend}" remembered of the attempt's job cannot be read: ${toAloftError(error).message}`,
+    kind: 'SYSTEM',
+    retryable: true,
+  });
