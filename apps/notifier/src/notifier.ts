@@ -1,5 +1,6 @@
 import { observeLag, type Bus, type Consumer } from '@aloft/bus';
 import type { Database } from '@aloft/database';
+import { WorkLoop } from '@aloft/service';
 import { runFields, withTrace, type Logger, type Metrics } from '@aloft/telemetry';
 import { EmailSender } from './channels/email.sender.js';
 import { SlackSender } from './channels/slack.sender.js';
@@ -9,7 +10,6 @@ import { SenderService } from './deliveries/sender.service.js';
 import { EndedRunsRepository } from './runs/ended-runs.repository.js';
 import { ExpansionService, type ExecutionReader } from './runs/expansion.service.js';
 import { endless, runEndsOf } from './runs/run-ends.js';
-import { WorkLoop } from './work-loop.js';
 
 export interface NotifierDependencies {
   /** On the notifier's own schema, migrated with `notifierMigrations` and the bus's consumer tables. */
@@ -49,14 +49,13 @@ export class Notifier {
       buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600],
     });
     const channels = { slack: new SlackSender(config.slack.webhooks), email: new EmailSender(config) };
-    this.sending = new WorkLoop(
-      new SenderService(database, deliveries, channels, config, logger, counter, delay),
+    this.sending = new WorkLoop(new SenderService(database, deliveries, channels, config, logger, counter, delay), {
       logger,
-    );
+    });
     const planned = () => this.sending.wake();
     this.expansion = new WorkLoop(
       new ExpansionService(database, this.runs, deliveries, admin, config, logger, planned),
-      logger,
+      { logger },
     );
   }
 

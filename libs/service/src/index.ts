@@ -10,4 +10,5 @@ export { sharedCheck } from './checks.js';
 export { migrateService, type MigrateOptions } from './migrate-command.js';
 export type { Service } from './service.js';
 export { runService, type ServiceDefinition } from './run-service.js';
+export { WorkLoop, type Work, type WorkLoopOptions } from './work-loop.js';
 export { IdleHeap } from './idle-heap.js';

@@ -1,8 +1,8 @@
 import { envelope, rememberPayload, type Bus, type OutgoingMessage } from '@aloft/bus';
 import type { Database, Transaction } from '@aloft/database';
-import { toAloftError } from '@aloft/errors';
 import { ExecutionEvents, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import { currentTrace } from '@aloft/telemetry';
+import { GroupCommit, type Waiting } from '../executions/group-commit.js';
 import { eventsTopic, eventsType } from '../projection/decode-events.js';
 import type { DynamicClosures } from '../projection/dynamic-closures.js';
 import { isTerminalExecution } from '../projection/phases.js';
@@ -13,25 +13,19 @@ import { EventBatch } from './event-batch.js';
 import type { ForeignEvent } from './event-requests.js';
 import type { EventRun, EventsRepository } from './events.repository.js';
 
-interface Pending {
+interface Pending extends Waiting {
   event: ForeignEvent;
   principal: string;
   trace: ReturnType<typeof currentTrace>;
   resolve(): void;
-  reject(error: unknown): void;
 }
 
-const maxBatch = 128;
-const maxInFlight = 2;
-
 /**
- * Group commit of foreign engines' events, as of new executions: what arrives while a transaction is under way goes into the next one
- * together. Rows and the message that tells of them are in one transaction (A-63), so that whoever follows `executions.events` (live
+ * Writes foreign engines' events, many in one commit. Rows and the message that tells of them are in one transaction (A-63), so that whoever follows `executions.events` (live
  * views, notifier) hears of everything that is in the read model, the first event of a task included (Q-6).
  */
 export class EventWriter {
-  private queue: Pending[] = [];
-  private inFlight = 0;
+  private readonly group = new GroupCommit<Pending>((batch) => this.commit(batch));
 
   constructor(
     private readonly database: Database,
@@ -44,36 +38,15 @@ export class EventWriter {
   /** Resolves after the commit; rejects with what refuses the event, which then has changed nothing. */
   write(event: ForeignEvent, principal: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.queue.push({ event, principal, trace: currentTrace(), resolve, reject });
-      this.flush();
+      this.group.add({ event, principal, trace: currentTrace(), resolve, reject });
     });
   }
 
-  private flush(): void {
-    while (this.inFlight < maxInFlight && this.queue.length > 0) {
-      // A second transaction only pays for a full one: smaller ones wait for what runs.
-      if (this.inFlight > 0 && this.queue.length < maxBatch) return;
-      const batch = this.queue.splice(0, maxBatch);
-      this.inFlight++;
-      void this.commit(batch).finally(() => {
-        this.inFlight--;
-        this.flush();
-      });
-    }
-  }
-
   private async commit(batch: readonly Pending[]): Promise<void> {
-    try {
-      const refused = await this.database.transaction((tx) => this.apply(batch, tx));
-      for (const pending of batch)
-        if (refused.has(pending)) pending.reject(refused.get(pending));
-        else pending.resolve();
-    } catch (error) {
-      if (batch.length === 1 || toAloftError(error).code === 'UNAVAILABLE')
-        for (const pending of batch) pending.reject(error);
-      // One of them is at fault (a message too large, say): the others must not fail with it.
-      else for (const pending of batch) await this.commit([pending]);
-    }
+    const refused = await this.database.transaction((tx) => this.apply(batch, tx));
+    for (const pending of batch)
+      if (refused.has(pending)) pending.reject(refused.get(pending));
+      else pending.resolve();
   }
 
   private async apply(batch: readonly Pending[], tx: Transaction): Promise<Map<Pending, unknown>> {

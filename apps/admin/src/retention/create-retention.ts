@@ -2,6 +2,7 @@ import type { BlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
 import type { RunEraseServiceService } from '@aloft/idl/aloft/v1/retention';
 import type { RpcClient } from '@aloft/rpc';
+import { WorkLoop } from '@aloft/service';
 import type { Logger } from '@aloft/telemetry';
 import type { AdminConfig } from '../config.js';
 import type { ExecutionControlService } from '../executions/execution-control.service.js';
@@ -15,7 +16,6 @@ import { RetentionRepository } from './retention.repository.js';
 import { RetentionService } from './retention.service.js';
 import { RunData } from './run-data.js';
 import { Sweeper } from './sweeper.js';
-import { WorkLoop } from './work-loop.js';
 
 export interface RetentionDependencies {
   database: Database;
@@ -30,20 +30,17 @@ export interface RetentionDependencies {
   gone: (key: NameKey) => void;
 }
 
-/** Another replica may have died with work that it alone was woken for. */
-const longestEraserPauseMs = 30_000;
-
 /** Everything of retention, and what goes on by itself. */
 export function createRetention({ database, executions, projects, config, logger, ...rest }: RetentionDependencies) {
   const rows = new RetentionRepository();
   const erasureRows = new ErasuresRepository();
   const data = new RunData(database, erasureRows, rest.blob, config);
   const worker = new ErasureWorker(database, erasureRows, rows, executions, data, rest.propeller, logger, rest.gone);
-  const eraser = new WorkLoop(worker, longestEraserPauseMs, logger);
+  const eraser = new WorkLoop(worker, { logger });
   const wake = () => eraser.wake();
   const erasures = new ErasuresService(database, erasureRows, rows, executions, worker, config, wake);
   const sweeper = new Sweeper(database, rows, rest.control, erasures, projects, config, logger, wake);
-  const sweeps = new WorkLoop(sweeper, config.retention.longestPauseMs, logger);
+  const sweeps = new WorkLoop(sweeper, { logger, longestPauseMs: config.retention.longestPauseMs });
   return {
     erasures,
     retention: new RetentionService(database, rows, erasureRows, executions, projects, () => sweeps.wake()),

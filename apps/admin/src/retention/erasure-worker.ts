@@ -2,13 +2,13 @@ import type { Database } from '@aloft/database';
 import { failedPrecondition, toAloftError } from '@aloft/errors';
 import type { Removed, RunEraseServiceService } from '@aloft/idl/aloft/v1/retention';
 import type { RpcClient } from '@aloft/rpc';
+import type { Work } from '@aloft/service';
 import { runFields, type Logger } from '@aloft/telemetry';
 import type { ExecutionDataRow, ExecutionsRepository } from '../executions/executions.repository.js';
 import type { NameKey } from '../registry/identifiers.js';
 import { heartbeatMs, type ErasureRow, type ErasuresRepository } from './erasures.repository.js';
 import type { RetentionRepository } from './retention.repository.js';
 import type { RunData } from './run-data.js';
-import type { Work } from './work-loop.js';
 
 const listed = 1_000;
 const firstRetryMs = 1_000;

@@ -3,6 +3,7 @@ import type { Database } from '@aloft/database';
 import { toAloftError } from '@aloft/errors';
 import type { RetentionPolicy } from '@aloft/idl/aloft/v1/retention';
 import { ExecutionState } from '@aloft/idl/flyteidl/admin/execution';
+import type { Work } from '@aloft/service';
 import type { Logger } from '@aloft/telemetry';
 import type { AdminConfig } from '../config.js';
 import type { ExecutionControlService } from '../executions/execution-control.service.js';
@@ -10,7 +11,6 @@ import type { ProjectsService } from '../projects/projects.service.js';
 import type { ErasuresService } from './erasures.service.js';
 import { timesOf, type DueRow, type RetentionRepository } from './retention.repository.js';
 import { describeScope } from './scopes.js';
-import type { Work } from './work-loop.js';
 
 /** Who did what a policy says. */
 export const retentionPrincipal = 'retention';

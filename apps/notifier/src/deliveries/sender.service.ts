@@ -1,14 +1,16 @@
 import type { Database } from '@aloft/database';
+import type { Work } from '@aloft/service';
 import { readTrace, withSpan, withTrace, type Counter, type Histogram, type Logger } from '@aloft/telemetry';
 import { DeliveryError, type ChannelSender } from '../channels/channel.js';
 import type { NotifierConfig } from '../config.js';
-import { backoff, type Work } from '../work-loop.js';
+import { backoff } from '../backoff.js';
 import type { Channel, ClaimedDelivery, DeliveriesRepository } from './deliveries.repository.js';
 
 const dayMs = 24 * 3600_000;
 
 /** Sends what is due, a few at a time, and keeps what became of it. */
 export class SenderService implements Work {
+  readonly name = 'deliveries';
   private pruneAt = 0;
 
   constructor(

@@ -3,11 +3,12 @@ import { AloftError, toAloftError } from '@aloft/errors';
 import type { Execution } from '@aloft/idl/flyteidl/admin/execution';
 import type { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import type { RpcClient } from '@aloft/rpc';
+import type { Work } from '@aloft/service';
 import { readTrace, runFields, withTrace, type Logger } from '@aloft/telemetry';
 import type { NotifierConfig } from '../config.js';
 import type { DeliveriesRepository } from '../deliveries/deliveries.repository.js';
 import { planDeliveries } from '../deliveries/plan-deliveries.js';
-import { backoff, type Work } from '../work-loop.js';
+import { backoff } from '../backoff.js';
 import type { EndedRun, EndedRunsRepository } from './ended-runs.repository.js';
 
 const batch = 50;
@@ -18,6 +19,7 @@ export type ExecutionReader = Pick<RpcClient<typeof AdminServiceService>, 'getEx
 
 /** Turns ended runs into deliveries, asking admin which notifications hold for them. */
 export class ExpansionService implements Work {
+  readonly name = 'notifications of ended runs';
   constructor(
     private readonly database: Database,
     private readonly runs: EndedRunsRepository,

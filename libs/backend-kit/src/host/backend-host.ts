@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { BlobStore } from '@aloft/blob';
-import type { Bus, Consumer, IncomingMessage, OutgoingMessage } from '@aloft/bus';
-import type { Database, Transaction } from '@aloft/database';
+import type { Consumer, IncomingMessage, OutgoingMessage } from '@aloft/bus';
+import type { Transaction } from '@aloft/database';
 import { type AbortTask, type Envelope, type LaunchTask, type TaskAttempt, TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { unavailable } from '@aloft/errors';
 import type { Logger } from '@aloft/telemetry';
@@ -12,61 +11,12 @@ import { AttemptEntry } from './attempt-entry.js';
 import { traceExecution } from './attempt-trace.js';
 import { attemptKey } from './attempt-key.js';
 import { Attempts } from './attempts.js';
-import { decodeCommand, launchIn, withoutPayload } from './command.js';
-import type { HostChannel } from './host-channel.js';
+import { decodeCommand, launchIn, withoutPayload, type CommandBatch } from './command.js';
+import type { BackendHostOptions } from './host-options.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { packMessages, reportMessage, unpackMessages } from './report-envelope.js';
-import type { ReportSenderOptions } from './report-sender.js';
 import { SharedWork } from './shared-work.js';
-import type { AbortRequest, Added, FinishedBatch, Renewal, WorkRow, WorkStore } from './work-store.js';
-
-export interface BackendHostOptions {
-  plugin: BackendPlugin;
-  bus: Pick<Bus, 'consume' | 'deliver'>;
-  /** Holds the tables of `backendMigrations` and of the bus's consumer. */
-  database: Database;
-  store: WorkStore;
-  blob: BlobStore;
-  logger: Logger;
-  /** Stable over restarts: who holds an attempt. */
-  name: string;
-  /** Milliseconds (default 15,000) after which a silent host's work may be taken by another. */
-  leaseMs?: number;
-  /**
-   * Other hosts have the same backend: work of one whose lease ended is taken over, so everything is written before it is
-   * done or told, and work waits where there is room. They talk over this channel. Absent: nobody else takes anything.
-   */
-  channel?: HostChannel;
-  /**
-   * What a clean stop does. `leave` (default): work goes on and is found by the next process of the same name. `hand-over`:
-   * running work gets a while to end, then what is left is ended and other hosts have it at once.
-   */
-  onStop?: 'leave' | 'hand-over';
-  /** Milliseconds (default 1 hour) that a late launch of an ended attempt is still recognised. */
-  fenceMs?: number;
-  /** Milliseconds that an attempt which needs more than is ever free waits before younger ones make room. */
-  patienceMs?: number;
-  /** Commands in one transaction at most (default 1000). */
-  maxBatch?: number;
-  /** Pause in milliseconds before a launch is tried again: first and longest. */
-  relaunchMs?: { first: number; longest: number };
-  reports?: Partial<Omit<ReportSenderOptions, 'bus' | 'logger'>>;
-  /** Seconds that go on while process or machine sleep (default `os.uptime`). */
-  clock?: () => number;
-  /**
-   * The lease is gone: nothing is taken on or told any more. `fenced`: a newer process of this name has the work; else it was
-   * ended here. Such a host is to be stopped; another may start in its place.
-   */
-  onLost?: (state: 'fenced' | 'taken' | 'expired') => void;
-}
-
-/** What one batch of commands wants written, collected before anything is awaited. */
-interface Batch {
-  added: AttemptEntry[];
-  rows: WorkRow[];
-  aborts: AbortRequest[];
-  inline: OutgoingMessage[];
-}
+import type { Added, FinishedBatch, Renewal, WorkRow, WorkStore } from './work-store.js';
 
 /**
  * Runs one plugin's attempts: commands in, reports out. Commands are written in the transaction that moves the position. Where
@@ -340,7 +290,7 @@ export class BackendHost {
   }
 
   private async handle(messages: readonly IncomingMessage[], tx: Transaction): Promise<void> {
-    const batch: Batch = { added: [], rows: [], aborts: [], inline: [] };
+    const batch: CommandBatch = { added: [], rows: [], aborts: [], inline: [] };
     // Decoded before anything is done: a command that cannot be read changes nothing.
     const commands = messages.map((message) => decodeCommand(message));
     for (const [i, command] of commands.entries()) {
@@ -370,7 +320,7 @@ export class BackendHost {
     }
   }
 
-  private committed(batch: Batch, { refused, waiting }: Added, elsewhere: readonly string[]): void {
+  private committed(batch: CommandBatch, { refused, waiting }: Added, elsewhere: readonly string[]): void {
     for (const entry of batch.added) {
       if (refused.has(entry.key)) this.refused(entry);
       else {
@@ -399,7 +349,7 @@ export class BackendHost {
     this.attempts.drop(entry);
   }
 
-  private takeLaunch(envelope: Envelope, launch: LaunchTask & { attempt: TaskAttempt }, batch: Batch): void {
+  private takeLaunch(envelope: Envelope, launch: LaunchTask & { attempt: TaskAttempt }, batch: CommandBatch): void {
     const { attempt } = launch;
     const key = attemptKey(attempt);
     const known = this.attempts.entries.get(key);
@@ -427,12 +377,12 @@ export class BackendHost {
   }
 
   /** The same launch once more: after a rolled-back transaction, or issued again by a propeller that recovered. */
-  private takeAgain(known: AttemptEntry, envelope: Envelope, batch: Batch): void {
+  private takeAgain(known: AttemptEntry, envelope: Envelope, batch: CommandBatch): void {
     if (!known.stored) this.addRow(known, envelope, batch);
     if (known.last && !known.acknowledged) this.attempts.sendLast(known);
   }
 
-  private addRow(entry: AttemptEntry, command: Envelope, batch: Batch): void {
+  private addRow(entry: AttemptEntry, command: Envelope, batch: CommandBatch): void {
     batch.added.push(entry);
     batch.rows.push({ key: entry.key, generation: entry.generation, command, abortReason: undefined });
   }
@@ -459,7 +409,7 @@ export class BackendHost {
     }
   }
 
-  private takeAbort({ attempt, reason }: AbortTask & { attempt: TaskAttempt }, batch: Batch): void {
+  private takeAbort({ attempt, reason }: AbortTask & { attempt: TaskAttempt }, batch: CommandBatch): void {
     const key = attemptKey(attempt);
     const { generation } = attempt;
     const why = reason || 'the run no longer needs it';

@@ -1,7 +1,16 @@
-import { payloadOf, type IncomingMessage } from '@aloft/bus';
+import { payloadOf, type IncomingMessage, type OutgoingMessage } from '@aloft/bus';
 import { invalidArgument } from '@aloft/errors';
 import { type AbortTask, type Envelope, type LaunchTask, type TaskAttempt, TaskCommand } from '@aloft/idl/aloft/v1/bus';
-import type { WorkRow } from './work-store.js';
+import type { AttemptEntry } from './attempt-entry.js';
+import type { AbortRequest, WorkRow } from './work-store.js';
+
+/** What one batch of commands wants written, collected before anything is awaited. */
+export interface CommandBatch {
+  added: AttemptEntry[];
+  rows: WorkRow[];
+  aborts: AbortRequest[];
+  inline: OutgoingMessage[];
+}
 
 export const withoutPayload = ({ payload: _, ...envelope }: Envelope): Omit<Envelope, 'payload'> => envelope;
 

@@ -1,6 +1,7 @@
 import { TaskReport } from '@aloft/idl/aloft/v1/bus';
 import type { Logger } from '@aloft/telemetry';
 import type { AttemptEntry } from './attempt-entry.js';
+import { RetriedBatches } from './retried-batches.js';
 import type { Holder, WorkStore } from './work-store.js';
 
 export interface EndRecorderOptions {
@@ -13,69 +14,41 @@ export interface EndRecorderOptions {
   onRefused(entry: AttemptEntry): void;
 }
 
-const maxBatch = 500;
-
 /**
  * Where hosts share a backend, an end is written into the attempt's row before anybody hears of it: whoever takes the row
  * over tells the same end, and never starts what has ended. One statement for what gathers while another is under way.
  */
 export class EndRecorder {
-  private pending: AttemptEntry[] = [];
-  private running: Promise<void> | undefined;
+  private readonly batches: RetriedBatches<AttemptEntry>;
   private stopped = false;
-  private wake: (() => void) | undefined;
 
-  constructor(private readonly options: EndRecorderOptions) {}
+  constructor(private readonly options: EndRecorderOptions) {
+    this.batches = new RetriedBatches({
+      write: (batch) => this.write(batch),
+      onRetry: (error, attempts) => options.logger.warn({ err: error, attempts }, 'ends could not be written yet'),
+    });
+  }
 
   record(entry: AttemptEntry): void {
-    if (this.stopped) return;
-    this.pending.push(entry);
-    this.running ??= this.run().finally(() => (this.running = undefined));
+    if (!this.stopped) this.batches.add(entry);
   }
 
   /** Resolves when everything given until now is written, or `timeoutMs` have passed. */
-  async drain(timeoutMs: number): Promise<void> {
-    if (!this.running) return;
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([this.running, new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))]);
-    clearTimeout(timer);
+  drain(timeoutMs: number): Promise<void> {
+    return this.batches.drain(timeoutMs);
   }
 
   stop(): void {
     this.stopped = true;
-    this.pending = [];
-    this.wake?.();
+    void this.batches.stop();
   }
 
-  private async run(): Promise<void> {
-    // What ends in the same turn goes together.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    for (let pause = 50; this.pending.length > 0;) {
-      const batch = this.pending.splice(0, maxBatch);
-      try {
-        const mine = await this.options.store.recordEnds(this.options.holder(), batch.map(endOf));
-        pause = 50;
-        if (this.stopped) return;
-        for (const entry of batch)
-          if (mine.has(entry.key)) this.options.onRecorded(entry);
-          else this.options.onRefused(entry);
-      } catch (error) {
-        if (this.stopped) return;
-        this.options.logger.warn({ err: error, attempts: batch.length }, 'ends could not be written yet');
-        this.pending.unshift(...batch);
-        await this.rest(pause);
-        pause = Math.min(2_000, pause * 2);
-      }
-    }
-  }
-
-  private async rest(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.wake = resolve;
-      timer = setTimeout(resolve, ms);
-    });
-    clearTimeout(timer);
+  private async write(batch: readonly AttemptEntry[]): Promise<void> {
+    const mine = await this.options.store.recordEnds(this.options.holder(), batch.map(endOf));
+    if (this.stopped) return;
+    for (const entry of batch)
+      if (mine.has(entry.key)) this.options.onRecorded(entry);
+      else this.options.onRefused(entry);
   }
 }
 

@@ -1,115 +1,9 @@
-import { createLogger } from '@aloft/telemetry';
-import type { BlobStore } from '@aloft/blob';
-import type { Database } from '@aloft/database';
-import type { LaunchTask, TaskAttempt, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import type { TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError_ErrorKind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { BackendPlugin } from '../contract.js';
-import { BackendHost, type BackendHostOptions } from '../host/backend-host.js';
 import { isTerminal } from '../outcome/phases.js';
-import { MemoryBus } from './memory-bus.js';
-import { MemoryWorkStore } from './memory-work-store.js';
-
-type Launch = LaunchTask & { attempt: TaskAttempt };
-
-/** What a task of the suite does. Each leaves a mark when it starts; those with outputs declare one, `x`, and give it 7. */
-export type Behaviour =
-  | 'succeed'
-  /** Runs until `finish` is called for it, then succeeds. */
-  | 'until-finished'
-  /** Writes an error.pb of the user's, not worth another attempt. */
-  | 'fail'
-  /** Writes an error.pb that says another attempt is worth it. */
-  | 'fail-recoverable'
-  | 'exit-nonzero'
-  /** Something outside kills it. */
-  | 'be-killed'
-  /** Declares `x`, writes nothing. */
-  | 'write-nothing'
-  /** outputs.pb that is no LiteralMap. */
-  | 'write-garbage'
-  /** outputs.pb without the declared `x`. */
-  | 'write-other-name'
-  | 'write-garbage-error'
-  /** A valid outputs.pb of more than 32 KiB. */
-  | 'write-much'
-  /** Uses far more memory than it may. */
-  | 'use-memory'
-  /** Runs for ever; its limit is short. */
-  | 'run-over-time'
-  /** Its command, image or definition does not exist. */
-  | 'be-unstartable';
-
-/** The backend under test, with everything that outlives one host. */
-export interface ConformanceWorld {
-  blob: BlobStore;
-  /** A plugin as a new process would make it, over the same backend. */
-  plugin(): BackendPlugin;
-  /** The death of the plugin's process, as by SIGKILL. Default: nothing of it is called any more. */
-  kill?(plugin: BackendPlugin): Promise<void>;
-  launch(behaviour: Behaviour, options: { name: string; generation?: number; cpu?: string }): Launch;
-  finish(attempt: TaskAttempt): Promise<void>;
-  /** Resolves when the attempt has left its mark. */
-  started(attempt: TaskAttempt): Promise<void>;
-  /** How often it left its mark. */
-  starts(attempt: TaskAttempt): Promise<number>;
-  /** Whether anything of it still runs. */
-  alive(attempt: TaskAttempt): Promise<boolean>;
-  close(): Promise<void>;
-}
-
-export interface ConformanceOptions {
-  world(): Promise<ConformanceWorld>;
-  /** Attempts of the case "1,000 at once" (less where one attempt costs much). */
-  many?: number;
-  /** Behaviours that this backend cannot have. */
-  without?: readonly Behaviour[];
-}
-
-/** One host after another over the same world, table and bus. */
-class Stage {
-  readonly bus = new MemoryBus();
-  readonly store = new MemoryWorkStore();
-  private host: BackendHost | undefined;
-  private plugin: BackendPlugin | undefined;
-
-  constructor(readonly world: ConformanceWorld) {}
-
-  async start(options: Partial<BackendHostOptions> = {}): Promise<BackendHost> {
-    this.plugin = this.world.plugin();
-    this.host = new BackendHost({
-      plugin: this.plugin,
-      bus: this.bus,
-      database: undefined as unknown as Database,
-      store: this.store,
-      blob: this.world.blob,
-      logger: createLogger('conformance', { level: process.env['ALOFT_TEST_LOG'] ?? 'silent' }),
-      name: 'host-1',
-      relaunchMs: { first: 10, longest: 50 },
-      reports: { backoffMs: { first: 5, longest: 20 }, timeoutMs: 200, coalesceMs: 5 },
-      ...options,
-    });
-    await this.host.start();
-    return this.host;
-  }
-
-  /** The host's process dies: nothing of it is called in an orderly way. */
-  async kill(): Promise<void> {
-    this.bus.detach();
-    const { host, plugin } = this;
-    this.host = this.plugin = undefined;
-    host?.vanish();
-    if (plugin && this.world.kill) await this.world.kill(plugin);
-  }
-
-  async stop(): Promise<void> {
-    await this.host?.stop();
-    this.host = undefined;
-  }
-
-  launch(behaviour: Behaviour, name: string, more: { generation?: number; cpu?: string } = {}): Launch {
-    return this.world.launch(behaviour, { name, ...more });
-  }
-}
+import { Stage } from './conformance-stage.js';
+import type { Behaviour, ConformanceOptions, ConformanceWorld, Launch } from './conformance-world.js';
 
 const errorOf = (report: TaskReport) => {
   const result = report.outcome?.result;
@@ -392,27 +286,53 @@ export function describeBackendConformance(title: string, options: ConformanceOp
         expect(await world.starts(launch.attempt)).toBe(1);
       });
 
-      it('before its commit, with the work running: the next one finds it when the command comes again', async () => {
-        // Nothing runs before it.
-        if (world.plugin().launches === 'stored') return;
+      const offered = options.stored ? undefined : it;
+      const stored = options.stored ? it : undefined;
+
+      stored?.('before its commit nothing of it has begun, and the next one launches it once', async () => {
         const launch = stage.launch('until-finished', 'run1-n0-0');
-        let killed!: () => void;
-        const dead = new Promise<void>((resolve) => (killed = resolve));
+        let killed!: (launches: number) => void;
+        const dead = new Promise<number>((resolve) => (killed = resolve));
+        const host = await stage.start();
         stage.bus.beforeCommit = async () => {
-          await world.started(launch.attempt);
+          await new Promise((resolve) => setImmediate(resolve));
+          const { launches } = host.status.counts;
           await stage.kill();
-          killed();
+          killed(launches);
         };
-        await stage.start();
         const taken = stage.bus.command({ launch });
-        await dead;
+        expect(await dead).toBe(0);
         stage.bus.beforeCommit = () => undefined;
         await stage.start();
         await taken;
+        await world.started(launch.attempt);
         await world.finish(launch.attempt);
         expect(Phase[(await stage.bus.end(launch.attempt)).phase]).toBe('SUCCEEDED');
         expect(await world.starts(launch.attempt)).toBe(1);
       });
+
+      offered?.(
+        'before its commit, with the work running: the next one finds it when the command comes again',
+        async () => {
+          const launch = stage.launch('until-finished', 'run1-n0-0');
+          let killed!: () => void;
+          const dead = new Promise<void>((resolve) => (killed = resolve));
+          stage.bus.beforeCommit = async () => {
+            await world.started(launch.attempt);
+            await stage.kill();
+            killed();
+          };
+          await stage.start();
+          const taken = stage.bus.command({ launch });
+          await dead;
+          stage.bus.beforeCommit = () => undefined;
+          await stage.start();
+          await taken;
+          await world.finish(launch.attempt);
+          expect(Phase[(await stage.bus.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+          expect(await world.starts(launch.attempt)).toBe(1);
+        },
+      );
 
       it('right after its commit: the work is found or started, once', async () => {
         const launch = stage.launch('until-finished', 'run1-n0-0');

@@ -9,7 +9,8 @@ import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution
 import { createLogger } from '@aloft/telemetry';
 import type { AttemptContext, BackendPlugin } from '../contract.js';
 import { attemptKey } from '../host/attempt-key.js';
-import { BackendHost, type BackendHostOptions } from '../host/backend-host.js';
+import { BackendHost } from '../host/backend-host.js';
+import type { BackendHostOptions } from '../host/host-options.js';
 import { PostgresHostChannel } from '../host/host-channel.js';
 import { backendMigrations } from '../host/migrations.js';
 import { PostgresWorkStore } from '../host/postgres-work-store.js';

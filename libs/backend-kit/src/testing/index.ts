@@ -1,9 +1,5 @@
 export { commandEnvelope, MemoryBus, type Delivery } from './memory-bus.js';
 export { MemoryWorkStore } from './memory-work-store.js';
 export { encodeLiterals, integer, integerType, launchOf, type LaunchOptions } from './launches.js';
-export {
-  describeBackendConformance,
-  type Behaviour,
-  type ConformanceOptions,
-  type ConformanceWorld,
-} from './conformance.js';
+export { describeBackendConformance } from './conformance.js';
+export type { Behaviour, ConformanceOptions, ConformanceWorld } from './conformance-world.js';

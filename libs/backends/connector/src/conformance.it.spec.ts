@@ -16,6 +16,7 @@ afterAll(async () => {
 describeBackendConformance('connector', {
   world: async () => new ConnectorWorld(served.address),
   many: 100,
+  stored: true,
   // What a connector says is its own: exit codes, signals, memory and files are behind it.
   without: [
     'exit-nonzero',

@@ -136,7 +136,15 @@ export class PostgresBus implements Bus {
   #store(messages: readonly OutgoingMessage[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#stored.push({ messages: encodeAll(messages, this.#partitions), resolve, reject });
-      this.#storing ??= this.#storeAll().finally(() => (this.#storing = undefined));
+      this.#beginStoring();
+    });
+  }
+
+  #beginStoring(): void {
+    this.#storing ??= this.#storeAll().finally(() => {
+      this.#storing = undefined;
+      // Something may have been delivered since the loop looked.
+      if (this.#stored.length > 0) this.#beginStoring();
     });
   }
 

@@ -34,6 +34,12 @@ const wellKnown: Readonly<Record<string, Schema>> = {
   'google.protobuf.BytesValue': { type: 'string', format: 'byte' },
 };
 
+interface Element {
+  message: DescMessage | undefined;
+  enum: DescEnum | undefined;
+  scalar: ScalarType | undefined;
+}
+
 /** The JSON of messages, as the gateway reads and writes it, under `#/components/schemas`. */
 export class Schemas {
   /** By full name of the message or enum. */
@@ -97,26 +103,16 @@ export class Schemas {
       case 'message':
         return this.message(field.message);
       case 'list':
-        return {
-          type: 'array',
-          items:
-            field.listKind === 'message'
-              ? this.message(field.message)
-              : field.listKind === 'enum'
-                ? this.enumeration(field.enum)
-                : scalar(field.scalar),
-        };
+        return { type: 'array', items: this.element(field) };
       case 'map':
-        return {
-          type: 'object',
-          additionalProperties:
-            field.mapKind === 'message'
-              ? this.message(field.message)
-              : field.mapKind === 'enum'
-                ? this.enumeration(field.enum)
-                : scalar(field.scalar),
-        };
+        return { type: 'object', additionalProperties: this.element(field) };
     }
+  }
+
+  /** Of a list or a map: exactly one of its kinds is set. */
+  private element(of: Element): Schema {
+    if (of.message) return this.message(of.message);
+    return of.enum ? this.enumeration(of.enum) : scalar(of.scalar as ScalarType);
   }
 
   private enumeration(desc: DescEnum): Schema {
