@@ -4,9 +4,9 @@ import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execu
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { ExecutionRow } from '../executions/executions.repository.js';
 import { foldExecutionEvent, type ExecutionState } from '../projection/fold-execution.js';
-import { foldNodeEvent, newNodeState, type NodeState } from '../projection/fold-node.js';
+import { foldAttemptOfNode, foldNodeEvent, newNodeState, type NodeState } from '../projection/fold-node.js';
 import { foldTaskEvent, newTaskState, type TaskState } from '../projection/fold-task.js';
-import { foldWait, waiterOf } from '../projection/fold-wait.js';
+import { foldWait, nodeToldOf } from '../projection/fold-wait.js';
 
 /** The read model of one run as its events make it: with the projection's own folds, in memory. */
 export class FoldedReadModel {
@@ -53,12 +53,13 @@ export class FoldedReadModel {
       }
       case 'task': {
         const { parentNodeExecutionId, retryAttempt, taskId } = event.event.value;
-        foldTaskEvent(
+        const verdict = foldTaskEvent(
           this.task(parentNodeExecutionId?.nodeId ?? '', retryAttempt, taskId),
           event.event.value,
           event.usage,
         );
-        if (event.waiting) foldWait(this.node(waiterOf(event) ?? ''), event);
+        const nodeId = nodeToldOf(event);
+        if (nodeId !== undefined) foldAttemptOfNode(this.node(nodeId), event, verdict);
         break;
       }
       case 'wait':

@@ -1,4 +1,4 @@
-import type { WaitReason } from '@aloft/idl/aloft/v1/bus';
+import type { ExecutionEvent, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecutionClosure, NodeExecutionMetaData } from '@aloft/idl/flyteidl/admin/node_execution';
 import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
 import { NodeExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
@@ -6,6 +6,7 @@ import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { NodeExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import { durationBetween } from '../time.js';
+import { foldWait } from './fold-wait.js';
 import { isTerminalNode, judgeNode, type Verdict } from './phases.js';
 
 /** A node execution's row. */
@@ -64,14 +65,19 @@ export function foldNodeEvent(state: NodeState, event: NodeExecutionEvent): Verd
   if (verdict === 'apply') {
     closure.phase = event.phase;
     closure.updatedAt = event.occurredAt;
-    const starts = event.phase === Phase.RUNNING || event.phase === Phase.DYNAMIC_RUNNING;
-    if (starts && !closure.startedAt) closure.startedAt = event.occurredAt;
+    if (event.phase === Phase.RUNNING || event.phase === Phase.DYNAMIC_RUNNING) closure.startedAt ??= event.occurredAt;
     if (isTerminalNode(event.phase)) end(state, event);
     state.wait = undefined;
   }
   applyMetadata(state, event);
   applyData(state, event);
   return verdict;
+}
+
+/** What an event of a node's attempt says of the node: that it waits (U-12), or when it began, if no event of its own was in time for that. */
+export function foldAttemptOfNode(state: NodeState, event: ExecutionEvent, verdict: Verdict): void {
+  if (verdict === 'apply') state.closure.startedAt ??= event.usage?.startedAt;
+  if (event.waiting) foldWait(state, event);
 }
 
 function end({ closure }: NodeState, { occurredAt }: NodeExecutionEvent): void {

@@ -53,7 +53,9 @@ export function foldTaskEvent(state: TaskState, event: TaskExecutionEvent, usage
   closure.phase = phase;
   state.phaseVersion = event.phaseVersion;
   closure.updatedAt = event.occurredAt;
-  if (phase === Phase.RUNNING && !closure.startedAt) closure.startedAt = event.occurredAt;
+  if (phase === Phase.RUNNING) closure.startedAt ??= event.occurredAt;
+  // One that ended within a moment is told of once, as ended: its use says when it began.
+  closure.startedAt ??= usage?.startedAt;
   if (isTerminalTask(phase) && closure.startedAt && event.occurredAt)
     closure.duration = durationBetween(closure.startedAt, event.occurredAt);
   closure.taskType = event.taskType || closure.taskType;

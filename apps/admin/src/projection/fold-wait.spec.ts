@@ -1,7 +1,7 @@
 import { ExecutionEvent, WaitReason_Kind as Kind } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecution_Phase as NodePhase } from '@aloft/idl/flyteidl/core/execution';
 import { foldNodeEvent, newNodeState, type NodeState } from './fold-node.js';
-import { foldWait, waiterOf } from './fold-wait.js';
+import { foldWait, nodeToldOf } from './fold-wait.js';
 
 type Partial = Parameters<typeof ExecutionEvent.fromPartial>[0];
 const waiting = (kind: Kind) => ({ nodeId: 'n0', kind, detail: Kind[kind] });
@@ -19,7 +19,7 @@ const taskEvent = (more: Partial = {}) =>
 function fold(...events: ExecutionEvent[]): NodeState {
   const state = newNodeState('n0');
   for (const event of events) {
-    if (waiterOf(event) === undefined) continue;
+    if (nodeToldOf(event) === undefined) continue;
     const verdict = event.event?.$case === 'node' ? foldNodeEvent(state, event.event.value) : 'apply';
     foldWait(state, event, verdict);
   }
@@ -39,7 +39,7 @@ describe('U-12: why a node waits, as events tell it', () => {
     const queued = nodeEvent(NodePhase.QUEUED);
     expect(fold(queued, short, taskEvent()).wait).toMatchObject({ kind: Kind.CAPACITY });
     expect(fold(queued, short, taskEvent({ waiting: waiting(Kind.NONE) })).wait).toBeUndefined();
-    expect(waiterOf(taskEvent())).toBeUndefined();
+    expect(nodeToldOf(taskEvent())).toBeUndefined();
   });
 
   test('a reservation says it by an event of its own', () => {

@@ -2,11 +2,12 @@ import { WaitReason_Kind as Kind, type ExecutionEvent, type WaitReason } from '@
 import { isTerminalNode, type Verdict } from './phases.js';
 import type { NodeState } from './fold-node.js';
 
-/** The node whose waiting an event tells of; undefined if it tells of none's. */
-export function waiterOf({ event, waiting }: ExecutionEvent): string | undefined {
+/** The node whose row an event changes: its phase, its waiting (U-12) or when it began; undefined if it changes none's. */
+export function nodeToldOf({ event, waiting, usage }: ExecutionEvent): string | undefined {
   if (event?.$case === 'node') return event.value.id?.nodeId ?? '';
   if (event?.$case === 'wait') return event.value.nodeId;
-  return event?.$case === 'task' && waiting ? (event.value.parentNodeExecutionId?.nodeId ?? '') : undefined;
+  if (event?.$case !== 'task' || !(waiting ?? usage?.startedAt)) return undefined;
+  return event.value.parentNodeExecutionId?.nodeId ?? '';
 }
 
 /** What an event says of why its node waits (U-12). `verdict`: of a node event, which says nothing if it was refused. */

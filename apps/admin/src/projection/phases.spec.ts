@@ -1,3 +1,4 @@
+import { ExecutionEvent, TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionClosure } from '@aloft/idl/flyteidl/admin/execution';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import {
@@ -10,7 +11,7 @@ import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { NodeExecutionEvent, TaskExecutionEvent, WorkflowExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import { foldExecutionEvent, type ExecutionState } from './fold-execution.js';
-import { foldNodeEvent, newNodeState } from './fold-node.js';
+import { foldAttemptOfNode, foldNodeEvent, newNodeState } from './fold-node.js';
 import { foldTaskEvent, newTaskState } from './fold-task.js';
 import { judgeExecution, judgeNode, judgeTask } from './phases.js';
 
@@ -175,4 +176,17 @@ test('A-62, K-25: logs, reasons, custom info and external resources are merged',
   ]);
   expect(closure.duration).toEqual({ seconds: 3n, nanos: 0 });
   expect(task.usage).toMatchObject({ cpuSeconds: 2 });
+});
+
+test('A-61, A-62: an attempt that was told of once, as ended, and its node, began when its use says', () => {
+  const task = newTaskState('n', 0, Identifier.fromPartial({ name: 't' }));
+  const node = newNodeState('n');
+  foldNodeEvent(node, NodeExecutionEvent.fromPartial({ phase: NodePhase.QUEUED, occurredAt: at(1) }));
+  const ended = TaskExecutionEvent.fromPartial({ phase: TaskPhase.SUCCEEDED, occurredAt: at(9) });
+  const usage = TaskUsage.fromPartial({ startedAt: at(4), endedAt: at(9) });
+  const verdict = foldTaskEvent(task, ended, usage);
+  foldAttemptOfNode(node, ExecutionEvent.fromPartial({ event: { $case: 'task', value: ended }, usage }), verdict);
+  foldNodeEvent(node, NodeExecutionEvent.fromPartial({ phase: NodePhase.SUCCEEDED, occurredAt: at(10) }));
+  expect(task.closure).toMatchObject({ startedAt: at(4), duration: { seconds: 5n } });
+  expect(node.closure).toMatchObject({ startedAt: at(4), duration: { seconds: 6n } });
 });

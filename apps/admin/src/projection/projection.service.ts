@@ -13,9 +13,9 @@ import { nextTurn, sqlTime } from '../time.js';
 import { decodeMessage, eventsTopic, projectedSequences } from './decode-events.js';
 import type { DynamicClosures } from './dynamic-closures.js';
 import { foldExecutionEvent } from './fold-execution.js';
-import { foldNodeEvent, newNodeState } from './fold-node.js';
+import { foldAttemptOfNode, foldNodeEvent, newNodeState } from './fold-node.js';
 import { foldTaskEvent, newTaskState } from './fold-task.js';
-import { foldWait, waiterOf } from './fold-wait.js';
+import { foldWait, nodeToldOf } from './fold-wait.js';
 import { KeptRows, mayBeStored, noRows, type RunRows } from './kept-rows.js';
 import { isTerminalExecution } from './phases.js';
 import type {
@@ -173,7 +173,7 @@ export class ProjectionService {
     for (const { uid, event } of events) {
       const { execution, rows } = batch.runs.get(uid) as BatchRun;
       const { id: executionId } = execution;
-      const nodeId = waiterOf(event);
+      const nodeId = nodeToldOf(event);
       if (nodeId !== undefined && !rows.nodes.has(nodeId) && mayBeStored(rows, nodeId))
         nodeKeys.set(keyOf(executionId, nodeId), { executionId, nodeId });
       if (event.event?.$case !== 'task') continue;
@@ -238,10 +238,12 @@ function fold(batch: Batch, run: BatchRun, event: ExecutionEvent): void {
       foldWait(state, event, foldNodeEvent(state, event.event.value));
       break;
     }
-    case 'task':
-      foldTaskEvent(taskOf(run, event.event.value).state, event.event.value, event.usage);
-      if (event.waiting) foldWait(nodeOf(run, waiterOf(event) ?? '').state, event);
+    case 'task': {
+      const verdict = foldTaskEvent(taskOf(run, event.event.value).state, event.event.value, event.usage);
+      const nodeId = nodeToldOf(event);
+      if (nodeId !== undefined) foldAttemptOfNode(nodeOf(run, nodeId).state, event, verdict);
       break;
+    }
     case 'gateReached': {
       const { signalId, nodeId, type } = event.event.value;
       const encoded = Buffer.from(LiteralType.encode(type ?? LiteralType.fromPartial({})).finish());
