@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
 if (options.workload) {
   const size = options.size === undefined ? undefined : Number(options.size);
   for (const name of options.workload) {
-    for await (const row of scaleWorkload(name, size)) print(row);
+    for await (const row of scaleWorkload(name, size, options.only)) print(row);
   }
   process.exit(0);
 }

@@ -1,7 +1,7 @@
 import type { Policy } from '@aloft/auth';
 import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
-import { createDataSource, type Database } from '@aloft/database';
+import { createDataSource, GrowingTables, type Database } from '@aloft/database';
 import { RunLogServiceClient } from '@aloft/idl/aloft/v1/history';
 import { RunEraseServiceClient } from '@aloft/idl/aloft/v1/retention';
 import { createClient } from '@aloft/rpc';
@@ -54,6 +54,7 @@ import { ProjectSettingsService } from './projects/project-settings.service.js';
 import { ProjectsRepository } from './projects/projects.repository.js';
 import { ProjectsService } from './projects/projects.service.js';
 import { registryEntities } from './registry/entities.js';
+import { RegistrationWriter } from './registry/registration-writer.js';
 import { Registry } from './registry/registry.js';
 import { createRetention } from './retention/create-retention.js';
 import type { ErasuresService } from './retention/erasures.service.js';
@@ -127,30 +128,23 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
   const projectRows = new ProjectsRepository();
   const projects = new ProjectsService(registry, projectRows, config, policy);
   const attributes = new AttributesService(registry, new AttributesRepository(), projects, config, policy);
-  const descriptions = new DescriptionsService(registry, new DescriptionsRepository());
-  const tasks = new TasksService(
-    registry,
-    new TasksRepository(),
-    names,
-    descriptions,
-    projects,
-    attributes,
-    bus,
-    config,
-  );
+  const descriptionRows = new DescriptionsRepository();
+  const descriptions = new DescriptionsService(registry, descriptionRows);
+  const growing = new GrowingTables(database, logger);
+  const writer = new RegistrationWriter(database, names, descriptionRows, bus, growing);
+  const tasks = new TasksService(registry, new TasksRepository(), writer, descriptions, projects, attributes, config);
   const compiler = new WorkflowCompiler(registry, tasks, plansRepository);
   const workflows = new WorkflowsService(
     registry,
     new WorkflowsRepository(),
-    names,
+    writer,
     descriptions,
     projects,
     compiler,
     blob,
-    bus,
     config,
   );
-  const launchPlans = new LaunchPlansService(registry, plansRepository, names, workflows, projects, bus, config);
+  const launchPlans = new LaunchPlansService(registry, plansRepository, writer, workflows, projects, bus, config);
 
   const executionRows = new ExecutionsRepository();
   const executionReader = new ExecutionReader(database, executionRows);
@@ -162,7 +156,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
   const executions = new ExecutionsService(
     database,
     executionRows,
-    new ExecutionWriter(database, executionRows, bus),
+    new ExecutionWriter(database, executionRows, bus, growing),
     new LaunchResolver(tasks, workflows, launchPlans),
     projects,
     attributes,

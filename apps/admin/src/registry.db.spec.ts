@@ -111,6 +111,20 @@ describe('tasks', () => {
     expect(found.closure?.createdAt?.seconds).toBeGreaterThan(0n);
   });
 
+  test('A-11: of many at once each is judged by itself', async () => {
+    const { admin } = platform;
+    await admin.createTask({ id: task('at.once.0'), spec: taskSpec() });
+    const create = (n: number, type?: string) =>
+      admin.createTask({ id: task(`at.once.${n}`), spec: taskSpec(type ? { type } : {}) }).then(
+        () => 'OK',
+        (error: AloftError) => error.code,
+      );
+    const said = await Promise.all([3, 0, 2, 1, 1, 1, 0].map((n) => create(n)));
+    expect([said[0], said[1], said[2], said[6]]).toEqual(['OK', 'ALREADY_EXISTS', 'OK', 'ALREADY_EXISTS']);
+    expect(said.slice(3, 6).sort()).toEqual(['ALREADY_EXISTS', 'ALREADY_EXISTS', 'OK']);
+    expect(await Promise.all([create(4), create(0, 'other')])).toEqual(['OK', 'INVALID_ARGUMENT']);
+  });
+
   test('S-12: the original bytes are kept', async () => {
     const { rows } = await platform.database.query<{ spec: Buffer }>(`SELECT spec FROM tasks WHERE name = 'same'`);
     const { TaskSpec } = await import('@aloft/idl/flyteidl/admin/task');
@@ -214,6 +228,14 @@ describe('workflows', () => {
     expect(
       Object.keys(list.workflows[0]?.closure?.compiledWorkflow?.primary?.template?.interface?.inputs?.variables ?? {}),
     ).toEqual(['x']);
+  });
+
+  test('A-5: 255 characters of any script are a name and a version', async () => {
+    const id = workflow('ß'.repeat(255), '版'.repeat(255));
+    await platform.admin.createTask({ id: task('long.task'), spec: taskSpec() });
+    await platform.admin.createWorkflow({ id, spec: chainSpec('long.task') });
+    const { closure } = await platform.admin.getWorkflow({ id });
+    expect(closure?.compiledWorkflow?.primary?.template?.id).toMatchObject({ name: id.name, version: id.version });
   });
 
   test('K-8: what does not compile', async () => {

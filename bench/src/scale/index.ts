@@ -8,7 +8,7 @@ import { waitingWorkload } from './waiting.js';
 /** How large it is when nobody says; and what it does: rows to print, each when it is known. */
 interface ScaleWorkload {
   size: number;
-  run(size: number): AsyncIterable<object>;
+  run(size: number, only: readonly string[]): AsyncIterable<object>;
 }
 
 const workloads: Record<string, ScaleWorkload> = {
@@ -22,12 +22,12 @@ const workloads: Record<string, ScaleWorkload> = {
 
 /**
  * One of the workloads that ask how far the platform reaches, each on a platform of its own (embedded). `size`: nodes, items, nodes
- * in flight, waiting runs, calls of each rpc, or runs in the read model.
+ * in flight, waiting runs, calls of each rpc, or runs in the read model. `only`: of `admin`, the rpcs that are called; all, if none is named.
  */
-export function scaleWorkload(name: string, size?: number): AsyncIterable<object> {
+export function scaleWorkload(name: string, size?: number, only: readonly string[] = []): AsyncIterable<object> {
   const workload = workloads[name];
   if (!workload) throw new Error(`--workload is "${name}", must be one of ${Object.keys(workloads).join(', ')}`);
   if (size !== undefined && !(Number.isInteger(size) && size > 0))
     throw new Error('--size must be a whole number above 0');
-  return workload.run(size ?? workload.size);
+  return workload.run(size ?? workload.size, only);
 }

@@ -1,6 +1,7 @@
 export { arrayParameter, type Element, type ElementType, type Instant } from './array-parameter.js';
 export * from './database.js';
 export * from './database-error.js';
+export { GrowingTables } from './growing-tables.js';
 export { openDatabase, type DatabaseOptions } from './open-database.js';
 export * from './migrations.js';
 export * from './services.js';

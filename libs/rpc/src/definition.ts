@@ -1,4 +1,5 @@
 import type { CallContext } from './call-context.js';
+import type { Encoded } from './encoded.js';
 
 /** One rpc as ts-proto writes it for grpc-js. */
 export interface MethodDefinition<Q = unknown, R = unknown> {
@@ -23,7 +24,7 @@ export type Handler<M> = M extends { requestStream: true }
   ? never
   : M extends { responseStream: true }
     ? (request: RequestOf<M>, call: CallContext) => AsyncIterable<ResponseOf<M>>
-    : (request: RequestOf<M>, call: CallContext) => Promise<ResponseOf<M>>;
+    : (request: RequestOf<M>, call: CallContext) => Promise<ResponseOf<M> | Encoded<ResponseOf<M>>>;
 
 /**
  * The handlers of a service. A controller that serves some of its rpcs says

@@ -3,6 +3,7 @@ export { callInProcess } from './client/call-in-process.js';
 export * from './client/create-client.js';
 export * from './controller.js';
 export * from './definition.js';
+export { Encoded } from './encoded.js';
 export { connectGrpc, NestGrpcTransport } from './server/nest-transport.js';
 export { type Dispatcher, type IncomingCall } from './server/call-pipeline.js';
 export { RpcServer, type RpcServerOptions } from './server/rpc-server.js';

@@ -1,24 +1,33 @@
-import type { Transaction } from '@aloft/database';
+import { arrayParameter, type Transaction } from '@aloft/database';
 import type { EntityManager } from 'typeorm';
 import { descriptionModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import { DescriptionRow } from '../registry/entities.js';
 import type { EntityKey, NameKey } from '../registry/identifiers.js';
 
-type DescriptionValues = Pick<DescriptionRow, 'resourceType' | 'digest' | 'entity' | 'shortDescription'> & EntityKey;
+export type DescriptionValues = Pick<DescriptionRow, 'resourceType' | 'digest' | 'entity' | 'shortDescription'> &
+  EntityKey;
 
 const insertStatement = {
-  name: 'admin-insert-description',
-  text: `INSERT INTO descriptions (org, project, domain, name, version, resource_type, digest, entity, short_description)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+  name: 'admin-insert-descriptions',
+  text: `INSERT INTO descriptions (org, project, domain, name, version, short_description, resource_type, digest, entity)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::bytea[], $9::bytea[])`,
 };
 
 /** I/O on the table of descriptions. */
 export class DescriptionsRepository {
-  /** Sent for {@link Registry.register}. */
-  send(tx: Transaction, description: DescriptionValues): void {
-    const { org, project, domain, name, version, resourceType, digest, entity, shortDescription } = description;
-    tx.send(insertStatement, [org, project, domain, name, version, resourceType, digest, entity, shortDescription]);
+  sendNew(tx: Transaction, descriptions: readonly DescriptionValues[]): void {
+    const texts = ['org', 'project', 'domain', 'name', 'version', 'shortDescription'] as const;
+    tx.send(insertStatement, [
+      ...texts.map((part) => descriptions.map((description) => description[part])),
+      descriptions.map(({ resourceType }) => resourceType),
+      ...(['digest', 'entity'] as const).map((part) =>
+        arrayParameter(
+          'bytea',
+          descriptions.map((description) => description[part]),
+        ),
+      ),
+    ]);
   }
 
   find(manager: EntityManager, resourceType: number, key: EntityKey): Promise<DescriptionRow | null> {

@@ -1,4 +1,3 @@
-import type { Transaction } from '@aloft/database';
 import { notFound } from '@aloft/errors';
 import {
   DescriptionEntity,
@@ -16,7 +15,7 @@ import {
   type EntityKey,
 } from '../registry/identifiers.js';
 import type { Registry } from '../registry/registry.js';
-import type { DescriptionsRepository } from './descriptions.repository.js';
+import type { DescriptionsRepository, DescriptionValues } from './descriptions.repository.js';
 
 /** Documentation of versions: text, links, source. */
 export class DescriptionsService {
@@ -25,17 +24,12 @@ export class DescriptionsService {
     private readonly descriptions: DescriptionsRepository,
   ) {}
 
-  /** Sends what came with a task or workflow, in its transaction. */
-  send(tx: Transaction, resourceType: number, key: EntityKey, entity: DescriptionEntity | undefined): void {
-    if (!entity) return;
+  /** The row of what came with a task or workflow; undefined if nothing did. */
+  rowOf(resourceType: number, key: EntityKey, entity: DescriptionEntity | undefined): DescriptionValues | undefined {
+    if (!entity) return undefined;
     const bytes = canonicalBytes(DescriptionEntity, { ...entity, id: undefined });
-    this.descriptions.send(tx, {
-      ...key,
-      resourceType,
-      digest: sha256(bytes),
-      entity: bytes,
-      shortDescription: entity.shortDescription,
-    });
+    const { shortDescription } = entity;
+    return { ...key, resourceType, digest: sha256(bytes), entity: bytes, shortDescription };
   }
 
   async get(id: Identifier | undefined): Promise<DescriptionEntity> {

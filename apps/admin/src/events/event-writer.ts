@@ -2,7 +2,7 @@ import { envelope, rememberPayload, type Bus, type OutgoingMessage } from '@alof
 import type { Database, Transaction } from '@aloft/database';
 import { ExecutionEvents, type ExecutionEvent } from '@aloft/idl/aloft/v1/bus';
 import { currentTrace } from '@aloft/telemetry';
-import { GroupCommit, type Waiting } from '../executions/group-commit.js';
+import { GroupCommit, type Waiting } from '../registry/group-commit.js';
 import { eventsTopic, eventsType } from '../projection/decode-events.js';
 import type { DynamicClosures } from '../projection/dynamic-closures.js';
 import { isTerminalExecution } from '../projection/phases.js';

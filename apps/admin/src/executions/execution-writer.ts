@@ -1,7 +1,7 @@
 import type { Bus, OutgoingMessage } from '@aloft/bus';
-import { isUniqueViolation, type Database, type Transaction } from '@aloft/database';
+import { isUniqueViolation, type Database, type GrowingTables, type Transaction } from '@aloft/database';
 import type { ExecutionsRepository, NewExecution } from './executions.repository.js';
-import { GroupCommit, type Waiting } from './group-commit.js';
+import { GroupCommit, type Waiting } from '../registry/group-commit.js';
 
 interface Pending extends Waiting {
   row: NewExecution;
@@ -20,6 +20,7 @@ export class ExecutionWriter {
     private readonly database: Database,
     private readonly executions: ExecutionsRepository,
     private readonly bus: Bus,
+    private readonly growing: GrowingTables,
   ) {}
 
   /**
@@ -35,6 +36,7 @@ export class ExecutionWriter {
   private async commit(batch: readonly Pending[]): Promise<void> {
     try {
       await this.writeNew(batch);
+      this.growing.grew('executions', batch.length);
       for (const pending of batch) pending.resolve(true);
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;

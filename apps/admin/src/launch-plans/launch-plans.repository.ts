@@ -16,10 +16,16 @@ export class LaunchPlansRepository extends VersionedRepository<LaunchPlanRow> {
         ...['org', 'project', 'domain', 'name', 'version'],
         ...['spec', 'expected_inputs', 'expected_outputs', 'state', 'created_at', 'updated_at'],
       ],
-      [
-        ...(['workflowProject', 'workflowDomain', 'workflowName', 'workflowVersion', 'digest', 'original'] as const),
-        ...(['spec', 'expectedInputs', 'expectedOutputs', 'state', 'scheduleType', 'shortDescription'] as const),
-      ],
+      {
+        ...({
+          workflowProject: 'text',
+          workflowDomain: 'text',
+          workflowName: 'text',
+          workflowVersion: 'text',
+        } as const),
+        ...({ digest: 'bytea', original: 'bytea', spec: 'bytea', expectedInputs: 'bytea' } as const),
+        ...({ expectedOutputs: 'bytea', state: 'smallint', scheduleType: 'text', shortDescription: 'text' } as const),
+      },
     );
   }
 

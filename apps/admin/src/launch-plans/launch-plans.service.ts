@@ -15,7 +15,6 @@ import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifi
 import { ParameterMap, VariableMap } from '@aloft/idl/flyteidl/core/interface';
 import { expectedInputsOf } from '@aloft/literals';
 import type { AdminConfig } from '../config.js';
-import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { describeDifference } from '../registry/diff.js';
@@ -31,7 +30,9 @@ import {
 } from '../registry/identifiers.js';
 import { registryMessage } from '../registry/registry-events.js';
 import { LoadCache } from '../registry/load-cache.js';
+import type { RegistrationWriter } from '../registry/registration-writer.js';
 import type { Registry } from '../registry/registry.js';
+import type { New } from '../registry/versioned.repository.js';
 import { timestampOf } from '../time.js';
 import type { WorkflowsService } from '../workflows/workflows.service.js';
 import { requireLaunchPlanSpec } from './launch-plan-validation.js';
@@ -53,7 +54,7 @@ export class LaunchPlansService {
   constructor(
     private readonly registry: Registry,
     private readonly plans: LaunchPlansRepository,
-    private readonly names: NamedEntitiesRepository,
+    private readonly writer: RegistrationWriter,
     private readonly workflows: WorkflowsService,
     private readonly projects: ProjectsService,
     private readonly bus: Bus,
@@ -80,9 +81,9 @@ export class LaunchPlansService {
     const merged: LaunchPlanSpec = { ...spec, defaultInputs: expected };
     const bytes = canonicalBytes(LaunchPlanSpec, merged);
     const digest = sha256(bytes);
-    const identifier = identifierOf(key, ResourceType.LAUNCH_PLAN);
-    const inserted = await this.registry.register(this.plans.table, async (tx) => {
-      this.plans.send(tx, {
+    const inserted = await this.writer.register({
+      versions: this.plans,
+      row: {
         ...key,
         workflowProject: workflowKey.project,
         workflowDomain: workflowKey.domain,
@@ -96,18 +97,21 @@ export class LaunchPlansService {
         state: LaunchPlanState.INACTIVE,
         scheduleType,
         shortDescription: '',
-      });
-      this.names.send(tx, ResourceType.LAUNCH_PLAN, key);
-      await this.bus.publish(tx, [registryMessage(identifier, RegistryEvent_Change.REGISTERED)]);
+      },
+      name: { ...key, resourceType: ResourceType.LAUNCH_PLAN, state: 0 },
+      message: registryMessage(identifierOf(key, ResourceType.LAUNCH_PLAN), RegistryEvent_Change.REGISTERED),
     });
     if (!inserted) await this.refuseRepeat(key, merged, digest);
   }
 
   /** A launch plan that the server makes (A-42); harmless if it exists already. */
-  async ensureGenerated(row: Omit<LaunchPlanRow, 'createdAt' | 'updatedAt'>, nameState: number): Promise<void> {
-    await this.registry.register(this.plans.table, async (tx) => {
-      this.plans.send(tx, row);
-      this.names.send(tx, ResourceType.LAUNCH_PLAN, row, nameState);
+  async ensureGenerated(row: New<LaunchPlanRow>, nameState: number): Promise<void> {
+    const { org, project, domain, name } = row;
+    const resourceType = ResourceType.LAUNCH_PLAN;
+    await this.writer.register({
+      versions: this.plans,
+      row,
+      name: { org, project, domain, name, resourceType, state: nameState },
     });
   }
 
@@ -178,7 +182,7 @@ export class LaunchPlansService {
     request: Parameters<LaunchPlansRepository['list']>[2],
     conditions: string[],
   ): Promise<LaunchPlanList> {
-    const { rows, token } = await this.plans.list(this.registry.read, scope, request, conditions);
+    const { rows, token } = await this.plans.list(this.registry.sql, scope, request, conditions);
     const launchPlans = rows.map((row) =>
       toLaunchPlan({
         ...(row as unknown as LaunchPlanRow),

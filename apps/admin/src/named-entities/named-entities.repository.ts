@@ -8,17 +8,28 @@ import type { NameKey } from '../registry/identifiers.js';
 /** Names of what the server makes for single tasks (A-42), hidden from lists unless a filter asks (A-100). */
 export const generatedPrefix = '.flytegen';
 
+/** A name with the kind of what is registered under it. */
+export interface NewName extends NameKey {
+  resourceType: number;
+  state: number;
+}
+
 const ensureStatement = {
-  name: 'admin-ensure-name',
-  text: `INSERT INTO named_entities (org, project, domain, name, resource_type, state) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT DO NOTHING`,
+  name: 'admin-ensure-names',
+  text: `INSERT INTO named_entities (org, project, domain, name, resource_type, state)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::smallint[]) ON CONFLICT DO NOTHING`,
 };
 
 /** I/O on the table of names. */
 export class NamedEntitiesRepository {
-  /** Sent for {@link Registry.register}: the row exists from a name's first registration on; repeats change nothing. */
-  send(tx: Transaction, resourceType: number, { org, project, domain, name }: NameKey, state = 0): void {
-    tx.send(ensureStatement, [org, project, domain, name, resourceType, state]);
+  /** The rows exist from a name's first registration on; repeats change nothing. */
+  sendNew(tx: Transaction, names: readonly NewName[]): void {
+    tx.send(
+      ensureStatement,
+      (['org', 'project', 'domain', 'name', 'resourceType', 'state'] as const).map((part) =>
+        names.map((name) => name[part]),
+      ),
+    );
   }
 
   find(

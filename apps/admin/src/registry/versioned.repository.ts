@@ -1,27 +1,53 @@
-import type { Queryable, Statement, Transaction } from '@aloft/database';
+import { arrayParameter, type Element, type Queryable, type Statement, type Transaction } from '@aloft/database';
 import type { EntityManager, EntityTarget, FindOptionsWhere } from 'typeorm';
+import { isFirstPage } from '../listing/bounded-query.js';
 import type { ListModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { EntityKey, NameKey } from './identifiers.js';
 
+/** A row that is not written yet. */
+export type New<Row extends EntityKey> = EntityKey & Omit<Row, 'createdAt' | 'updatedAt'>;
+type GivenType = 'text' | 'bytea' | 'smallint';
+
+/** What a new version's row is given beside its key, and how Postgres takes it. */
+export type GivenColumns<Row extends EntityKey> = Readonly<
+  Record<Exclude<keyof New<Row>, keyof EntityKey> & string, GivenType>
+>;
+
+/** Writes new versions of one kind, any number with one statement. */
+export interface VersionWriter<Row extends EntityKey = EntityKey> {
+  readonly table: string;
+  /** Versions that are thought to be new: the commit fails with ALREADY_EXISTS, and nothing is written, if one is not. */
+  sendNew(tx: Transaction, rows: readonly New<Row>[]): void;
+  /** Those that are not there yet; returns their keys. */
+  insertFree(db: Queryable, rows: readonly New<Row>[]): Promise<EntityKey[]>;
+}
+
 /** I/O that tasks, workflows and launch plans have in common: immutable rows under (org, project, domain, name, version). */
-export class VersionedRepository<Row extends EntityKey> {
+export class VersionedRepository<Row extends EntityKey> implements VersionWriter<Row> {
   private readonly insertStatement: Statement;
+  private readonly insertFreeStatement: Statement;
   private readonly existsStatement: Statement;
+  /** By their texts. */
+  private readonly lists = new Map<string, Statement>();
+  private readonly columns: readonly (readonly [property: string, type: GivenType])[];
 
   constructor(
     private readonly entity: EntityTarget<Row>,
     private readonly model: ListModel,
     /** Columns that lists need, without large ones. */
     private readonly listed: readonly string[],
-    /** What a new version's row is given, beside its key. */
-    private readonly given: readonly (keyof Row & string)[],
+    given: GivenColumns<Row>,
   ) {
-    const properties = [...keyParts, ...given];
-    const columns = properties.map(columnOf);
-    this.insertStatement = {
-      name: `admin-register-${model.table}`,
-      text: `INSERT INTO ${model.table} (${columns.join(', ')}) VALUES (${columns.map((_, i) => `$${i + 1}`).join(', ')})`,
+    this.columns = [...keyParts.map((part) => [part, 'text'] as const), ...Object.entries<GivenType>(given)];
+    const names = this.columns.map(([property]) => columnOf(property)).join(', ');
+    const text =
+      `INSERT INTO ${model.table} (${names}) ` +
+      `SELECT * FROM unnest(${this.columns.map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')})`;
+    this.insertStatement = { name: `admin-register-${model.table}`, text };
+    this.insertFreeStatement = {
+      name: `admin-register-free-${model.table}`,
+      text: `${text} ON CONFLICT DO NOTHING RETURNING ${keyParts.join(', ')}`,
     };
     this.existsStatement = {
       name: `admin-registered-${model.table}`,
@@ -33,10 +59,29 @@ export class VersionedRepository<Row extends EntityKey> {
     return this.model.table;
   }
 
-  /** Sends a new version, for {@link Registry.register}. */
-  send(tx: Transaction, row: Omit<Row, 'createdAt' | 'updatedAt'>): void {
-    const values = [...keyParts, ...this.given].map((property) => row[property as keyof typeof row]);
-    tx.send(this.insertStatement, values);
+  sendNew(tx: Transaction, rows: readonly New<Row>[]): void {
+    tx.send(this.insertStatement, this.parameters(rows));
+  }
+
+  async insertFree(db: Queryable, rows: readonly New<Row>[]): Promise<EntityKey[]> {
+    return (await db.query<EntityKey>(this.insertFreeStatement, this.parameters(rows))).rows;
+  }
+
+  private prepared(text: string): Statement {
+    let statement = this.lists.get(text);
+    if (!statement) {
+      statement = { name: `admin-list-${this.model.table}-${this.lists.size}`, text };
+      this.lists.set(text, statement);
+    }
+    return statement;
+  }
+
+  private parameters(rows: readonly New<Row>[]): unknown[] {
+    return this.columns.map(([property, type]) => {
+      const values = rows.map((row) => row[property as keyof New<Row>] as Element);
+      // Texts as `pg` sends them: what none may hold is refused, not mended.
+      return type === 'text' ? values : arrayParameter(type, values);
+    });
   }
 
   async exists(db: Queryable, key: EntityKey): Promise<boolean> {
@@ -54,7 +99,7 @@ export class VersionedRepository<Row extends EntityKey> {
 
   /** Versions of one name, or of every name of a project and domain when the name is empty. */
   async list(
-    manager: EntityManager,
+    db: Queryable,
     scope: NameKey,
     request: ListRequest,
     conditions: readonly string[] = [],
@@ -70,7 +115,10 @@ export class VersionedRepository<Row extends EntityKey> {
     ];
     const list = compileList({ model: this.model, request, parameters, where });
     const columns = this.listed.map((column) => `${alias}.${column}`).join(', ');
-    const rows: Record<string, unknown>[] = await manager.query(`SELECT ${columns} ${list.tail}`, parameters.values);
+    const text = `SELECT ${columns} ${list.tail}`;
+    // Those without filters have few texts, and are asked for all the time.
+    const statement = isFirstPage(request) ? this.prepared(text) : text;
+    const { rows } = await db.query<Record<string, unknown>>(statement, parameters.values);
     return { rows, token: list.nextToken(rows.length) };
   }
 }

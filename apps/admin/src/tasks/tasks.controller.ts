@@ -1,4 +1,4 @@
-import { GrpcController, type CallContext, type Handlers } from '@aloft/rpc';
+import { GrpcController, type CallContext, type Encoded, type Handlers } from '@aloft/rpc';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import type {
   NamedEntityIdentifierList,
@@ -34,7 +34,7 @@ export class TasksController implements Pick<
     return this.tasks.get(id);
   }
 
-  listTasks(request: ResourceListRequest): Promise<TaskList> {
+  listTasks(request: ResourceListRequest): Promise<Encoded<TaskList>> {
     return this.tasks.list(request);
   }
 

@@ -9,7 +9,7 @@ export class TasksRepository extends VersionedRepository<TaskRow> {
       TaskRow,
       taskModel,
       ['org', 'project', 'domain', 'name', 'version', 'compiled', 'short_description', 'created_at'],
-      ['digest', 'type', 'spec', 'compiled', 'interface', 'shortDescription'],
+      { digest: 'bytea', type: 'text', spec: 'bytea', compiled: 'bytea', interface: 'bytea', shortDescription: 'text' },
     );
   }
 }

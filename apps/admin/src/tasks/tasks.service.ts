@@ -5,13 +5,12 @@ import type { Task, TaskCreateRequest, TaskList } from '@aloft/idl/flyteidl/admi
 import { CompiledTask } from '@aloft/idl/flyteidl/core/compiler';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { TypedInterface } from '@aloft/idl/flyteidl/core/interface';
-import type { Bus } from '@aloft/bus';
 import { compileTask } from '@aloft/compiler';
+import type { Encoded } from '@aloft/rpc';
 import { mergeQuantities } from '../attributes/task-resources.js';
 import type { AttributesService } from '../attributes/attributes.service.js';
 import type { AdminConfig } from '../config.js';
 import type { DescriptionsService } from '../descriptions/descriptions.service.js';
-import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { describeDifference } from '../registry/diff.js';
@@ -26,8 +25,10 @@ import {
 } from '../registry/identifiers.js';
 import { registryMessage } from '../registry/registry-events.js';
 import { LoadCache } from '../registry/load-cache.js';
+import type { RegistrationWriter } from '../registry/registration-writer.js';
 import type { Registry } from '../registry/registry.js';
 import { timestampOf } from '../time.js';
+import { encodeTaskList } from './encode-tasks.js';
 import { requireTask } from './task-validation.js';
 import type { TasksRepository } from './tasks.repository.js';
 
@@ -45,11 +46,10 @@ export class TasksService {
   constructor(
     private readonly registry: Registry,
     private readonly tasks: TasksRepository,
-    private readonly names: NamedEntitiesRepository,
+    private readonly writer: RegistrationWriter,
     private readonly descriptions: DescriptionsService,
     private readonly projects: ProjectsService,
     private readonly attributes: AttributesService,
-    private readonly bus: Bus,
     private readonly config: AdminConfig,
   ) {
     this.cache = new LoadCache({ max: config.caches.registryEntries });
@@ -63,11 +63,13 @@ export class TasksService {
       allowedTypes: this.config.allowedTaskTypes,
       limits: await this.limits(key),
     });
-    const compiled = compileTask({ ...template, id: identifierOf(key, ResourceType.TASK) });
+    const identifier = identifierOf(key, ResourceType.TASK);
+    const compiled = compileTask({ ...template, id: identifier });
     const bytes = canonicalBytes(CompiledTask, compiled);
     const digest = sha256(bytes);
-    const inserted = await this.registry.register(this.tasks.table, async (tx) => {
-      this.tasks.send(tx, {
+    const inserted = await this.writer.register({
+      versions: this.tasks,
+      row: {
         ...key,
         digest,
         type: template.type,
@@ -75,12 +77,10 @@ export class TasksService {
         compiled: bytes,
         interface: canonicalBytes(TypedInterface, template.interface ?? TypedInterface.fromPartial({})),
         shortDescription: spec?.description?.shortDescription ?? '',
-      });
-      this.names.send(tx, ResourceType.TASK, key);
-      this.descriptions.send(tx, ResourceType.TASK, key, spec?.description);
-      await this.bus.publish(tx, [
-        registryMessage(identifierOf(key, ResourceType.TASK), RegistryEvent_Change.REGISTERED),
-      ]);
+      },
+      name: { ...key, resourceType: ResourceType.TASK, state: 0 },
+      description: this.descriptions.rowOf(ResourceType.TASK, key, spec?.description),
+      message: registryMessage(identifier, RegistryEvent_Change.REGISTERED),
     });
     if (!inserted) await this.refuseRepeat(key, compiled, digest);
   }
@@ -105,18 +105,15 @@ export class TasksService {
     });
   }
 
-  async list(request: ResourceListRequest): Promise<TaskList> {
-    const scope = requireScope(request.id);
-    const { rows, token } = await this.tasks.list(this.registry.read, scope, request);
-    const tasks = rows.map((row): Task => {
-      const { org, project, domain, name, version, compiled } = row as unknown as TaskRow;
-      return {
-        id: identifierOf({ org, project, domain, name, version }, ResourceType.TASK),
-        closure: { compiledTask: CompiledTask.decode(compiled), createdAt: timestampOf(row.created_at as Date) },
-        shortDescription: row.short_description as string,
-      };
-    });
-    return { tasks, token };
+  async list(request: ResourceListRequest): Promise<Encoded<TaskList>> {
+    const { rows, token } = await this.tasks.list(this.registry.sql, requireScope(request.id), request);
+    const tasks = rows.map((row) => ({
+      id: identifierOf(row as unknown as TaskRow, ResourceType.TASK),
+      compiled: row.compiled as Buffer,
+      createdAt: timestampOf(row.created_at as Date),
+      shortDescription: row.short_description as string,
+    }));
+    return encodeTaskList(tasks, token);
   }
 
   private async limits(key: EntityKey) {

@@ -9,7 +9,10 @@ export class WorkflowsRepository extends VersionedRepository<WorkflowRow> {
       WorkflowRow,
       workflowModel,
       ['org', 'project', 'domain', 'name', 'version', 'interface', 'short_description', 'created_at'],
-      ['digest', 'spec', 'interface', 'qualityOfService', 'closureUri', 'closureDigest', 'shortDescription'],
+      {
+        ...({ digest: 'bytea', spec: 'bytea', interface: 'bytea', qualityOfService: 'bytea' } as const),
+        ...({ closureUri: 'text', closureDigest: 'bytea', shortDescription: 'text' } as const),
+      },
     );
   }
 }

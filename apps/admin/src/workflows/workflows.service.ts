@@ -1,5 +1,4 @@
 import type { BlobStore } from '@aloft/blob';
-import type { Bus } from '@aloft/bus';
 import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
 import { RegistryEvent_Change } from '@aloft/idl/aloft/v1/bus';
 import type { ResourceListRequest } from '@aloft/idl/flyteidl/admin/common';
@@ -15,7 +14,6 @@ import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifi
 import { TypedInterface } from '@aloft/idl/flyteidl/core/interface';
 import type { AdminConfig } from '../config.js';
 import type { DescriptionsService } from '../descriptions/descriptions.service.js';
-import type { NamedEntitiesRepository } from '../named-entities/named-entities.repository.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import { describeDifference } from '../registry/diff.js';
 import type { WorkflowRow } from '../registry/entities.js';
@@ -29,7 +27,9 @@ import {
   type EntityKey,
 } from '../registry/identifiers.js';
 import { registryMessage } from '../registry/registry-events.js';
+import { sha256 } from '../registry/canonical.js';
 import { LoadCache } from '../registry/load-cache.js';
+import type { RegistrationWriter } from '../registry/registration-writer.js';
 import type { Registry } from '../registry/registry.js';
 import { timestampOf } from '../time.js';
 import type { WorkflowCompiler } from './workflow-compiler.js';
@@ -54,12 +54,11 @@ export class WorkflowsService {
   constructor(
     private readonly registry: Registry,
     private readonly workflows: WorkflowsRepository,
-    private readonly names: NamedEntitiesRepository,
+    private readonly writer: RegistrationWriter,
     private readonly descriptions: DescriptionsService,
     private readonly projects: ProjectsService,
     private readonly compiler: WorkflowCompiler,
     private readonly blob: BlobStore,
-    private readonly bus: Bus,
     private readonly config: AdminConfig,
   ) {
     this.cache = new LoadCache({ max: config.caches.registryEntries });
@@ -96,9 +95,10 @@ export class WorkflowsService {
     // Before the upload (A-21): repeats cost no storage.
     if (await this.workflows.exists(this.registry.sql, key)) await this.refuseRepeat(key, compiled.closure, digest);
     const closureUri = this.closureUri(key, digest);
-    await this.blob.put(closureUri, compiled.closure, { contentType: 'application/x-protobuf' });
-    const inserted = await this.registry.register(this.workflows.table, async (tx) => {
-      this.workflows.send(tx, {
+    await this.blob.put(closureUri, compiled.closure);
+    const inserted = await this.writer.register({
+      versions: this.workflows,
+      row: {
         ...key,
         digest,
         spec: originalSpec,
@@ -107,10 +107,10 @@ export class WorkflowsService {
         closureUri,
         closureDigest: digest,
         shortDescription: spec.description?.shortDescription ?? '',
-      });
-      this.names.send(tx, ResourceType.WORKFLOW, key, nameState);
-      this.descriptions.send(tx, ResourceType.WORKFLOW, key, spec.description);
-      await this.bus.publish(tx, [registryMessage(identifier, RegistryEvent_Change.REGISTERED)]);
+      },
+      name: { ...key, resourceType: ResourceType.WORKFLOW, state: nameState },
+      description: this.descriptions.rowOf(ResourceType.WORKFLOW, key, spec.description),
+      message: registryMessage(identifier, RegistryEvent_Change.REGISTERED),
     });
     if (!inserted) await this.refuseRepeat(key, compiled.closure, digest);
   }
@@ -142,7 +142,7 @@ export class WorkflowsService {
 
   /** A-23: no closures, but the interface. */
   async list(request: ResourceListRequest): Promise<WorkflowList> {
-    const { rows, token } = await this.workflows.list(this.registry.read, requireScope(request.id), request);
+    const { rows, token } = await this.workflows.list(this.registry.sql, requireScope(request.id), request);
     const workflows = rows.map((row): Workflow => {
       const { org, project, domain, name, version, interface: typed } = row as unknown as WorkflowRow;
       const template = { ...emptyTemplate(), interface: TypedInterface.decode(typed) };
@@ -169,8 +169,8 @@ export class WorkflowsService {
 
   /** A-6, with the digest at its end: a racing registration of another structure can't replace what is registered. */
   private closureUri({ org, project, domain, name, version }: EntityKey, digest: Buffer): string {
-    const path = [...(org === '' ? [] : [org]), project, domain, name, version].map(encodeURIComponent).join('/');
-    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/${path}/${digest.toString('hex').slice(0, 16)}.pb`;
+    const path = [...(org === '' ? [] : [org]), project, domain, name, version].map(segmentOf).join('/');
+    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/${path}.${digest.toString('hex').slice(0, 16)}.pb`;
   }
 
   /** A-21: identical is ALREADY_EXISTS, another structure INVALID_ARGUMENT with what differs; both typed. */
@@ -188,6 +188,12 @@ export class WorkflowsService {
       { details },
     );
   }
+}
+
+/** A part of a key as a path's segment, which may have 255 bytes: longer ones (255 characters are allowed, of any script) end with their hash. */
+function segmentOf(part: string): string {
+  const encoded = encodeURIComponent(part);
+  return encoded.length <= 200 ? encoded : `${encoded.slice(0, 150)}.${sha256(Buffer.from(part)).toString('hex')}`;
 }
 
 function emptyTemplate() {

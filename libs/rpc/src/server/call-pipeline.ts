@@ -11,6 +11,7 @@ import {
 } from '@aloft/telemetry';
 import { runInCall, type CallContext } from '../call-context.js';
 import type { MethodDefinition } from '../definition.js';
+import { Encoded } from '../encoded.js';
 import { decodeRequest } from './decode-request.js';
 
 export interface RegisteredMethod {
@@ -123,7 +124,7 @@ export class CallPipeline {
   }
 
   private encode({ definition }: RegisteredMethod, response: unknown): Buffer {
-    const encoded = definition.responseSerialize(response);
+    const encoded = response instanceof Encoded ? response.bytes : definition.responseSerialize(response);
     if (encoded.byteLength > this.options.maxMessageBytes)
       throw tooLarge(`the answer of ${definition.path}`, encoded.byteLength, this.options.maxMessageBytes);
     return encoded;
