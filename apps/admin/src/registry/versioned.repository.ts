@@ -27,7 +27,7 @@ export interface VersionWriter<Row extends EntityKey = EntityKey> {
 export class VersionedRepository<Row extends EntityKey> implements VersionWriter<Row> {
   private readonly insertStatement: Statement;
   private readonly insertFreeStatement: Statement;
-  private readonly existsStatement: Statement;
+  private readonly existingStatement: Statement;
   /** By their texts. */
   private readonly lists = new Map<string, Statement>();
   private readonly columns: readonly (readonly [property: string, type: GivenType])[];
@@ -49,9 +49,12 @@ export class VersionedRepository<Row extends EntityKey> implements VersionWriter
       name: `admin-register-free-${model.table}`,
       text: `${text} ON CONFLICT DO NOTHING RETURNING ${keyParts.join(', ')}`,
     };
-    this.existsStatement = {
+    this.existingStatement = {
       name: `admin-registered-${model.table}`,
-      text: `SELECT 1 FROM ${model.table} WHERE ${keyParts.map((part, i) => `${part} = $${i + 1}`).join(' AND ')}`,
+      text:
+        `SELECT ${keyParts.map((part) => `v.${part}`).join(', ')} ` +
+        `FROM unnest(${keyParts.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS k(${keyParts.join(', ')}) ` +
+        `JOIN ${model.table} v ON ${keyParts.map((part) => `v.${part} = k.${part}`).join(' AND ')}`,
     };
   }
 
@@ -84,12 +87,10 @@ export class VersionedRepository<Row extends EntityKey> implements VersionWriter
     });
   }
 
-  async exists(db: Queryable, key: EntityKey): Promise<boolean> {
-    const { rows } = await db.query(
-      this.existsStatement,
-      keyParts.map((part) => key[part]),
-    );
-    return rows.length > 0;
+  /** Those of these that are registered, in any order. */
+  async existing(db: Queryable, keys: readonly EntityKey[]): Promise<EntityKey[]> {
+    const values = keyParts.map((part) => keys.map((key) => key[part]));
+    return (await db.query<EntityKey>(this.existingStatement, values)).rows;
   }
 
   find(manager: EntityManager, key: EntityKey): Promise<Row | null> {

@@ -28,6 +28,7 @@ import {
 } from '../registry/identifiers.js';
 import { registryMessage } from '../registry/registry-events.js';
 import { sha256 } from '../registry/canonical.js';
+import { GroupRead } from '../registry/group-read.js';
 import { LoadCache } from '../registry/load-cache.js';
 import type { RegistrationWriter } from '../registry/registration-writer.js';
 import type { Registry } from '../registry/registry.js';
@@ -50,6 +51,7 @@ const maxClosureBytes = 512 * 1024 * 1024;
 /** Registration and reading of workflows (A-20…A-23). */
 export class WorkflowsService {
   private readonly cache: LoadCache<RegisteredWorkflow>;
+  private readonly known: GroupRead<EntityKey, EntityKey>;
 
   constructor(
     private readonly registry: Registry,
@@ -62,6 +64,10 @@ export class WorkflowsService {
     private readonly config: AdminConfig,
   ) {
     this.cache = new LoadCache({ max: config.caches.registryEntries });
+    this.known = new GroupRead<EntityKey, EntityKey>(keyText, async (keys) => {
+      const found = await workflows.existing(registry.sql, keys);
+      return new Map(found.map((key) => [keyText(key), key]));
+    });
   }
 
   /** `originalSpec`: the WorkflowSpec as it was sent. */
@@ -93,7 +99,7 @@ export class WorkflowsService {
     const compiled = await this.compiler.compile(identifier, spec, originalSpec);
     const digest = Buffer.from(compiled.digest);
     // Before the upload (A-21): repeats cost no storage.
-    if (await this.workflows.exists(this.registry.sql, key)) await this.refuseRepeat(key, compiled.closure, digest);
+    if (await this.known.find(key)) await this.refuseRepeat(key, compiled.closure, digest);
     const closureUri = this.closureUri(key, digest);
     await this.blob.put(closureUri, compiled.closure);
     const inserted = await this.writer.register({

@@ -27,8 +27,17 @@ export interface StagedFile {
   identity: FileIdentity;
 }
 
+interface Syncing {
+  running: Promise<void>;
+  /** Begins when `running` has ended. */
+  next: Promise<void> | undefined;
+}
+
 /** Writes files so that they are there wholly and durably, or not at all. */
 export class DurableFiles {
+  /** By folder. */
+  private readonly syncing = new Map<string, Syncing>();
+
   /** `durable: false` leaves syncing to the system (tests). `staging` must be on the file system of all targets. */
   constructor(
     private readonly staging: string,
@@ -98,15 +107,21 @@ export class DurableFiles {
     });
   }
 
-  /** Makes directory entries (names) survive a crash. */
+  /** Makes directory entries (names) survive a crash. Those who ask while a folder is being synced share the next time. */
   async sync(folder: string): Promise<void> {
     if (!this.durable) return;
-    const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    const under = this.syncing.get(folder);
+    if (under) return (under.next ??= under.running.catch(() => undefined).then(() => this.syncNow(folder)));
+    return this.syncNow(folder);
+  }
+
+  private syncNow(folder: string): Promise<void> {
+    const running = syncFolder(folder).finally(() => {
+      if (this.syncing.get(folder) === mine && !mine.next) this.syncing.delete(folder);
+    });
+    const mine: Syncing = { running, next: undefined };
+    this.syncing.set(folder, mine);
+    return running;
   }
 
   private async linkIfAbsent(path: string, target: string): Promise<boolean> {
@@ -154,6 +169,15 @@ export class DurableFiles {
       return this.makeFolder(folder);
     }
     await this.sync(dirname(folder));
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
