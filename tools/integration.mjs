@@ -66,6 +66,8 @@ const suites = {
       () => pytestIn('connector')(['test_connectors.py'], args),
     );
   },
+  /** The example of a backend that is a module of its own: the conformance suite, and all of the platform with it. */
+  plugin: integration('examples/job-server-backend', 'e2e/plugin'),
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(flytekitRequirements);

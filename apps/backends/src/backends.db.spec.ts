@@ -29,8 +29,8 @@ describe('the backends of a process', () => {
     await rm(dir, { recursive: true, force: true });
   });
 
-  const create = () => {
-    const { providers } = BackendsModule.register({
+  const create = async () => {
+    const { providers } = await BackendsModule.register({
       config: backendsConfigSchema.parse({ local: { warm: { atStart: false, node: 0 } } }),
       database: test.database,
       bus: test.bus,
@@ -59,7 +59,7 @@ describe('the backends of a process', () => {
     );
 
   it('run commands from the bus as processes and report back; restarts change nothing', async () => {
-    const first = create();
+    const first = await create();
     await first.start();
     const output = encodeLiterals({ x: integer(7) }).toString('base64');
     const shell = (name: string) => {
@@ -71,7 +71,7 @@ describe('the backends of a process', () => {
     await publish(shell('run1-n0-0'), echo);
     await first.stop();
     running.length = 0;
-    const second = create();
+    const second = await create();
     await second.start();
     await publish(shell('run1-n1-0'));
     const reader = test.bus.read({ topic: 'tasks.reports', partition: 0 }, 0n, { acceptDelivered: true });

@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Backends, type BackendsDependencies } from './backends.js';
+import { loadBackends } from './external-backends.js';
 
 /**
  * The backend hosts as a Nest module. It starts nothing by itself: whoever composes the process calls `start()` and `stop()`
@@ -7,10 +8,12 @@ import { Backends, type BackendsDependencies } from './backends.js';
  */
 @Module({})
 export class BackendsModule {
-  static register(dependencies: BackendsDependencies): DynamicModule {
+  static async register(dependencies: Omit<BackendsDependencies, 'plugins'>): Promise<DynamicModule> {
+    const { config, logger, dataDir } = dependencies;
+    const plugins = await loadBackends(config.plugins, { logger, dataDir, env: process.env });
     return {
       module: BackendsModule,
-      providers: [{ provide: Backends, useValue: new Backends(dependencies) }],
+      providers: [{ provide: Backends, useValue: new Backends({ ...dependencies, plugins }) }],
       exports: [Backends],
     };
   }

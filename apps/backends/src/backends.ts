@@ -12,9 +12,11 @@ import {
 import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
+import { invalidArgument } from '@aloft/errors';
 import type { HealthRegistry, Logger, Metrics } from '@aloft/telemetry';
 import type { BackendsConfig } from './config.js';
 import { connectorBackend } from './connector-backend.js';
+import type { PluginMaker } from './external-backends.js';
 import { HostRun, measure } from './host-run.js';
 import { createLocalBackend, type LocalBackendSurroundings } from './local-backend.js';
 
@@ -32,8 +34,8 @@ export interface BackendsDependencies extends LocalBackendSurroundings {
   logger: Logger;
   metrics?: Metrics;
   health?: HealthRegistry;
-  /** Besides those that the configuration names. */
-  plugins?: readonly BackendPlugin[];
+  /** Of the configuration's `plugins` (see `loadBackends`). */
+  plugins?: readonly PluginMaker[];
 }
 
 /** All backend hosts of this process: started after migrations, stopped before the bus and the database close. */
@@ -50,10 +52,11 @@ export class Backends {
     const makers = [
       ...(config.local.enabled ? [local] : []),
       ...(config.connector.servers.length > 0 ? [connector] : []),
-      ...plugins.map((plugin) => () => plugin),
+      ...plugins,
     ];
     this.runs = makers.map((make) => new HostRun(make, (plugin, onLost) => this.hostOf(plugin, onLost), logger));
     this.drainMs = config.drainMs;
+    requireDistinct(this.names);
     measure(this.runs, dependencies.metrics);
   }
 
@@ -105,6 +108,12 @@ export class Backends {
       ...(onLost ? { onLost } : {}),
     });
   }
+}
+
+function requireDistinct(names: readonly string[]): void {
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined)
+    throw invalidArgument(`backends.plugins.${twice}: there is a backend "${twice}" already; give it another name`);
 }
 
 /** Who holds attempts on this machine: the same after every restart on the same data folder. */

@@ -101,6 +101,20 @@ export const backendsConfigSchema = z
             message: `there is no server "${fallback}"; there are: ${names.join(', ') || 'none'}`,
           });
       }),
+    /** Backends that are modules of their own, by name (docs/backend-plugins.md). */
+    plugins: z
+      .record(
+        z
+          .string()
+          .regex(/^[a-z][a-z0-9-]{0,40}$/, 'a backend is named by lower-case letters, digits and "-"; a letter first'),
+        z.object({
+          /** An installed package, or a file (`./…`, from where the platform is started). */
+          module: z.string().min(1),
+          /** Its own. */
+          options: z.record(z.string(), z.unknown()).default({}),
+        }),
+      )
+      .default({}),
   })
   .prefault({});
 

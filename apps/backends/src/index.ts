@@ -2,3 +2,4 @@ export { Backends, backendsMigrations, type BackendsDependencies } from './backe
 export { BackendsModule } from './backends.module.js';
 export { backendsConfigSchema, type BackendsConfig } from './config.js';
 export { defaultPython, type LocalBackendSurroundings } from './local-backend.js';
+export { backendNames } from './service-config.js';

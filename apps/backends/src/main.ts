@@ -30,7 +30,7 @@ await runService({
     const http = await startOperationsServer(config.http, health, metrics);
     shutdown.add('servers', 'HTTP', (remainingMs) => closeHttp(http, remainingMs));
     const app = await NestFactory.createApplicationContext(
-      BackendsModule.register({
+      await BackendsModule.register({
         config: config.backends,
         database,
         bus,

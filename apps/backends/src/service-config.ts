@@ -18,10 +18,15 @@ export const backendsServiceConfig = serviceConfig.extend({
   backends: backendsConfigSchema,
 });
 
-/** Where the backends that the configuration enables find their work. */
-export function commandTopics({ local, connector }: BackendsConfig): string[] {
+/** Names of the backends that the configuration enables. */
+export function backendNames({ local, connector, plugins }: BackendsConfig): string[] {
   return [
-    ...(local.enabled ? ['tasks.commands.local'] : []),
-    ...(connector.servers.length > 0 ? ['tasks.commands.connector'] : []),
+    ...(local.enabled ? ['local'] : []),
+    ...(connector.servers.length > 0 ? ['connector'] : []),
+    ...Object.keys(plugins),
   ];
 }
+
+/** Where they find their work. */
+export const commandTopics = (config: BackendsConfig): string[] =>
+  backendNames(config).map((name) => `tasks.commands.${name}`);

@@ -9,7 +9,7 @@ import {
   adminOpenApi,
 } from '@aloft/admin';
 import { allowAll } from '@aloft/auth';
-import { Backends, BackendsModule, backendsMigrations } from '@aloft/backends';
+import { backendNames, Backends, BackendsModule, backendsMigrations } from '@aloft/backends';
 import { catalogMigrations, CatalogModule, catalogServices } from '@aloft/catalog';
 import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
@@ -182,7 +182,7 @@ async function serviceModules(
       adminAddress: grpcAddress,
       catalogAddress: grpcAddress,
     }),
-    BackendsModule.register({
+    await BackendsModule.register({
       ...of('backends'),
       config: config.backends,
       health,
@@ -205,8 +205,7 @@ async function serviceModules(
 
 /** The propeller knows every backend that this process has hosts of. */
 function withBackends({ propeller, backends }: StandaloneConfig): StandaloneConfig['propeller'] {
-  const more = backends.connector.servers.length > 0 ? ['connector'] : [];
-  const known = [...new Set([...propeller.backends.known, ...more])];
+  const known = [...new Set([...propeller.backends.known, ...backendNames(backends)])];
   return { ...propeller, backends: { ...propeller.backends, known } };
 }
 

@@ -1,4 +1,5 @@
 export * from './contract.js';
+export * from './module.js';
 export { AttemptQueue, type Queued, type QueueOptions } from './capacity/attempt-queue.js';
 export {
   formatBytes,
