@@ -72,7 +72,7 @@ export class NamedEntitiesRepository {
       `ne.resource_type = ${parameters.add(resourceType)}::smallint`,
     ];
     if (options.hideGenerated && request.filters === '') where.push(`NOT starts_with(ne.name, '${generatedPrefix}')`);
-    const list = compileList({ model: namedEntityModel, request, parameters, where, defaultOrder: 'ne.name, ne.id' });
+    const list = compileList({ model: namedEntityModel, request, parameters, where, defaultOrder: ['ne.name', 'ne.id'] });
     const rows = await manager.query(
       `SELECT ne.org, ne.project, ne.domain, ne.name, ne.description, ne.state ${list.tail}`,
       parameters.values,

@@ -1,7 +1,7 @@
 import { arrayParameter, type Element, type Queryable, type Statement, type Transaction } from '@aloft/database';
 import type { EntityManager, EntityTarget, FindOptionsWhere } from 'typeorm';
 import { isFirstPage } from '../listing/bounded-query.js';
-import type { ListModel } from '../listing/list-models.js';
+import type { ListModel } from '../listing/list-model.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { EntityKey, NameKey } from './identifiers.js';
 
