@@ -269,23 +269,29 @@ export class ExecutionsRepository {
     request: ListRequest,
     limitMs: number,
   ): Promise<{ rows: ExecutionRow[]; token: string }> {
-    const parameters = new SqlParameters();
-    const where = [
-      `e.org = ${parameters.add(scope.org)}`,
-      `e.project = ${parameters.add(scope.project)}`,
-      `e.domain = ${parameters.add(scope.domain)}`,
-    ];
-    if (!filtersName(executionModel, request.filters, 'state')) where.push('e.state = 0');
-    // Oldest first, in the order of the index.
-    const defaultOrder = ['e.created_at', 'e.id'];
-    const list = compileList({ model: executionModel, request, parameters, where, defaultOrder });
-    const first = isFirstPage(request);
-    // What isn't the front of an index is looked for in indexes alone; only the page's rows are read whole.
-    const text = first
-      ? `SELECT ${readColumns} ${list.tail}`
-      : `SELECT ${readColumns} FROM (SELECT e.id ${list.tail}) AS page JOIN executions e ON e.id = page.id ORDER BY ${list.order}`;
-    const query = (db: Queryable) => db.query<ExecutionRow>(text, parameters.values);
-    const { rows } = await listQuery(database, limitMs, request, query);
-    return { rows, token: list.nextToken(rows.length) };
+    const { text, values, nextToken } = executionListStatement(scope, request);
+    const { rows } = await listQuery(database, limitMs, request, (db) => db.query<ExecutionRow>(text, values));
+    return { rows, token: nextToken(rows.length) };
   }
+}
+
+/** The statement of a list: oldest first unless the request says otherwise, in the order of the index. */
+export function executionListStatement(
+  { org, project, domain }: Omit<NameKey, 'name'>,
+  request: ListRequest,
+): { text: string; values: unknown[]; nextToken(rows: number): string } {
+  const parameters = new SqlParameters();
+  const where = [
+    `e.org = ${parameters.add(org)}`,
+    `e.project = ${parameters.add(project)}`,
+    `e.domain = ${parameters.add(domain)}`,
+  ];
+  if (!filtersName(executionModel, request.filters, 'state')) where.push('e.state = 0');
+  const defaultOrder = ['e.created_at', 'e.id'];
+  const { tail, order, nextToken } = compileList({ model: executionModel, request, parameters, where, defaultOrder });
+  // What isn't the front of an index is looked for in indexes alone; only the page's rows are read whole.
+  const text = isFirstPage(request)
+    ? `SELECT ${readColumns} ${tail}`
+    : `SELECT ${readColumns} FROM (SELECT e.id ${tail}) AS page JOIN executions e ON e.id = page.id ORDER BY ${order}`;
+  return { text, values: parameters.values, nextToken };
 }
