@@ -2,6 +2,7 @@ import type { FilterGroup, FilterTerm } from './filter-grammar.js';
 import type { LeadingJoin, ListModel } from './list-model.js';
 import { compileTerm } from './list-terms.js';
 import type { SqlParameters } from './sql-parameters.js';
+import { compileValueTerm } from './value-filter.js';
 
 /** What a list begins with, and the terms on it. */
 export interface Lead {
@@ -27,23 +28,35 @@ export function leadingJoin(
     const own = terms.filter(([term]) => term?.entity === entity);
     return leading ? leadBy(leading, other(), own) : [];
   });
-  const parts = (model.parts ?? []).flatMap(({ leading, model: part }) => {
-    const named = ({ entity = model.entity, field }: FilterTerm) =>
-      entity === model.entity && Object.hasOwn(part.columns, field);
-    return leadBy(
+  const parts = (model.parts ?? []).flatMap(({ leading, model: part }) =>
+    leadBy(
       leading,
       part,
-      terms.filter(([term]) => term && named(term)),
-    );
-  });
+      terms.filter(([term]) => term && holds(part, term)),
+    ),
+  );
   const found = [...entities, ...parts].filter(({ join }) => sortedBy.every((column) => column in join.order));
   return found.find(({ single }) => single) ?? found[0];
 }
 
 /** Its terms as conditions. */
 export function compileLead({ join, model, groups, single }: Lead, parameters: SqlParameters): string[] {
-  const terms = groups.flat().map((term) => compileTerm(model, term, parameters));
+  const terms = groups.flat().map((term) => {
+    const values = valuesOf(model, term);
+    return values === undefined ? compileTerm(model, term, parameters) : compileValueTerm(values, term, parameters);
+  });
   return join.many && !single ? [...terms, join.many.once] : terms;
+}
+
+/** Whether what a term asks is told by that table alone: of a run that is not in it, it does not hold. */
+function holds(part: ListModel, term: FilterTerm): boolean {
+  if (valuesOf(part, term) !== undefined) return !['ne', 'not_like', 'value_not_in'].includes(term.function);
+  return (term.entity ?? part.entity) === part.entity && Object.hasOwn(part.columns, term.field);
+}
+
+/** The column of values by name that a term asks for one of. */
+function valuesOf({ values = {} }: ListModel, { entity }: FilterTerm): string | undefined {
+  return entity !== undefined && Object.hasOwn(values, entity) ? values[entity] : undefined;
 }
 
 function leadBy(join: LeadingJoin, model: ListModel, groups: readonly FilterGroup[]): Lead[] {

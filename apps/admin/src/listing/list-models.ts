@@ -1,4 +1,4 @@
-import type { Join, ListColumn, ListModel } from './list-model.js';
+import type { Join, LeadingJoin, ListColumn, ListModel } from './list-model.js';
 
 const text = (sql: string): ListColumn => ({ sql, type: 'text' });
 const integer = (sql: string): ListColumn => ({ sql, type: 'integer' });
@@ -106,6 +106,29 @@ const executionErrorModel: ListModel = {
   tieBreaker: 'r.execution_id',
 };
 
+/** Simple inputs and outputs of runs that have any. */
+const executionValueModel: ListModel = {
+  entity: 'execution',
+  table: 'execution_values',
+  alias: 'v',
+  columns: {},
+  joins: {},
+  values: { input: 'v.input_values', output: 'v.output_values' },
+  tieBreaker: 'v.execution_id',
+};
+
+/** A table with a row of a run at most, and the run's place. */
+const partOf = (model: ListModel): { model: ListModel; leading: LeadingJoin } => {
+  const of = (column: string) => `${model.alias}.${column}`;
+  return {
+    model,
+    leading: {
+      on: `${of('execution_id')} = e.id AND ${['org', 'project', 'domain'].map((c) => `${of(c)} = e.${c}`).join(' AND ')}`,
+      order: { 'e.created_at': of('created_at'), 'e.id': of('execution_id') },
+    },
+  };
+};
+
 export const executionModel: ListModel = {
   entity: 'execution',
   table: 'executions',
@@ -165,15 +188,7 @@ export const executionModel: ListModel = {
     admin_tag: executionTags(tagModels.admin_tag),
     execution_admin_tag: executionTags(tagModels.execution_admin_tag),
   },
-  parts: [
-    {
-      model: executionErrorModel,
-      leading: {
-        on: 'r.execution_id = e.id AND r.org = e.org AND r.project = e.project AND r.domain = e.domain',
-        order: { 'e.created_at': 'r.created_at', 'e.id': 'r.execution_id' },
-      },
-    },
-  ],
+  parts: [partOf(executionErrorModel), partOf(executionValueModel)],
   values: { input: 'e.input_values', output: 'e.output_values' },
   tieBreaker: 'e.id',
 };

@@ -1,6 +1,6 @@
 import { testDatabase, type TestDatabase } from '@aloft/database/testing';
 import { Sort_Direction } from '@aloft/idl/flyteidl/admin/common';
-import { executionListStatement } from '../executions/executions.repository.js';
+import { executionListStatement, ExecutionsRepository } from '../executions/executions.repository.js';
 import { adminMigrations } from '../migrations/index.js';
 
 const runs = 20_000;
@@ -11,11 +11,12 @@ const newest = { key: 'created_at', direction: Sort_Direction.DESCENDING };
 const fill = `
 INSERT INTO executions (uid, org, project, domain, name, launch_entity, launch_plan_project, launch_plan_domain, launch_plan_name,
   launch_plan_version, workflow_project, workflow_domain, workflow_name, workflow_version, phase, state, mode, spec, closure, settings,
-  created_at, updated_at, principal)
+  created_at, updated_at, principal, input_values)
 SELECT gen_random_uuid(), '', CASE WHEN n % 2 = 0 THEN 'p' ELSE 'other' END, 'd', 'r' || n, 'LAUNCH_PLAN', 'p', 'd', 'plans.' || n % 50, 'v',
   'p', 'd', 'flows.' || n % 50, 'v', (ARRAY['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'FAILED'])[1 + n / 2 % 5],
   CASE WHEN n = 100 THEN 1 ELSE 0 END, 0, repeat('s', 300)::bytea, repeat('c', 300)::bytea, '',
-  timestamptz '2026-01-01' + n * interval '1 second', '2026-01-01', 'user-' || n % 20
+  timestamptz '2026-01-01' + n * interval '1 second', '2026-01-01', 'user-' || n % 20,
+  jsonb_build_object('x', n % 1000, 's', 'text ' || n)
 FROM generate_series(1, ${runs}) AS n;
 INSERT INTO execution_tags (execution_id, key, value, org, project, domain, created_at)
 SELECT id, 'team', 'team-' || substr(name, 2)::int / 2 % 20, org, project, domain, created_at FROM executions UNION ALL
@@ -29,7 +30,7 @@ describe('lists of runs', () => {
   beforeAll(async () => {
     db = await testDatabase({ schema: 'admin', migrations: adminMigrations });
     await db.database.query(fill);
-    for (const table of ['executions', 'execution_tags', 'execution_errors'])
+    for (const table of ['executions', 'execution_tags', 'execution_errors', 'execution_values'])
       await db.database.query(`VACUUM ANALYZE ${table}`);
   });
   afterAll(() => db.drop());
@@ -57,6 +58,9 @@ describe('lists of runs', () => {
     ['a part of names', 'contains(name,xyz)', 'Index Only Scan using executions_newest', 500],
     ['a part of plans', 'contains(launch_plan.name,xyz)', 'Index Only Scan using executions_newest', 500],
     ['a part of errors', 'contains(error_message,xyz)', 'execution_errors', 200],
+    ['an input', 'eq(input.x,8)', 'execution_values_by_input', 300],
+    ['a part of inputs', 'contains(input.s,xyz)', 'execution_values', 500],
+    ['an input above all', 'gt(input.x,5000)', 'execution_values', 500],
     ['a page far from the first', 'ne(phase,FAILED)', 'Index Only Scan using executions_newest', 500],
   ])('%s: from an index, without the rows that do not fit', async (what, filters, index, most) => {
     const { text, values } = statement(filters, what.startsWith('a page') ? { token: '7000' } : {});
@@ -85,15 +89,42 @@ describe('lists of runs', () => {
     expect(await names('contains(error_message,is full)', { limit: 3 })).toEqual(failed);
     expect(await names(`contains(error_message,${failed[1]} )+eq(error_kind,USER)`)).toEqual([failed[1]]);
     expect(await names('ne(error_code,E)')).toEqual([]);
+    expect(await names('eq(input.x,8)')).toEqual(['r19008', 'r18008', 'r17008', 'r16008', 'r15008']);
+    expect(await names('gt(input.x,3)+lt(input.x,7)', { limit: 3 })).toEqual(['r19006', 'r19004', 'r18006']);
+    expect(await names('contains(input.s,t 1234)+ne(input.x,346)')).toEqual([
+      'r12348',
+      'r12344',
+      'r12342',
+      'r12340',
+      'r1234',
+    ]);
+    expect(await names('ne(output.y,1)', { limit: 2 })).toEqual(['r20000', 'r19998']);
   });
 
-  test('errors follow their runs', async () => {
+  test('what takes longer than the limit is refused, and says which list that was', async () => {
+    const filters = Array.from({ length: 50 }, (_, i) => `contains(name,nothing ${i})`).join(' OR ');
+    const request = { filters, sortBy: newest, limit: 5, token: '' };
+    await expect(new ExecutionsRepository().list(db.database, scope, request, 1)).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringMatching(
+        /the list of "contains\(name,nothing 0\) OR .*" sorted by created_at takes longer than 1 ms/,
+      ),
+    });
+  });
+
+  test('errors, inputs and outputs follow their runs', async () => {
     const [name] = await names('eq(phase,FAILED)');
     const find = (message: string) => names(`contains(error_message,${message})`);
     await db.database.query(`UPDATE executions SET error_message = 'another reason' WHERE name = $1`, [name]);
     expect(await find('another reason')).toEqual([name]);
     expect(await find(`${name} `)).toEqual([]);
+    await db.database.query(`UPDATE executions SET output_values = '{"y": 1}' WHERE name = $1`, [name]);
+    expect(await names('eq(output.y,1)')).toEqual([name]);
+    expect(await names('ne(output.y,1)', { limit: 1 })).not.toEqual([name]);
     await db.database.query('DELETE FROM executions WHERE name = $1', [name]);
+    expect((await db.database.query(`SELECT 1 FROM execution_values WHERE output_values IS NOT NULL`)).rows).toEqual(
+      [],
+    );
     const { rows } = await db.database.query(`SELECT 1 FROM execution_errors WHERE message = 'another reason'`);
     expect(rows).toEqual([]);
   });

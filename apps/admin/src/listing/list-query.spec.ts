@@ -140,9 +140,12 @@ describe('filters (A-190…A-194)', () => {
       executionModel,
       'eq(input.numRows,5)+gt(output.score,0.5)+contains(input.s3Path,x%)',
     );
-    expect(tail).toContain('(e.input_values @> $1::jsonb OR e.input_values @> $2::jsonb)');
-    expect(tail).toContain("WHEN jsonb_typeof(e.output_values -> $3::text) = 'number'");
+    expect(tail).toContain('FROM execution_values v JOIN executions e ON v.execution_id = e.id AND v.org = e.org');
+    expect(tail).toContain('(v.input_values @> $1::jsonb OR v.input_values @> $2::jsonb)');
+    expect(tail).toContain("WHEN jsonb_typeof(v.output_values -> $3::text) = 'number'");
     expect(values).toEqual(['{"numRows":"5"}', '{"numRows":5}', 'score', '0.5', 's3Path', '%x\\%%', 10]);
+    // A run without that input fits, too, so it is looked for among all.
+    expect(compile(executionModel, 'ne(input.x,5)').tail).toContain('WHERE (e.input_values IS NULL OR NOT ');
     const at = 'gte(input.day,2026-01-01T02:00:00.5+02:00)';
     expect(compile(executionModel, at).values).toContain('2026-01-01T00:00:00.500000Z');
   });

@@ -150,7 +150,12 @@ export class WorkflowsService {
 
   /** no closures, but the interface. */
   async list(request: ResourceListRequest): Promise<WorkflowList> {
-    const { rows, token } = await this.workflows.list(this.registry.sql, requireScope(request.id), request);
+    const { rows, token } = await this.workflows.list(
+      this.registry.sql,
+      requireScope(request.id),
+      request,
+      this.config.limits.listMs,
+    );
     const workflows = rows.map((row): Workflow => {
       const { org, project, domain, name, version, interface: typed } = row as unknown as WorkflowRow;
       const template = { ...emptyTemplate(), interface: TypedInterface.decode(typed) };
