@@ -15,7 +15,7 @@ export interface MeasuredPlatform {
   /** Roots of the trees of processes whose CPU time counts. */
   processes: ReadonlyMap<number, Owner>;
   dataDir: string;
-  /** Ends it and removes its data. */
+  /** Ends it and removes its data, unless they are to be kept. */
   stop(): Promise<void>;
   /** SIGKILL to the platform's own process, as a crash would; its data stay for {@link PlatformOptions.folder}. Embedded only. */
   kill(): Promise<void>;
@@ -28,13 +28,15 @@ export interface PlatformOptions {
   environment?: Record<string, string>;
   /** Of a platform that was killed: goes on with its data. */
   folder?: string;
+  /** Whether its data stay when it ends. */
+  keep?: boolean;
 }
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 export async function startPlatform(
   shape: Shape,
-  { environment = {}, folder = newFolder() }: PlatformOptions = {},
+  { environment = {}, folder = newFolder(), keep = false }: PlatformOptions = {},
 ): Promise<MeasuredPlatform> {
   const dataDir = join(folder, 'data');
   const command =
@@ -63,7 +65,7 @@ export async function startPlatform(
     async stop() {
       child.kill('SIGTERM');
       await ended;
-      rmSync(folder, { recursive: true, force: true });
+      if (!keep) rmSync(folder, { recursive: true, force: true });
     },
     async kill() {
       child.kill('SIGKILL');

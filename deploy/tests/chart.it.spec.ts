@@ -278,6 +278,22 @@ describe('S-32: what the chart makes of its values', () => {
     });
   });
 
+  test('a backend that the configuration enables has its trigger, one that it disables has none', async () => {
+    const connector = { servers: [{ name: 'flytekit', address: 'connectors:8000' }] };
+    const triggers = async (backends: object) => {
+      const values = { ...minimal, backends: { autoscaling: { kind: 'keda' }, config: { backends } } };
+      const scaled = (await render(kube.helm, values)).filter(({ kind }) => kind === 'ScaledObject');
+      return (scaled[0]!['spec'].triggers as { type: string; metadata: Record<string, string> }[])
+        .filter(({ type }) => type === 'kafka')
+        .map(({ metadata: { consumerGroup, topic } }) => [consumerGroup, topic]);
+    };
+    const ofLocal = [mirrorGroup('local'), topics.tasks('local')];
+    const ofConnector = [mirrorGroup('connector'), topics.tasks('connector')];
+    expect(await triggers({ connector })).toEqual([ofLocal, ofConnector]);
+    expect(await triggers({ connector, local: { enabled: false } })).toEqual([ofConnector]);
+    expect(await triggers({ connector: { servers: [] } })).toEqual([ofLocal]);
+  });
+
   test('services and migrations alike trust the authorities that are named', () => {
     for (const { pod } of podsOf(objects('examples/eks'))) {
       const [container] = pod['spec'].containers;

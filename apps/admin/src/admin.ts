@@ -195,7 +195,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     projects,
     projectSettings: new ProjectSettingsService(registry, projectRows, projects),
     attributes,
-    namedEntities: new NamedEntitiesService(registry, names),
+    namedEntities: new NamedEntitiesService(registry, names, config),
     descriptions,
     tasks,
     workflows,

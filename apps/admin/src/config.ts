@@ -1,5 +1,6 @@
 import { parseDuration, parseRetryPolicy } from '@aloft/engine';
 import { z } from 'zod';
+import { parseQuantity } from './registry/quantities.js';
 import { budgetsSchema, defaultsSchema, queueSchema, resourcesSchema } from './attributes/defaults-config.js';
 
 const isPolicy = (text: string): boolean => 'policy' in parseRetryPolicy(text);
@@ -29,6 +30,11 @@ export const adminConfigSchema = z
       .object({
         /** User nodes in a workflow's top graph (A-20). Flyte's default is 100. */
         workflowNodes: z.number().int().positive().default(10_000),
+        /** Bytes of a workflow's compiled closure, as a Kubernetes quantity, e.g. `8Mi` (A-20); empty = no limit but that of messages. */
+        workflowSize: z
+          .string()
+          .refine((text) => text === '' || (parseQuantity(text) ?? 0n) > 0n, 'must be a size above 0, e.g. 500k or 8Mi')
+          .default(''),
         /** Labels and annotations of a request or launch plan (A-30, A-44). */
         labels: z.number().int().positive().default(16),
         /** Bytes of inputs or outputs that data calls answer inline (A-54). */
@@ -37,6 +43,8 @@ export const adminConfigSchema = z
           .int()
           .positive()
           .default(2 * 1024 * 1024),
+        /** Bytes of literals that GetData answers (Q-20): a little less than a gRPC message may have by default. */
+        dataBytes: z.number().int().positive().default(4_000_000),
         /** Depth of child executions below a run that somebody started. */
         nesting: z.number().int().positive().default(64),
         /** Milliseconds that a filtered list of runs may take. */

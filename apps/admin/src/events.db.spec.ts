@@ -1,5 +1,6 @@
 import type { AloftError } from '@aloft/errors';
 import { ExecutionEngine } from '@aloft/idl/aloft/v1/project_settings';
+import { StreamHistoryRequest } from '@aloft/idl/aloft/v1/history';
 import { WatchExecutionRequest } from '@aloft/idl/aloft/v1/watch';
 import { EventFailureReason } from '@aloft/idl/flyteidl/admin/event';
 import { ExecutionCreateRequest, type ExecutionSpec } from '@aloft/idl/flyteidl/admin/execution';
@@ -130,6 +131,19 @@ describe('who runs an execution', () => {
     } finally {
       await settings.updateProjectSettings({ project, org: '', engine: ExecutionEngine.EXTERNAL });
     }
+  });
+
+  test('has its log: of a run of a foreign engine there is no history here, and the answer says why (X-3, U-12)', async () => {
+    await create('foreign');
+    const id = run('foreign');
+    const { history, explain } = platform;
+    const why = ['foreign', 'external engine', 'no log of it here'];
+    const entries = history.streamHistory(StreamHistoryRequest.fromPartial({ id }))[Symbol.asyncIterator]();
+    await refused(entries.next(), 'FAILED_PRECONDITION', ...why);
+    await refused(history.replayExecution({ id }), 'FAILED_PRECONDITION', ...why);
+    await refused(history.getExecutionAt({ id, moment: { $case: 'entry', value: 1n } }), 'FAILED_PRECONDITION', ...why);
+    await refused(explain.explainExecution({ id, limit: 0 }), 'FAILED_PRECONDITION', ...why);
+    await refused(explain.explainNode({ id: { executionId: id, nodeId: 'n0' } }), 'FAILED_PRECONDITION', ...why);
   });
 
   test('settings of a project that is not there, and an engine that is none', async () => {

@@ -311,6 +311,36 @@ describe('the life of a run', () => {
     });
   });
 
+  test("Q-5: a relaunch with current settings takes what the plan says now, and the old run's inputs", async () => {
+    const { admin } = platform;
+    const launchPlan = await register(platform, 'planned', { labels: { values: { from: 'plan' } } });
+    const sent = { labels: { values: { from: 'request' } }, maxParallelism: 3, tags: ['kept'] };
+    const original = await create('q5', x(6), { launchPlan, ...sent });
+    const again = (name: string, settings?: string) =>
+      admin.relaunchExecution(
+        { id: original.id, name, overwriteCache: false },
+        settings === undefined ? {} : { metadata: { 'aloft-settings': settings } },
+      );
+    await again('q5-old');
+    expect((await platform.commands.start('q5-old')).settings).toMatchObject({
+      labels: { from: 'request' },
+      maxParallelism: 3,
+    });
+    await again('q5-now', 'current');
+    expect(await platform.commands.start('q5-now')).toMatchObject({
+      mode: Mode.RELAUNCH,
+      launchPlan,
+      inputs: { value: { value: x(6) } },
+      settings: { labels: { from: 'plan' }, maxParallelism: 0 },
+    });
+    const { spec } = await admin.getExecution({ id: execution('q5-now') });
+    expect(spec).toMatchObject({ tags: ['kept'], metadata: { referenceExecution: { name: 'q5' } } });
+    await expect(again('q5-then', 'then')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('aloft-settings'),
+    });
+  });
+
   test('K-22: archived runs are hidden unless asked for', async () => {
     await create('k22');
     await platform.admin.updateExecution({ id: execution('k22'), state: ExecutionState.EXECUTION_ARCHIVED });

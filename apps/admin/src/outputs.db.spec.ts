@@ -9,6 +9,7 @@ import {
   WorkflowExecution_Phase as Phase,
 } from '@aloft/idl/flyteidl/core/execution';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { ArtifactType, CreateUploadLocationRequest } from '@aloft/idl/flyteidl/service/dataproxy';
 import type { StartExecution } from '@aloft/idl/aloft/v1/bus';
 import type { WatchExecutionResponse } from '@aloft/idl/aloft/v1/watch';
@@ -20,7 +21,7 @@ import { startPlatform, type Platform } from './testing/platform.js';
 let platform: Platform;
 let plan: Identifier;
 beforeAll(async () => {
-  platform = await startPlatform({ config: { watch: { queueLength: 20 } } });
+  platform = await startPlatform({ config: { watch: { queueLength: 20 }, limits: { dataBytes: 100_000 } } });
   plan = await register(platform, 'out');
 });
 afterAll(() => platform?.stop());
@@ -106,6 +107,41 @@ describe('data proxy', () => {
     await refused(get('urls/n0/0/d'), 'INVALID_ARGUMENT', 'attempt');
     await refused(platform.data.getData({ flyteUrl: 'http://x' }), 'INVALID_ARGUMENT');
     await refused(get('nope/n0/i'), 'NOT_FOUND');
+  });
+});
+
+describe('Q-20: large outputs', () => {
+  test('are looked through: one variable is answered, what is too large is named', async () => {
+    const start = await create('large');
+    const uri = 's3://aloft/metadata/propeller/large/outputs.pb';
+    const values = {
+      model: literalOf.string('m'.repeat(150_000)),
+      score: literalOf.float(0.5),
+      name: literalOf.string('n'.repeat(90_000)),
+    };
+    await platform.blob.put(uri, LiteralMap.encode(literals(values)).finish());
+    const outputs = { outputResult: { $case: 'outputUri' as const, value: uri } };
+    await platform.emit(start, workflow(Phase.RUNNING, 1), node(start, 'n0', NodePhase.SUCCEEDED, 2, outputs));
+    const get = (path: string) =>
+      platform.data.getData({ flyteUrl: `flyte://v1/${project}/${domain}/large/n0/o${path}` });
+    expect((await get('/score')).data).toMatchObject({ $case: 'literal', value: values.score });
+    expect((await get('/name')).data).toMatchObject({ $case: 'literal', value: values.name });
+    await refused(
+      get(''),
+      'RESOURCE_EXHAUSTED',
+      uri,
+      'at most 100000',
+      '3 variables: "model" (1500',
+      '"name" (900',
+      'dataBytes',
+    );
+    await refused(get('/model'), 'RESOURCE_EXHAUSTED', 'output "model" has 1500', 'at most 100000', uri);
+    await refused(get('/other'), 'INVALID_ARGUMENT', 'known are model, name, score');
+    await platform.blob.put(uri, Buffer.from('no literals'));
+    await refused(get('/score'), 'DATA_LOSS', 'no encoded message');
+    await platform.blob.delete(uri);
+    await refused(get('/score'), 'NOT_FOUND', uri);
+    await refused(get(''), 'NOT_FOUND', uri);
   });
 });
 

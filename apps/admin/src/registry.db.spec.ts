@@ -10,17 +10,20 @@ import {
 } from '@aloft/idl/flyteidl/admin/common';
 import { DescriptionEntityListRequest } from '@aloft/idl/flyteidl/admin/description_entity';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
-import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
+import { TaskCreateRequest } from '@aloft/idl/flyteidl/admin/task';
+import { AdminServiceClient, AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { Resources_ResourceName as Name } from '@aloft/idl/flyteidl/core/tasks';
 import type { AloftError } from '@aloft/errors';
 import { literalOf, typeOf } from '@aloft/literals';
+import { createClient } from '@aloft/rpc';
+import { adminConfigSchema } from './config.js';
 import { chainSpec, domain, idOf, planSpec, project, register, taskSpec, typed } from './testing/entities.js';
 import { startPlatform, type Platform } from './testing/platform.js';
 
 let platform: Platform;
 beforeAll(async () => {
   platform = await startPlatform({
-    config: { limits: { workflowNodes: 100 }, taskResources: { limits: { cpu: '8' } } },
+    config: { limits: { workflowNodes: 100, workflowSize: '64Ki' }, taskResources: { limits: { cpu: '8' } } },
   });
 });
 afterAll(() => platform?.stop());
@@ -236,6 +239,51 @@ describe('workflows', () => {
     await platform.admin.createWorkflow({ id, spec: chainSpec('long.task') });
     const { closure } = await platform.admin.getWorkflow({ id });
     expect(closure?.compiledWorkflow?.primary?.template?.id).toMatchObject({ name: id.name, version: id.version });
+  });
+
+  test('A-20: a limit of the size that the compiled workflow has, as a quantity', async () => {
+    const { admin } = platform;
+    const sized = (length: number) => {
+      const spec = chainSpec('step', 1);
+      spec.template!.nodes[0]!.metadata!.name = 'n'.repeat(length);
+      return spec;
+    };
+    await refused(
+      admin.createWorkflow({ id: workflow('large'), spec: sized(64 * 1024) }),
+      'INVALID_ARGUMENT',
+      'spec.template',
+      'at most 64Ki',
+      'admin.limits.workflowSize',
+    );
+    await admin.createWorkflow({ id: workflow('large'), spec: sized(60 * 1024) });
+    expect(() => adminConfigSchema.parse({ limits: { workflowSize: 'much' } })).toThrow('8Mi');
+    expect(() => adminConfigSchema.parse({ limits: { workflowSize: '0' } })).toThrow('above 0');
+  });
+
+  test('Q-13: a version that URLs must escape is registered, and its caller warned', async () => {
+    const warnings: string[] = [];
+    const admin = createClient(AdminServiceClient, platform.address, { onWarning: (text) => warnings.push(text) });
+    try {
+      await admin.createTask({ id: task('odd', 'v1/ü b'), spec: taskSpec() });
+      expect(warnings).toEqual([
+        expect.stringMatching(/^id\.version: "\/\\u00fc " of "v1\/\\u00fc b" must be escaped in URLs/),
+      ]);
+      expect((await admin.getTask({ id: task('odd', 'v1/ü b') })).id?.version).toBe('v1/ü b');
+      await admin.createTask({ id: task('even', 'v1.0-rc_1~x'), spec: taskSpec() });
+      expect(warnings).toHaveLength(1);
+      await admin.createWorkflow({ id: workflow('odd', 'v 1'), spec: chainSpec('step') });
+      await admin.createLaunchPlan({
+        id: plan('odd', 'v+1'),
+        spec: planSpec('odd', { workflowId: workflow('odd', 'v 1') }),
+      });
+      expect(warnings).toHaveLength(3);
+    } finally {
+      admin.close();
+    }
+    const body = TaskCreateRequest.encode({ id: task('odd', 'v 2'), spec: taskSpec() }).finish();
+    const headers = { 'content-type': 'application/octet-stream' };
+    const answer = await fetch(`${platform.http}/api/v1/tasks`, { method: 'POST', body, headers });
+    expect([answer.status, answer.headers.get('aloft-warning')]).toEqual([200, expect.stringContaining('"v 2"')]);
   });
 
   test('K-8: what does not compile', async () => {

@@ -17,19 +17,20 @@ export interface Target {
   readonly domain: string;
 }
 
-/** Clients of one platform. */
-export function connect(target: Target) {
+/** Clients of one platform; `onWarning`: what it tells beside good answers. */
+export function connect(target: Target, onWarning?: (message: string) => void) {
   const { endpoint } = target;
+  const options = onWarning ? { onWarning } : {};
   const clients = {
-    admin: createClient(AdminServiceClient, endpoint),
-    dataProxy: createClient(DataProxyServiceClient, endpoint),
-    signals: createClient(SignalServiceClient, endpoint),
-    watch: createClient(WatchServiceClient, endpoint),
-    logs: createClient(LogServiceClient, endpoint),
-    explain: createClient(ExplainServiceClient, endpoint),
-    history: createClient(HistoryServiceClient, endpoint),
-    nodes: createClient(NodeControlServiceClient, endpoint),
-    retention: createClient(RetentionServiceClient, endpoint),
+    admin: createClient(AdminServiceClient, endpoint, options),
+    dataProxy: createClient(DataProxyServiceClient, endpoint, options),
+    signals: createClient(SignalServiceClient, endpoint, options),
+    watch: createClient(WatchServiceClient, endpoint, options),
+    logs: createClient(LogServiceClient, endpoint, options),
+    explain: createClient(ExplainServiceClient, endpoint, options),
+    history: createClient(HistoryServiceClient, endpoint, options),
+    nodes: createClient(NodeControlServiceClient, endpoint, options),
+    retention: createClient(RetentionServiceClient, endpoint, options),
   };
   return {
     ...clients,

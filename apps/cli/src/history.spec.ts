@@ -114,6 +114,13 @@ describe('aloft replay', () => {
     expect(bad.stdout).toMatch(/✘ bad differs/);
     expect(bad.stdout).toMatch(/read model\s+node n0\s+phase\s+SUCCEEDED\s+FAILED/);
     expect(await aloft('replay', 'never')).toMatchObject({ code: 3 });
+    platform.foreign = ['theirs'];
+    for (const command of ['replay', 'history'])
+      expect(await aloft(command, 'theirs')).toMatchObject({
+        code: 3,
+        stderr: expect.stringContaining('external engine'),
+      });
+    platform.foreign = [];
   });
 
   test('of all runs is equal only if each is', async () => {
@@ -130,6 +137,11 @@ describe('aloft replay', () => {
     ]);
     platform.replays = { good: answer(true) };
     expect(await aloft('replay', '--all')).toMatchObject({ code: 0, stderr: '1 runs replayed, all equal.\n' });
+    platform.foreign = ['theirs'];
+    const mixed = await aloft('replay', '--all');
+    platform.foreign = [];
+    expect(mixed).toMatchObject({ code: 0, stderr: expect.stringContaining('1 runs replayed, all equal.') });
+    expect(mixed.stderr).toContain('theirs not replayed: theirs is run by an external engine');
     expect(await aloft('replay')).toMatchObject({ code: 2, stderr: expect.stringContaining('Which run?') });
     expect(await aloft('replay', '--all', '--at', '5m')).toMatchObject({ code: 2 });
   });

@@ -16,6 +16,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Address of the caller, or `in-process`. */
   readonly peer: string;
+  /** Tells the caller something beside a good answer (`aloft-warning`): what was done, but should be done otherwise. */
+  warn(message: string): void;
   /** A header of the call, by lower-case name. */
   header(name: string): string | undefined;
 }

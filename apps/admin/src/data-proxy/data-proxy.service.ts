@@ -5,7 +5,6 @@ import { alreadyExists, invalidArgument, notFound, toAloftError } from '@aloft/e
 import { currentCall } from '@aloft/rpc';
 import { NodeExecutionClosure } from '@aloft/idl/flyteidl/admin/node_execution';
 import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
-import type { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import {
   ArtifactType,
   type CreateDownloadLinkRequest,
@@ -26,7 +25,7 @@ import { describeKey, requireExecutionId } from '../registry/identifiers.js';
 import type { TaskExecutionsRepository } from '../task-executions/task-executions.repository.js';
 import { timestampOf } from '../time.js';
 import { parseFlyteUrl, type FlyteUrl } from './flyte-urls.js';
-import type { LiteralReader } from './literal-reader.js';
+import type { HeldLiterals, LiteralReader } from './literal-reader.js';
 import { expirySeconds, sameMd5, uploadPath } from './upload-locations.js';
 
 const md5Metadata = 'flyteContentMD5';
@@ -104,32 +103,28 @@ export class DataProxyService {
       const urls = { signedUrl: [signed.url], expiresAt: timestampOf(signed.expiresAt) };
       return { data: { $case: 'preSignedUrls', value: urls } };
     }
-    const map = (await this.literalsOf(row, describeKey(key), named)) ?? { literals: {} };
-    if (named.variable === undefined) return { data: { $case: 'literalMap', value: map } };
-    const literal = Object.hasOwn(map.literals, named.variable) ? map.literals[named.variable] : undefined;
-    if (!literal)
-      throw invalidArgument(
-        `flyte_url: ${url}: there is no ${named.kind === 'inputs' ? 'input' : 'output'} "${named.variable}"; known are ` +
-          (Object.keys(map.literals).sort().join(', ') || 'none'),
-      );
+    const held = await this.literalsOf(row, describeKey(key), named);
+    const { kind, variable } = named;
+    if (variable === undefined) return { data: { $case: 'literalMap', value: await this.literals.all(held) } };
+    const literal = await this.literals.one(held, variable, kind === 'inputs' ? 'input' : 'output');
     return { data: { $case: 'literal', value: literal } };
   }
 
-  private async literalsOf(row: ExecutionDataRow, run: string, url: FlyteUrl): Promise<LiteralMap | undefined> {
+  private async literalsOf(row: ExecutionDataRow, run: string, url: FlyteUrl): Promise<HeldLiterals> {
     const { nodeId, attempt, kind } = url;
     if (attempt !== undefined) {
       const task = await this.tasks.findAttempt(this.database, row.id, nodeId, attempt);
       if (!task) throw notFound(`node ${nodeId} of ${run} has no attempt ${attempt}`);
       const result = TaskExecutionClosure.decode(task.closure).outputResult;
-      return this.literals.read(kind === 'inputs' ? inputsOf(task) : outputsOf(task, result));
+      return kind === 'inputs' ? inputsOf(task) : outputsOf(task, result);
     }
     // A run's own inputs and outputs are those of its first and last node.
-    if (nodeId === startNode) return this.literals.read({ bytes: row.inputs, uri: row.inputsUri });
-    if (nodeId === endNode) return this.literals.read({ bytes: row.outputs, uri: row.outputsUri });
+    if (nodeId === startNode) return { bytes: row.inputs, uri: row.inputsUri };
+    if (nodeId === endNode) return { bytes: row.outputs, uri: row.outputsUri };
     const node = await this.nodes.find(this.database, row.id, nodeId);
     if (!node) throw notFound(`execution ${run} has no node execution ${JSON.stringify(nodeId)}`);
     const result = NodeExecutionClosure.decode(node.closure).outputResult;
-    return this.literals.read(kind === 'inputs' ? inputsOf(node) : outputsOf(node, result));
+    return kind === 'inputs' ? inputsOf(node) : outputsOf(node, result);
   }
 
   private async signDeck(

@@ -1,10 +1,13 @@
+import { Readable } from 'node:stream';
 import type { BlobStore } from '@aloft/blob';
+import { invalidArgument, resourceExhausted } from '@aloft/errors';
 import { type FlyteURLs, type UrlBlob } from '@aloft/idl/flyteidl/admin/common';
-import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import { LiteralMap, type Literal } from '@aloft/idl/flyteidl/core/literals';
 import type { Logger } from '@aloft/telemetry';
 import type { AdminConfig } from '../config.js';
 import type { NameKey } from '../registry/identifiers.js';
 import { flyteUrl } from './flyte-urls.js';
+import { scanLiterals } from './literal-stream.js';
 
 /** Literals of a row: inline when small, else under a URI; neither when there are none. */
 export interface HeldLiterals {
@@ -47,10 +50,42 @@ export class LiteralReader {
     }
   }
 
-  /** All of them; NOT_FOUND if their object is gone. `undefined` when there are none. */
-  async read(held: HeldLiterals): Promise<LiteralMap | undefined> {
+  /**
+   * All of them; NOT_FOUND if their object is gone, RESOURCE_EXHAUSTED, with the largest of them, if it has more bytes than an answer may hold
+   * (Q-20): it is only looked through then, never held.
+   */
+  async all(held: HeldLiterals): Promise<LiteralMap> {
     if (held.bytes) return LiteralMap.decode(held.bytes);
-    return held.uri ? LiteralMap.decode(await this.blob.get(held.uri)) : undefined;
+    if (!held.uri) return { literals: {} };
+    const maxBytes = this.config.limits.dataBytes;
+    const size = (await this.blob.head(held.uri))?.size ?? 0;
+    if (size <= maxBytes) return LiteralMap.decode(await this.blob.get(held.uri, { maxBytes }));
+    const { variables } = await scanLiterals(await this.blob.stream(held.uri), { wanted: undefined, maxBytes });
+    const largest = variables.sort((a, b) => b.bytes - a.bytes).slice(0, 3);
+    throw resourceExhausted(
+      `flyte_url: ${held.uri} has ${size} bytes, at most ${maxBytes} are answered (admin.limits.dataBytes); the largest of its ` +
+        `${variables.length} variables: ${largest.map(({ name, bytes }) => `"${name}" (${bytes} bytes)`).join(', ')}. Ask for one by ` +
+        'its name, …/<name>, or for a signed URL (GetNodeExecutionData, GetExecutionData)',
+    );
+  }
+
+  /** One of them, whatever the others' size. INVALID_ARGUMENT, with the names that there are, if there is none of that name. */
+  async one(held: HeldLiterals, name: string, what: string): Promise<Literal> {
+    const maxBytes = this.config.limits.dataBytes;
+    const stream =
+      held.uri && !held.bytes ? await this.blob.stream(held.uri) : Readable.from(held.bytes ? [held.bytes] : []);
+    const { literal, variables } = await scanLiterals(stream, { wanted: name, maxBytes });
+    if (literal) return literal;
+    const found = variables.find((variable) => variable.name === name);
+    if (found)
+      throw resourceExhausted(
+        `flyte_url: ${what} "${name}" has ${found.bytes} bytes, at most ${maxBytes} are answered (admin.limits.dataBytes): read it from ` +
+          `${held.uri}, for which GetNodeExecutionData and GetExecutionData sign a URL`,
+      );
+    const names = variables.map((variable) => variable.name).sort();
+    throw invalidArgument(
+      `flyte_url: there is no ${what} "${name}"; known are ${names.slice(0, 100).join(', ') || 'none'}`,
+    );
   }
 }
 

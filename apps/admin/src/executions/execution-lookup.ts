@@ -1,5 +1,5 @@
 import type { Database } from '@aloft/database';
-import { notFound } from '@aloft/errors';
+import { failedPrecondition, notFound } from '@aloft/errors';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { describeKey, requireExecutionId, type NameKey } from '../registry/identifiers.js';
 import type { ExecutionRow, ExecutionsRepository } from './executions.repository.js';
@@ -22,3 +22,16 @@ export async function knownExecution(
   if (!row) throw notFound(`${where}: there is no execution ${describeKey(key)}`);
   return { key, row };
 }
+
+/** FAILED_PRECONDITION for a run of an external engine, of which this platform has nothing but what its events told. `why`: for the caller. */
+export function requireOwnEngine(
+  { key, row }: Pick<KnownExecution, 'key'> & { row: { engine: string } },
+  why: string,
+): void {
+  if (row.engine === 'EXTERNAL')
+    throw failedPrecondition(`execution ${describeKey(key)} is run by an external engine: ${why}`);
+}
+
+/** Why there is no history to read, replay or explain: {@link requireOwnEngine}. */
+export const noLogHere =
+  'there is no log of it here, only what its events told (its nodes and attempts); ask that engine for more';

@@ -1,3 +1,4 @@
+import { invalidArgument } from '@aloft/errors';
 import { GrpcController, type CallContext, type Handlers } from '@aloft/rpc';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import type { ResourceListRequest } from '@aloft/idl/flyteidl/admin/common';
@@ -32,6 +33,8 @@ type Served =
 
 /** Header by which a propeller says which attempt of the parent node starts this child. */
 export const parentAttemptHeader = 'aloft-parent-attempt';
+/** `current`: a relaunch takes its settings from the plan as it is now, not from the old run (Q-5). */
+const settingsHeader = 'aloft-settings';
 
 @GrpcController(AdminServiceService)
 export class ExecutionsController implements Pick<Handlers<typeof AdminServiceService>, Served> {
@@ -83,8 +86,12 @@ export class ExecutionsController implements Pick<Handlers<typeof AdminServiceSe
 
 function originOf(call: CallContext): CreateOrigin {
   const attempt = call.header(parentAttemptHeader);
+  const settings = call.header(settingsHeader);
+  if (settings !== undefined && settings !== 'current')
+    throw invalidArgument(`${settingsHeader}: ${JSON.stringify(settings)} is unknown; use "current", or leave it out`);
   return {
     principal: call.principal.subject,
+    currentSettings: settings === 'current',
     ...(attempt !== undefined && /^\d{1,9}$/.test(attempt) ? { parentAttempt: Number(attempt) } : {}),
   };
 }

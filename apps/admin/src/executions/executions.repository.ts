@@ -1,5 +1,5 @@
 import type { Database, Queryable, Transaction } from '@aloft/database';
-import { boundedQuery, isFirstPage } from '../listing/bounded-query.js';
+import { isFirstPage, listQuery } from '../listing/bounded-query.js';
 import { executionModel } from '../listing/list-models.js';
 import { compileList, filtersName, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { ExecutionEngineName } from '../registry/entities.js';
@@ -127,17 +127,22 @@ const insertStatement = {
   text: `${insertText} ON CONFLICT DO NOTHING RETURNING id, uid`,
 };
 const insertNewStatement = { name: 'admin-insert-new-executions', text: insertText };
+/** Beside key and value what places a run in lists. */
+const tagColumns = 'execution_id, key, value, org, project, domain, created_at';
 const insertNewTagsStatement = {
   name: 'admin-insert-new-execution-tags',
-  text: `INSERT INTO execution_tags (execution_id, key, value)
-SELECT e.id, t.key, t.value FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t(uid, key, value) JOIN executions e ON e.uid = t.uid
+  text: `INSERT INTO execution_tags (${tagColumns})
+SELECT e.id, t.key, t.value, e.org, e.project, e.domain, e.created_at
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t(uid, key, value) JOIN executions e ON e.uid = t.uid
 ON CONFLICT DO NOTHING`,
 };
 
 const insertTagsStatement = {
   name: 'admin-insert-execution-tags',
-  text: `INSERT INTO execution_tags (execution_id, key, value)
-SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING`,
+  text: `INSERT INTO execution_tags (${tagColumns})
+SELECT e.id, t.key, t.value, e.org, e.project, e.domain, e.created_at
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS t(id, key, value) JOIN executions e ON e.id = t.id
+ON CONFLICT DO NOTHING`,
 };
 
 const whereKey = 'e.org = $1 AND e.project = $2 AND e.domain = $3 AND e.name = $4';
@@ -264,17 +269,29 @@ export class ExecutionsRepository {
     request: ListRequest,
     limitMs: number,
   ): Promise<{ rows: ExecutionRow[]; token: string }> {
-    const parameters = new SqlParameters();
-    const where = [
-      `e.org = ${parameters.add(scope.org)}`,
-      `e.project = ${parameters.add(scope.project)}`,
-      `e.domain = ${parameters.add(scope.domain)}`,
-    ];
-    if (!filtersName(executionModel, request.filters, 'state')) where.push('e.state = 0');
-    // Oldest first, in the order of the index.
-    const list = compileList({ model: executionModel, request, parameters, where, defaultOrder: 'e.created_at, e.id' });
-    const query = (db: Queryable) => db.query<ExecutionRow>(`SELECT ${readColumns} ${list.tail}`, parameters.values);
-    const { rows } = await (isFirstPage(request) ? query(database) : boundedQuery(database, limitMs, query));
-    return { rows, token: list.nextToken(rows.length) };
+    const { text, values, nextToken } = executionListStatement(scope, request);
+    const { rows } = await listQuery(database, limitMs, request, (db) => db.query<ExecutionRow>(text, values));
+    return { rows, token: nextToken(rows.length) };
   }
+}
+
+/** The statement of a list: oldest first unless the request says otherwise, in the order of the index. */
+export function executionListStatement(
+  { org, project, domain }: Omit<NameKey, 'name'>,
+  request: ListRequest,
+): { text: string; values: unknown[]; nextToken(rows: number): string } {
+  const parameters = new SqlParameters();
+  const where = [
+    `e.org = ${parameters.add(org)}`,
+    `e.project = ${parameters.add(project)}`,
+    `e.domain = ${parameters.add(domain)}`,
+  ];
+  if (!filtersName(executionModel, request.filters, 'state')) where.push('e.state = 0');
+  const defaultOrder = ['e.created_at', 'e.id'];
+  const { tail, order, nextToken } = compileList({ model: executionModel, request, parameters, where, defaultOrder });
+  // What isn't the front of an index is looked for in indexes alone; only the page's rows are read whole.
+  const text = isFirstPage(request)
+    ? `SELECT ${readColumns} ${tail}`
+    : `SELECT ${readColumns} FROM (SELECT e.id ${tail}) AS page JOIN executions e ON e.id = page.id ORDER BY ${order}`;
+  return { text, values: parameters.values, nextToken };
 }

@@ -29,7 +29,7 @@ import { sqlTime, timestampOf } from '../time.js';
 import { executionCommand } from './commands.js';
 import { executionFolder, keepLiterals, literalsValue } from './execution-inputs.js';
 import { randomExecutionName, requireExecutionRequest } from './execution-validation.js';
-import { keptSpec, newClosure, referring, revisionAnnotations } from './kept-spec.js';
+import { keptSpec, launchOnly, newClosure, referring, revisionAnnotations } from './kept-spec.js';
 import type { ExecutionWriter } from './execution-writer.js';
 import type { ExecutionDataRow, ExecutionsRepository, NewExecution } from './executions.repository.js';
 import type { LaunchResolver, ResolvedLaunch } from './launch-resolver.js';
@@ -41,6 +41,8 @@ export interface CreateOrigin {
   principal: string;
   /** Attempt of the parent node (0 when not said). */
   parentAttempt?: number;
+  /** Of a relaunch: settings as the plan gives them now, not those of the old run. */
+  currentSettings?: boolean;
 }
 
 /** A run that another's node started: immutable, so kept in memory. */
@@ -168,10 +170,11 @@ export class ExecutionsService {
     return id;
   }
 
-  /** the old spec and the user's own inputs, under a new name. */
+  /** the old spec (or, Q-5, what it launched, as that is now) and the user's own inputs, under a new name. */
   async relaunch(request: ExecutionRelaunchRequest, origin: CreateOrigin): Promise<WorkflowExecutionIdentifier> {
     const original = await this.originalOf(request.id);
-    const spec = ExecutionSpec.decode(original.spec);
+    const kept = ExecutionSpec.decode(original.spec);
+    const spec = origin.currentSettings ? launchOnly(kept) : kept;
     return this.create(
       {
         ...pick(original),

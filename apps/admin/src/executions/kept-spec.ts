@@ -4,7 +4,7 @@ import {
   ExecutionMetadata_ExecutionMode as Mode,
   ExecutionState,
   type ExecutionClosure,
-  type ExecutionSpec,
+  ExecutionSpec,
 } from '@aloft/idl/flyteidl/admin/execution';
 import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
@@ -15,6 +15,11 @@ import type { ResolvedLaunch } from './launch-resolver.js';
 export function referring(spec: ExecutionSpec, { org, project, domain, name }: NameKey): ExecutionMetadata {
   const metadata = spec.metadata ?? ExecutionMetadata.fromPartial({});
   return { ...metadata, referenceExecution: { org, project, domain, name }, parentNodeExecution: undefined };
+}
+
+/** What was launched, and the run's own tags: all else as the plan, attributes and configuration give it now. */
+export function launchOnly({ launchPlan, tags, metadata }: ExecutionSpec): ExecutionSpec {
+  return ExecutionSpec.fromPartial({ launchPlan, tags, metadata });
 }
 
 /** Names the run that a revision was made of, and counts: the first is the run itself. */

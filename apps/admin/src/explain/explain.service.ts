@@ -13,7 +13,7 @@ import type {
 import { ExecutionClosure } from '@aloft/idl/flyteidl/admin/execution';
 import { NodeExecutionClosure } from '@aloft/idl/flyteidl/admin/node_execution';
 import { NodeExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
-import { knownExecution, type KnownExecution } from '../executions/execution-lookup.js';
+import { knownExecution, noLogHere, requireOwnEngine, type KnownExecution } from '../executions/execution-lookup.js';
 import type { ExecutionsRepository } from '../executions/executions.repository.js';
 import type { FoldSlots } from '../history/fold-slots.js';
 import type { RunFolder } from '../history/run-folder.js';
@@ -41,6 +41,7 @@ export class ExplainService {
     const { phase } = ExecutionClosure.decode(known.row.closure);
     const quarantineReason = known.row.quarantineReason ?? '';
     if (isTerminalExecution(phase)) return { phase, nodes: [], inFlight: 0, dependent: 0, quarantineReason };
+    requireOwnEngine(known, noLogHere);
     const run = await this.current(known, signal).catch(absentIfNotFound);
     // Its start is on its way.
     if (!run) return { phase, nodes: [], inFlight: 0, dependent: 0, quarantineReason };
@@ -52,6 +53,7 @@ export class ExplainService {
     if (!id || id.nodeId === '') throw invalidArgument('id.node_id: missing; name a node by its unique id');
     const known = await knownExecution(this.database, this.executions, id.executionId, 'id.execution_id');
     const { phase } = ExecutionClosure.decode(known.row.closure);
+    if (!isTerminalExecution(phase)) requireOwnEngine(known, noLogHere);
     const live = isTerminalExecution(phase) ? undefined : (await this.current(known, signal)).explain(id.nodeId);
     const node = live ?? (await this.ended(known, id.nodeId));
     if (!node)

@@ -8,9 +8,10 @@ import type {
   HistoryEntry,
   StreamHistoryRequest,
 } from '@aloft/idl/aloft/v1/history';
+import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { AdminConfig } from '../config.js';
-import { knownExecution, type KnownExecution } from '../executions/execution-lookup.js';
+import { knownExecution, noLogHere, requireOwnEngine, type KnownExecution } from '../executions/execution-lookup.js';
 import type { ExecutionsRepository } from '../executions/executions.repository.js';
 import { compareTimes } from '../time.js';
 import type { FoldSlots } from './fold-slots.js';
@@ -36,7 +37,7 @@ export class HistoryService {
   ) {}
 
   async *stream(request: StreamHistoryRequest, signal: AbortSignal): AsyncGenerator<HistoryEntry> {
-    const name = nameOf(await knownExecution(this.database, this.executions, request.id, 'id'));
+    const name = nameOf(await this.logged(request.id));
     const first = request.firstEntry || 1n;
     if (request.entriesOnly) {
       for await (const entry of this.logs.entries(name, first, request.limit, signal)) yield entryOf(entry);
@@ -60,7 +61,7 @@ export class HistoryService {
   async at(request: GetExecutionAtRequest, signal: AbortSignal): Promise<GetExecutionAtResponse> {
     const { moment } = request;
     if (!moment) throw invalidArgument('moment: missing; give a time or the number of an entry');
-    const known = await knownExecution(this.database, this.executions, request.id, 'id');
+    const known = await this.logged(request.id);
     return this.slots.with(async () => {
       const model = new FoldedReadModel(known.row);
       let [entry, entries] = [0n, 0n];
@@ -80,6 +81,13 @@ export class HistoryService {
       snapshot.tasks = snapshot.tasks.filter((task) => (room -= TaskExecution.encode(task).finish().length) >= 0);
       return { snapshot, entry, entryTime, entries };
     });
+  }
+
+  /** A run that has a log. */
+  private async logged(id: WorkflowExecutionIdentifier | undefined): Promise<KnownExecution> {
+    const known = await knownExecution(this.database, this.executions, id, 'id');
+    requireOwnEngine(known, noLogHere);
+    return known;
   }
 }
 

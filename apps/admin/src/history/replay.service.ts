@@ -3,6 +3,7 @@ import type { Database, Transaction } from '@aloft/database';
 import { AloftError, notFound, toAloftError } from '@aloft/errors';
 import type { ReplayDifference, ReplayExecutionResponse } from '@aloft/idl/aloft/v1/history';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
+import { noLogHere, requireOwnEngine } from '../executions/execution-lookup.js';
 import type { ExecutionRow, ExecutionsRepository } from '../executions/executions.repository.js';
 import { executionPhaseName, isTerminalExecution } from '../projection/phases.js';
 import { describeKey, requireExecutionId, type NameKey } from '../registry/identifiers.js';
@@ -34,6 +35,7 @@ export class ReplayService {
         await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
         const row = await this.executions.find(tx, key);
         if (!row) throw notFound(`there is no execution ${describeKey(key)}`);
+        requireOwnEngine({ key, row }, noLogHere);
         return this.compare(tx, key, row, signal);
       }),
     );

@@ -20,6 +20,7 @@ import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { Inject } from '@nestjs/common';
 import { NamedEntitiesService } from '../named-entities/named-entities.service.js';
 import { fieldBytes } from '../registry/original-bytes.js';
+import { warnOfVersion } from '../registry/version-warning.js';
 import { LaunchPlansService } from './launch-plans.service.js';
 
 type Served =
@@ -42,6 +43,7 @@ export class LaunchPlansController implements Pick<Handlers<typeof AdminServiceS
 
   async createLaunchPlan(request: LaunchPlanCreateRequest, call: CallContext): Promise<LaunchPlanCreateResponse> {
     await this.plans.create(request, fieldBytes(call.requestBytes, specField));
+    warnOfVersion(call, request.id);
     return {};
   }
 

@@ -182,7 +182,13 @@ export class LaunchPlansService {
     request: Parameters<LaunchPlansRepository['list']>[2],
     conditions: string[],
   ): Promise<LaunchPlanList> {
-    const { rows, token } = await this.plans.list(this.registry.sql, scope, request, conditions);
+    const { rows, token } = await this.plans.list(
+      this.registry.sql,
+      scope,
+      request,
+      this.config.limits.listMs,
+      conditions,
+    );
     const launchPlans = rows.map((row) =>
       toLaunchPlan({
         ...(row as unknown as LaunchPlanRow),

@@ -1,34 +1,4 @@
-/** How a filter's text becomes a parameter. `duration`: seconds or a Go duration, in nanoseconds. */
-export type ColumnType = 'text' | 'integer' | 'boolean' | 'timestamp' | 'duration';
-
-export interface ListColumn {
-  /** Expression over the model's alias. */
-  sql: string;
-  type: ColumnType;
-  /** May hold NULL, which comes last whichever way rows are sorted. (Else an index can serve the order.) */
-  nullable?: true;
-}
-
-export interface Join {
-  model: () => ListModel;
-  on: string;
-  /** Fields of it that this model's row has itself: its name, since it hangs on that. Filters on them need no other table. */
-  own?: Readonly<Record<string, ListColumn>>;
-}
-
-export interface ListModel {
-  /** Prefix in filters (A-192). */
-  entity: string;
-  table: string;
-  alias: string;
-  columns: Readonly<Record<string, ListColumn>>;
-  /** Entities that filters may name besides the own one: how they hang on this model's row. */
-  joins: Readonly<Record<string, Join>>;
-  /** Entities whose fields are names that users gave: columns that hold their simple values as JSON (U-20). */
-  values?: Readonly<Record<string, string>>;
-  /** Ends every ORDER BY, so that pages neither repeat nor skip. */
-  tieBreaker: string;
-}
+import type { Join, LeadingJoin, ListColumn, ListModel } from './list-model.js';
 
 const text = (sql: string): ListColumn => ({ sql, type: 'text' });
 const integer = (sql: string): ListColumn => ({ sql, type: 'integer' });
@@ -112,6 +82,53 @@ const tagModels = {
   execution_admin_tag: executionTagModel('execution_admin_tag'),
 };
 
+const executionTags = (model: ListModel): Join => ({
+  model: () => model,
+  on: 'g.execution_id = e.id',
+  leading: {
+    on: 'g.execution_id = e.id AND g.org = e.org AND g.project = e.project AND g.domain = e.domain',
+    order: { 'e.created_at': 'g.created_at', 'e.id': 'g.execution_id' },
+    many: {
+      key: ['key', 'name'],
+      value: 'value',
+      once: 'NOT EXISTS (SELECT 1 FROM execution_tags h WHERE h.execution_id = g.execution_id AND h.key = g.key AND h.value < g.value)',
+    },
+  },
+});
+
+/** Those of runs that have an error; a filter on them fits no other, whatever it says. */
+const executionErrorModel: ListModel = {
+  entity: 'execution',
+  table: 'execution_errors',
+  alias: 'r',
+  columns: { error_kind: text('r.kind'), error_code: text('r.code'), error_message: text('r.message') },
+  joins: {},
+  tieBreaker: 'r.execution_id',
+};
+
+/** Simple inputs and outputs of runs that have any. */
+const executionValueModel: ListModel = {
+  entity: 'execution',
+  table: 'execution_values',
+  alias: 'v',
+  columns: {},
+  joins: {},
+  values: { input: 'v.input_values', output: 'v.output_values' },
+  tieBreaker: 'v.execution_id',
+};
+
+/** A table with a row of a run at most, and the run's place. */
+const partOf = (model: ListModel): { model: ListModel; leading: LeadingJoin } => {
+  const of = (column: string) => `${model.alias}.${column}`;
+  return {
+    model,
+    leading: {
+      on: `${of('execution_id')} = e.id AND ${['org', 'project', 'domain'].map((c) => `${of(c)} = e.${c}`).join(' AND ')}`,
+      order: { 'e.created_at': of('created_at'), 'e.id': of('execution_id') },
+    },
+  };
+};
+
 export const executionModel: ListModel = {
   entity: 'execution',
   table: 'executions',
@@ -167,10 +184,11 @@ export const executionModel: ListModel = {
         'AND t.name = e.task_name AND t.version = e.task_version',
       own: reference('e', 'task'),
     },
-    execution_tag: { model: () => tagModels.execution_tag, on: 'g.execution_id = e.id' },
-    admin_tag: { model: () => tagModels.admin_tag, on: 'g.execution_id = e.id' },
-    execution_admin_tag: { model: () => tagModels.execution_admin_tag, on: 'g.execution_id = e.id' },
+    execution_tag: executionTags(tagModels.execution_tag),
+    admin_tag: executionTags(tagModels.admin_tag),
+    execution_admin_tag: executionTags(tagModels.execution_admin_tag),
   },
+  parts: [partOf(executionErrorModel), partOf(executionValueModel)],
   values: { input: 'e.input_values', output: 'e.output_values' },
   tieBreaker: 'e.id',
 };

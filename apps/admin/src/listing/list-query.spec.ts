@@ -1,7 +1,8 @@
 import { Sort_Direction } from '@aloft/idl/flyteidl/admin/common';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { literalOf } from '@aloft/literals';
-import { executionModel, launchPlanModel, projectModel, taskModel, type ListModel } from './list-models.js';
+import type { ListModel } from './list-model.js';
+import { executionModel, launchPlanModel, projectModel, taskModel } from './list-models.js';
 import { compileList, filtersName, SqlParameters } from './list-query.js';
 import { searchableValues } from './searchable-values.js';
 import { parseDuration, parseTimestamp } from './values.js';
@@ -46,14 +47,51 @@ describe('filters (A-190…A-194)', () => {
 
   test('K-31: joined entities; all terms on one of them hold for the same row', () => {
     expect(compile(executionModel, 'contains(launch_plan.name,tr%in)').values[0]).toBe('%tr\\%in%');
-    const tags = compile(executionModel, 'eq(execution_tag.key,team)+eq(execution_tag.value,ml)').tail;
+    const tags = compile(executionModel, 'eq(execution_tag.key,team)+ne(execution_tag.value,ml)').tail;
     expect(tags).toContain(
-      'EXISTS (SELECT 1 FROM execution_tags g WHERE g.execution_id = e.id AND g.key = $1::text AND g.value = $2::text)',
+      'EXISTS (SELECT 1 FROM execution_tags g WHERE g.execution_id = e.id AND g.key = $1::text AND g.value <> $2::text)',
     );
     expect(compile(executionModel, 'eq(admin_tag.name,team)').tail).toContain('g.key = $1::text');
     expect(compile(executionModel, 'eq(launch_plan.state,1)').tail).toContain(
       'FROM launch_plans l WHERE l.org = e.org AND',
     );
+  });
+
+  test('a list in the order of time begins with the runs that have a label, read in that order from an index', () => {
+    const newest = { sortBy: { key: 'created_at', direction: Sort_Direction.DESCENDING } };
+    const team = 'eq(execution_tag.key,team)+eq(execution_tag.value,ml)';
+    const led = compile(executionModel, `eq(phase,FAILED)+${team}`, newest);
+    expect(led.tail).toBe(
+      'FROM execution_tags g JOIN executions e ON g.execution_id = e.id AND g.org = e.org AND g.project = e.project AND ' +
+        'g.domain = e.domain WHERE g.key = $1::text AND g.value = $2::text AND e.phase = $3::text ' +
+        'ORDER BY g.created_at DESC, g.execution_id DESC LIMIT $4',
+    );
+    expect(led.values).toEqual(['team', 'ml', 'FAILED', 10]);
+    expect(led.order).toBe('e.created_at DESC, e.id DESC');
+    // A key alone may stand in several rows of a run; a label with its value is rarer, so it leads.
+    expect(compile(executionModel, 'eq(admin_tag.name,nightly)').tail).toContain('AND h.value < g.value) ORDER BY');
+    const both = compile(executionModel, `eq(admin_tag.name,nightly)+${team}`, newest);
+    expect(both.tail).toContain(
+      'WHERE g.key = $1::text AND g.value = $2::text AND EXISTS (SELECT 1 FROM execution_tags g',
+    );
+    // Another order is another index's, and one of several alternatives is no reason to begin with it.
+    const longest = { sortBy: { key: 'duration', direction: Sort_Direction.DESCENDING } };
+    for (const [filters, more] of [
+      [team, longest],
+      ['eq(execution_tag.key,team) OR eq(phase,FAILED)', newest],
+      ['contains(execution_tag.key,team)', newest],
+    ] as const)
+      expect(compile(executionModel, filters, more).tail).toContain('FROM executions e WHERE');
+  });
+
+  test('a list in the order of time begins with the errors of runs where a filter is on them', () => {
+    const led = compile(executionModel, 'contains(error_message,disk)+eq(error_kind,USER)+eq(phase,FAILED)');
+    expect(led.tail).toBe(
+      'FROM execution_errors r JOIN executions e ON r.execution_id = e.id AND r.org = e.org AND r.project = e.project AND ' +
+        'r.domain = e.domain WHERE r.message LIKE $1 AND r.kind = $2::text AND e.phase = $3::text ORDER BY r.execution_id LIMIT $4',
+    );
+    // One that a run without an error may fit, too.
+    expect(compile(executionModel, 'eq(error_kind,USER) OR eq(phase,ABORTED)').tail).toContain('e.error_kind = $1');
   });
 
   test('what names a joined entity is in the row itself: no other table is looked into', () => {
@@ -102,9 +140,12 @@ describe('filters (A-190…A-194)', () => {
       executionModel,
       'eq(input.numRows,5)+gt(output.score,0.5)+contains(input.s3Path,x%)',
     );
-    expect(tail).toContain('(e.input_values @> $1::jsonb OR e.input_values @> $2::jsonb)');
-    expect(tail).toContain("WHEN jsonb_typeof(e.output_values -> $3::text) = 'number'");
+    expect(tail).toContain('FROM execution_values v JOIN executions e ON v.execution_id = e.id AND v.org = e.org');
+    expect(tail).toContain('(v.input_values @> $1::jsonb OR v.input_values @> $2::jsonb)');
+    expect(tail).toContain("WHEN jsonb_typeof(v.output_values -> $3::text) = 'number'");
     expect(values).toEqual(['{"numRows":"5"}', '{"numRows":5}', 'score', '0.5', 's3Path', '%x\\%%', 10]);
+    // A run without that input fits, too, so it is looked for among all.
+    expect(compile(executionModel, 'ne(input.x,5)').tail).toContain('WHERE (e.input_values IS NULL OR NOT ');
     const at = 'gte(input.day,2026-01-01T02:00:00.5+02:00)';
     expect(compile(executionModel, at).values).toContain('2026-01-01T00:00:00.500000Z');
   });

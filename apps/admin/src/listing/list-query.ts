@@ -1,10 +1,11 @@
 import { invalidArgument } from '@aloft/errors';
 import { Sort_Direction, type Sort } from '@aloft/idl/flyteidl/admin/common';
 import { parseFilters, snakeCase, type FilterGroup, type FilterTerm } from './filter-grammar.js';
-import type { ColumnType, ListColumn, ListModel } from './list-models.js';
+import { compileLead, leadingJoin } from './leading-join.js';
+import type { ListModel } from './list-model.js';
+import { columnOf, compileColumn, compileTerm } from './list-terms.js';
 import { SqlParameters } from './sql-parameters.js';
 import { compileValueTerm } from './value-filter.js';
-import { containsPattern, likePattern, parseDuration, parseTimestamp } from './values.js';
 
 export { SqlParameters };
 
@@ -21,8 +22,8 @@ export interface ListOptions {
   parameters: SqlParameters;
   /** Conditions of the call itself (its project, its parent …), over the model's alias. */
   where: string[];
-  /** ORDER BY without a sort in the request; default: oldest first. */
-  defaultOrder?: string;
+  /** ORDER BY without a sort in the request, ascending; default: oldest first. */
+  defaultOrder?: readonly string[];
   /** ListProjects: limit 0 means all (A-81). */
   unlimited?: boolean;
   /** Largest page; above it the page is this long. */
@@ -32,6 +33,8 @@ export interface ListOptions {
 export interface ListQuery {
   /** `FROM … WHERE … ORDER BY … LIMIT … OFFSET …`. */
   tail: string;
+  /** Its ORDER BY over the model's own columns, for who joins the page with something. */
+  order: string;
   /** Columns of the model that filters name, without joined entities' (A-53: `state` switches a default off). */
   filtered: ReadonlySet<string>;
   /** Token of the next page for a page of so many rows: empty on a short page (A-196). */
@@ -45,15 +48,28 @@ export function compileList(options: ListOptions): ListQuery {
   const { model, parameters, request } = options;
   const groups = parseFilters(request.filters);
   const filtered = new Set(ownTerms(model, groups).map((term) => term.field));
-  const conditions = [...options.where, ...compileGroups(model, groups, parameters)];
+  const order = orderBy(model, request.sortBy, options.defaultOrder);
+  const lead = leadingJoin(
+    model,
+    groups,
+    order.map(({ sql }) => sql),
+  );
+  const rest = lead ? groups.filter((group) => !lead.groups.includes(group)) : groups;
+  const conditions = [
+    ...options.where,
+    ...(lead ? compileLead(lead, parameters) : []),
+    ...compileGroups(model, rest, parameters),
+  ];
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
+  const own = `${model.table} ${model.alias}`;
+  const from = lead ? `${lead.model.table} ${lead.model.alias} JOIN ${own} ON ${lead.join.on}` : own;
   const { limit, offset } = page(request, options);
-  const order = orderBy(model, request.sortBy) ?? options.defaultOrder ?? model.tieBreaker;
   const paging =
     (limit === undefined ? '' : ` LIMIT ${parameters.add(limit)}`) +
     (offset === 0 ? '' : ` OFFSET ${parameters.add(offset)}`);
   return {
-    tail: `FROM ${model.table} ${model.alias}${where} ORDER BY ${order}${paging}`,
+    tail: `FROM ${from}${where} ORDER BY ${orderText(order, lead?.join.order)}${paging}`,
+    order: orderText(order),
     filtered,
     nextToken: (rows) => (limit !== undefined && rows >= limit ? String(offset + rows) : ''),
   };
@@ -108,92 +124,29 @@ function compileTerms(model: ListModel, terms: readonly FilterTerm[], parameters
   return conditions;
 }
 
-const comparisons = { eq: '=', ne: '<>', gt: '>', gte: '>=', lt: '<', lte: '<=' } as const;
-const sqlTypes: Record<ColumnType, string> = {
-  text: 'text',
-  integer: 'bigint',
-  boolean: 'boolean',
-  timestamp: 'timestamptz',
-  duration: 'bigint',
-};
-
-function compileTerm(model: ListModel, term: FilterTerm, parameters: SqlParameters): string {
-  return compileColumn(columnOf(model, term.field, `filters: ${term.text}`), term, parameters);
+/** A column that sorts, and which way. */
+interface OrderTerm {
+  sql: string;
+  direction: string;
 }
 
-function compileColumn(column: ListColumn, term: FilterTerm, parameters: SqlParameters): string {
-  const first = term.values[0] as string;
-  switch (term.function) {
-    case 'contains':
-      requireText(column, term);
-      return `${column.sql} LIKE ${parameters.add(containsPattern(first))}`;
-    case 'not_like':
-      requireText(column, term);
-      return `${column.sql} NOT LIKE ${parameters.add(likePattern(first, term.text))}`;
-    case 'value_in':
-    case 'value_not_in': {
-      const values = term.values.map((value) => parseValue(column.type, value, term));
-      const list = `${parameters.add(values)}::${sqlTypes[column.type]}[]`;
-      return term.function === 'value_in' ? `${column.sql} = ANY (${list})` : `${column.sql} <> ALL (${list})`;
-    }
-    default: {
-      const operator = comparisons[term.function];
-      return `${column.sql} ${operator} ${parameters.add(parseValue(column.type, first, term))}::${sqlTypes[column.type]}`;
-    }
-  }
-}
-
-function columnOf(model: ListModel, field: string, where: string, written = field): ListColumn {
-  const column = Object.hasOwn(model.columns, field) ? model.columns[field] : undefined;
-  if (!column)
-    throw invalidArgument(
-      `${where}: ${model.entity} has no field "${written.slice(0, 100)}"; known are ${Object.keys(model.columns).sort().join(', ')}`,
-    );
-  return column;
-}
-
-function requireText(column: ListColumn, term: FilterTerm): void {
-  if (column.type !== 'text')
-    throw invalidArgument(`filters: ${term.text}: ${term.function} works on text, "${term.field}" is ${column.type}`);
-}
-
-function parseValue(type: ColumnType, value: string, term: FilterTerm): unknown {
-  const refuse = (right: string) =>
-    invalidArgument(`filters: ${term.text}: "${value}" is no ${type} for "${term.field}"; write ${right}`);
-  switch (type) {
-    case 'text':
-      return value;
-    case 'integer': {
-      if (!/^-?\d{1,18}$/.test(value)) throw refuse('a whole number');
-      return value;
-    }
-    case 'boolean': {
-      if (!/^(true|false)$/i.test(value)) throw refuse('true or false');
-      return value.toLowerCase() === 'true';
-    }
-    case 'timestamp': {
-      const time = parseTimestamp(value);
-      if (time === undefined) throw refuse('RFC 3339, e.g. 2026-01-01T00:00:00Z');
-      return time;
-    }
-    case 'duration': {
-      const nanoseconds = parseDuration(value);
-      if (nanoseconds === undefined) throw refuse('seconds (90) or a duration such as 1h30m');
-      return nanoseconds;
-    }
-  }
-}
-
-function orderBy(model: ListModel, sort: Sort | undefined): string | undefined {
-  if (!sort || sort.key === '') return undefined;
+function orderBy(model: ListModel, sort: Sort | undefined, byDefault: readonly string[] | undefined): OrderTerm[] {
+  if (!sort || sort.key === '') return (byDefault ?? [model.tieBreaker]).map((sql) => ({ sql, direction: '' }));
   const column = columnOf(model, snakeCase(sort.key), 'sort_by.key', sort.key);
   if (sort.direction !== Sort_Direction.ASCENDING && sort.direction !== Sort_Direction.DESCENDING)
     throw invalidArgument(`sort_by.direction: ${sort.direction} is unknown; use ASCENDING or DESCENDING`);
-  const direction = sort.direction === Sort_Direction.ASCENDING ? 'ASC' : 'DESC';
+  const direction = sort.direction === Sort_Direction.ASCENDING ? ' ASC' : ' DESC';
   const nulls = column.nullable ? ' NULLS LAST' : '';
   return column.sql === model.tieBreaker
-    ? `${column.sql} ${direction}`
-    : `${column.sql} ${direction}${nulls}, ${model.tieBreaker} ${direction}`;
+    ? [{ sql: column.sql, direction }]
+    : [
+        { sql: column.sql, direction: direction + nulls },
+        { sql: model.tieBreaker, direction },
+      ];
+}
+
+function orderText(order: readonly OrderTerm[], columns: Readonly<Record<string, string>> = {}): string {
+  return order.map(({ sql, direction }) => `${columns[sql] ?? sql}${direction}`).join(', ');
 }
 
 function page(request: ListRequest, options: ListOptions): { limit: number | undefined; offset: number } {

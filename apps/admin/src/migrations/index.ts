@@ -5,6 +5,7 @@ import { engineSql } from './engine.sql.js';
 import { retentionSql } from './retention.sql.js';
 import { waitsSql } from './waits.sql.js';
 import { listFiltersSql } from './list-filters.sql.js';
+import { listPagesSql } from './list-pages.sql.js';
 import { listOrderSql } from './list-order.sql.js';
 import { nodeRevisionsSql } from './node-revisions.sql.js';
 import { searchableValuesSql } from './searchable-values.sql.js';
@@ -20,4 +21,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: 'engine of projects and executions', sql: engineSql },
   { name: 'retention and erasures', sql: retentionSql },
   { name: 'filters of lists of executions', sql: listFiltersSql },
+  { name: 'what lists of executions look through', sql: listPagesSql },
 ];

@@ -1,5 +1,6 @@
-import type { Transaction } from '@aloft/database';
+import type { Database, Transaction } from '@aloft/database';
 import type { EntityManager } from 'typeorm';
+import { listQuery } from '../listing/bounded-query.js';
 import { namedEntityModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import { NamedEntityRow } from '../registry/entities.js';
@@ -54,14 +55,15 @@ export class NamedEntitiesRepository {
     return (affected ?? 0) > 0;
   }
 
+  /** RESOURCE_EXHAUSTED if filters take longer than so many milliseconds. */
   async list(
-    manager: EntityManager,
+    database: Database,
     resourceType: number,
     scope: Omit<NameKey, 'name'>,
     request: ListRequest,
-    options: { hideGenerated: boolean },
+    options: { hideGenerated: boolean; limitMs: number },
   ): Promise<{
-    rows: { project: string; domain: string; name: string; org: string; description: string; state: number }[];
+    rows: (NameKey & { description: string; state: number })[];
     token: string;
   }> {
     const parameters = new SqlParameters();
@@ -72,10 +74,16 @@ export class NamedEntitiesRepository {
       `ne.resource_type = ${parameters.add(resourceType)}::smallint`,
     ];
     if (options.hideGenerated && request.filters === '') where.push(`NOT starts_with(ne.name, '${generatedPrefix}')`);
-    const list = compileList({ model: namedEntityModel, request, parameters, where, defaultOrder: 'ne.name, ne.id' });
-    const rows = await manager.query(
-      `SELECT ne.org, ne.project, ne.domain, ne.name, ne.description, ne.state ${list.tail}`,
-      parameters.values,
+    const list = compileList({
+      model: namedEntityModel,
+      request,
+      parameters,
+      where,
+      defaultOrder: ['ne.name', 'ne.id'],
+    });
+    const text = `SELECT ne.org, ne.project, ne.domain, ne.name, ne.description, ne.state ${list.tail}`;
+    const { rows } = await listQuery(database, options.limitMs, request, (db) =>
+      db.query<NameKey & { description: string; state: number }>(text, parameters.values),
     );
     return { rows, token: list.nextToken(rows.length) };
   }

@@ -19,6 +19,7 @@ import {
   resourceTypeName,
 } from '../registry/identifiers.js';
 import type { Registry } from '../registry/registry.js';
+import type { AdminConfig } from '../config.js';
 import type { NamedEntitiesRepository } from './named-entities.repository.js';
 
 const maxDescriptionLength = 300;
@@ -28,6 +29,7 @@ export class NamedEntitiesService {
   constructor(
     private readonly registry: Registry,
     private readonly names: NamedEntitiesRepository,
+    private readonly config: AdminConfig,
   ) {}
 
   async get(request: NamedEntityGetRequest): Promise<NamedEntity> {
@@ -60,8 +62,9 @@ export class NamedEntitiesService {
   async list(request: NamedEntityListRequest): Promise<NamedEntityList> {
     requireNamedType(request.resourceType);
     const scope = requireScope({ ...request, name: '' }, 'request');
-    const { rows, token } = await this.names.list(this.registry.read, request.resourceType, scope, request, {
+    const { rows, token } = await this.names.list(this.registry.sql, request.resourceType, scope, request, {
       hideGenerated: true,
+      limitMs: this.config.limits.listMs,
     });
     const entities = rows.map(({ description, state, ...id }) => ({
       resourceType: request.resourceType,
@@ -77,8 +80,9 @@ export class NamedEntitiesService {
     request: NamedEntityIdentifierListRequest,
   ): Promise<NamedEntityIdentifierList> {
     const scope = requireScope({ ...request, name: '' }, 'request');
-    const { rows, token } = await this.names.list(this.registry.read, resourceType, scope, request, {
+    const { rows, token } = await this.names.list(this.registry.sql, resourceType, scope, request, {
       hideGenerated: true,
+      limitMs: this.config.limits.listMs,
     });
     return { entities: rows.map(({ org, project, domain, name }) => ({ org, project, domain, name })), token };
   }

@@ -22,7 +22,7 @@ import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { AdminConfig } from '../config.js';
 import { executionCommand } from '../executions/commands.js';
 import { cut } from '../executions/execution-answers.js';
-import { knownExecution, type KnownExecution } from '../executions/execution-lookup.js';
+import { knownExecution, requireOwnEngine, type KnownExecution } from '../executions/execution-lookup.js';
 import type { ExecutionRow, ExecutionsRepository } from '../executions/executions.repository.js';
 import type { ExecutionsService } from '../executions/executions.service.js';
 import { isTerminalExecution, nodePhaseName } from '../projection/phases.js';
@@ -151,7 +151,7 @@ export class NodeControlService {
     if (commandId.length > maxCommandIdLength)
       throw invalidArgument(`command_id: ${commandId.length} characters; at most ${maxCommandIdLength} are allowed`);
     const execution = await knownExecution(this.database, this.executions, id.executionId, 'id.execution_id');
-    requireOwn(execution);
+    requireOwnEngine(execution, 'change its nodes there');
     const known = commandId && (await this.revisions.find(this.database, execution.row.id, commandId));
     if (known && known.state !== State.PENDING) return answer(execution, known);
     const place = await this.places.find(execution, id.nodeId);
@@ -242,11 +242,6 @@ export class NodeControlService {
 
 function isOver(row: ExecutionRow): boolean {
   return isTerminalExecution(Phase[row.phase as keyof typeof Phase]);
-}
-
-function requireOwn({ key, row }: KnownExecution): void {
-  if (row.engine === 'EXTERNAL')
-    throw failedPrecondition(`execution ${describeKey(key)} is run by an external engine: change its nodes there`);
 }
 
 function requireChangeable({ phase, quarantineReason, ...key }: ExecutionRow): void {

@@ -1,4 +1,5 @@
-import type { Queryable } from '@aloft/database';
+import type { Database, Queryable } from '@aloft/database';
+import { listQuery } from '../listing/bounded-query.js';
 import { nodeExecutionModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 
@@ -35,19 +36,24 @@ export class NodeExecutionsRepository {
     return rows[0];
   }
 
+  /** Oldest first unless the request says otherwise. RESOURCE_EXHAUSTED if that takes longer than so many milliseconds. */
   async list(
-    db: Queryable,
+    database: Database,
     executionId: bigint,
     parent: NodeParent,
     request: ListRequest,
+    limitMs: number,
   ): Promise<{ rows: NodeExecutionRow[]; token: string }> {
     const parameters = new SqlParameters();
     const where = [`n.execution_id = ${parameters.add(executionId)}`];
     if (parent.kind === 'none') where.push('n.parent_node_id IS NULL AND n.parent_task IS NULL');
     if (parent.kind === 'node') where.push(`n.parent_node_id = ${parameters.add(parent.nodeId)}`);
     if (parent.kind === 'task') where.push(`n.parent_task = ${parameters.add(parent.key)}`);
-    const list = compileList({ model: nodeExecutionModel, request, parameters, where });
-    const { rows } = await db.query<NodeExecutionRow>(`SELECT ${columns} ${list.tail}`, parameters.values);
+    const defaultOrder = ['n.created_at', 'n.id'];
+    const list = compileList({ model: nodeExecutionModel, request, parameters, where, defaultOrder });
+    const { rows } = await listQuery(database, limitMs, request, (db) =>
+      db.query<NodeExecutionRow>(`SELECT ${columns} ${list.tail}`, parameters.values),
+    );
     return { rows, token: list.nextToken(rows.length) };
   }
 

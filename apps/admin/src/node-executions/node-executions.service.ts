@@ -129,7 +129,13 @@ export class NodeExecutionsService {
     parent: NodeParent,
     request: Parameters<NodeExecutionsRepository['list']>[3],
   ): Promise<NodeExecutionList> {
-    const { rows, token } = await this.nodes.list(this.database, execution.row.id, parent, request);
+    const { rows, token } = await this.nodes.list(
+      this.database,
+      execution.row.id,
+      parent,
+      request,
+      this.config.limits.listMs,
+    );
     const nodeExecutions = rows.map((row) => {
       const node = toNodeExecution(execution.key, row);
       if (node.closure?.outputResult?.$case === 'error') {

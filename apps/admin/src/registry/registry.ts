@@ -1,4 +1,4 @@
-import { inTransaction, type Database, type Queryable, type Transaction } from '@aloft/database';
+import { inTransaction, type Database, type Transaction } from '@aloft/database';
 import type { DataSource, EntityManager } from 'typeorm';
 
 /**
@@ -16,7 +16,7 @@ export class Registry {
   }
 
   /** For hand-written SQL outside a transaction. */
-  get sql(): Queryable {
+  get sql(): Database {
     return this.database;
   }
 

@@ -1,7 +1,14 @@
-import { arrayParameter, type Element, type Queryable, type Statement, type Transaction } from '@aloft/database';
+import {
+  arrayParameter,
+  type Database,
+  type Element,
+  type Queryable,
+  type Statement,
+  type Transaction,
+} from '@aloft/database';
 import type { EntityManager, EntityTarget, FindOptionsWhere } from 'typeorm';
-import { isFirstPage } from '../listing/bounded-query.js';
-import type { ListModel } from '../listing/list-models.js';
+import { isFirstPage, listQuery } from '../listing/bounded-query.js';
+import type { ListModel } from '../listing/list-model.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { EntityKey, NameKey } from './identifiers.js';
 
@@ -98,11 +105,15 @@ export class VersionedRepository<Row extends EntityKey> implements VersionWriter
     return manager.findOneBy(this.entity, { org, project, domain, name, version } as FindOptionsWhere<Row>);
   }
 
-  /** Versions of one name, or of every name of a project and domain when the name is empty. */
+  /**
+   * Versions of one name, or of every name of a project and domain when the name is empty. RESOURCE_EXHAUSTED if filters take longer than so
+   * many milliseconds.
+   */
   async list(
-    db: Queryable,
+    database: Database,
     scope: NameKey,
     request: ListRequest,
+    limitMs: number,
     conditions: readonly string[] = [],
   ): Promise<{ rows: Record<string, unknown>[]; token: string }> {
     const { alias } = this.model;
@@ -119,7 +130,9 @@ export class VersionedRepository<Row extends EntityKey> implements VersionWriter
     const text = `SELECT ${columns} ${list.tail}`;
     // Those without filters have few texts, and are asked for all the time.
     const statement = isFirstPage(request) ? this.prepared(text) : text;
-    const { rows } = await db.query<Record<string, unknown>>(statement, parameters.values);
+    const { rows } = await listQuery(database, limitMs, request, (db) =>
+      db.query<Record<string, unknown>>(statement, parameters.values),
+    );
     return { rows, token: list.nextToken(rows.length) };
   }
 }

@@ -1,4 +1,5 @@
-import type { Queryable } from '@aloft/database';
+import type { Database, Queryable } from '@aloft/database';
+import { listQuery } from '../listing/bounded-query.js';
 import { taskExecutionModel } from '../listing/list-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { EntityKey } from '../registry/identifiers.js';
@@ -54,16 +55,20 @@ export class TaskExecutionsRepository {
     return rows[0];
   }
 
+  /** RESOURCE_EXHAUSTED if it takes longer than so many milliseconds. */
   async list(
-    db: Queryable,
+    database: Database,
     executionId: bigint,
     nodeId: string,
     request: ListRequest,
+    limitMs: number,
   ): Promise<{ rows: TaskExecutionRow[]; token: string }> {
     const parameters = new SqlParameters();
     const where = [`x.execution_id = ${parameters.add(executionId)}`, `x.node_id = ${parameters.add(nodeId)}`];
     const list = compileList({ model: taskExecutionModel, request, parameters, where });
-    const { rows } = await db.query<TaskExecutionRow>(`SELECT ${columns} ${list.tail}`, parameters.values);
+    const { rows } = await listQuery(database, limitMs, request, (db) =>
+      db.query<TaskExecutionRow>(`SELECT ${columns} ${list.tail}`, parameters.values),
+    );
     return { rows, token: list.nextToken(rows.length) };
   }
 

@@ -43,7 +43,13 @@ export class TaskExecutionsService {
       node.executionId,
       'node_execution_id.execution_id',
     );
-    const { rows, token } = await this.tasks.list(this.database, execution.row.id, node.nodeId, request);
+    const { rows, token } = await this.tasks.list(
+      this.database,
+      execution.row.id,
+      node.nodeId,
+      request,
+      this.config.limits.listMs,
+    );
     const taskExecutions = rows.map((row) => {
       const task = toTaskExecution(execution.key, row);
       if (task.closure?.outputResult?.$case === 'error') {

@@ -11,6 +11,7 @@ import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { Inject } from '@nestjs/common';
 import { NamedEntitiesService } from '../named-entities/named-entities.service.js';
 import { fieldBytes } from '../registry/original-bytes.js';
+import { warnOfVersion } from '../registry/version-warning.js';
 import { TasksService } from './tasks.service.js';
 
 const specField = 2;
@@ -27,6 +28,7 @@ export class TasksController implements Pick<
 
   async createTask(request: TaskCreateRequest, call: CallContext): Promise<TaskCreateResponse> {
     await this.tasks.create(request, fieldBytes(call.requestBytes, specField));
+    warnOfVersion(call, request.id);
     return {};
   }
 

@@ -106,7 +106,12 @@ export class TasksService {
   }
 
   async list(request: ResourceListRequest): Promise<Encoded<TaskList>> {
-    const { rows, token } = await this.tasks.list(this.registry.sql, requireScope(request.id), request);
+    const { rows, token } = await this.tasks.list(
+      this.registry.sql,
+      requireScope(request.id),
+      request,
+      this.config.limits.listMs,
+    );
     const tasks = rows.map((row) => ({
       id: identifierOf(row as unknown as TaskRow, ResourceType.TASK),
       compiled: row.compiled as Buffer,

@@ -16,6 +16,7 @@ import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { Inject } from '@nestjs/common';
 import { NamedEntitiesService } from '../named-entities/named-entities.service.js';
 import { fieldBytes } from '../registry/original-bytes.js';
+import { warnOfVersion } from '../registry/version-warning.js';
 import { WorkflowsService } from './workflows.service.js';
 
 type Served = 'createWorkflow' | 'getWorkflow' | 'listWorkflows' | 'listWorkflowIds';
@@ -31,6 +32,7 @@ export class WorkflowsController implements Pick<Handlers<typeof AdminServiceSer
 
   async createWorkflow(request: WorkflowCreateRequest, call: CallContext): Promise<WorkflowCreateResponse> {
     await this.workflows.create(request, fieldBytes(call.requestBytes, specField));
+    warnOfVersion(call, request.id);
     return {};
   }
 

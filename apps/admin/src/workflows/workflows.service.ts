@@ -26,6 +26,7 @@ import {
   requireScope,
   type EntityKey,
 } from '../registry/identifiers.js';
+import { parseQuantity } from '../registry/quantities.js';
 import { registryMessage } from '../registry/registry-events.js';
 import { sha256 } from '../registry/canonical.js';
 import { GroupRead } from '../registry/group-read.js';
@@ -97,6 +98,7 @@ export class WorkflowsService {
   private async register(key: EntityKey, spec: WorkflowSpec, originalSpec: Buffer, nameState: number): Promise<void> {
     const identifier = identifierOf(key, ResourceType.WORKFLOW);
     const compiled = await this.compiler.compile(identifier, spec, originalSpec);
+    this.requireSize(compiled.closure);
     const digest = Buffer.from(compiled.digest);
     // Before the upload (A-21): repeats cost no storage.
     if (await this.known.find(key)) await this.refuseRepeat(key, compiled.closure, digest);
@@ -148,7 +150,12 @@ export class WorkflowsService {
 
   /** A-23: no closures, but the interface. */
   async list(request: ResourceListRequest): Promise<WorkflowList> {
-    const { rows, token } = await this.workflows.list(this.registry.sql, requireScope(request.id), request);
+    const { rows, token } = await this.workflows.list(
+      this.registry.sql,
+      requireScope(request.id),
+      request,
+      this.config.limits.listMs,
+    );
     const workflows = rows.map((row): Workflow => {
       const { org, project, domain, name, version, interface: typed } = row as unknown as WorkflowRow;
       const template = { ...emptyTemplate(), interface: TypedInterface.decode(typed) };
@@ -171,6 +178,17 @@ export class WorkflowsService {
 
   async readClosure(uri: string): Promise<CompiledWorkflowClosure> {
     return CompiledWorkflowClosure.decode(await this.blob.get(uri, { maxBytes: maxClosureBytes }));
+  }
+
+  /** A-20: what is uploaded, and read at every launch. */
+  private requireSize({ length }: Uint8Array): void {
+    const { workflowSize } = this.config.limits;
+    const limit = workflowSize === '' ? undefined : parseQuantity(workflowSize);
+    if (limit === undefined || BigInt(length) * 1_000_000_000n <= limit) return;
+    throw invalidArgument(
+      `spec.template: the compiled workflow has ${length} bytes, with its tasks and sub-workflows; at most ${workflowSize} are allowed ` +
+        '(admin.limits.workflowSize): split it into launch plans, or take large constants out of its bindings',
+    );
   }
 
   /** A-6, with the digest at its end: a racing registration of another structure can't replace what is registered. */

@@ -39,9 +39,14 @@ export function withGlobalOptions(command: Command): Command {
 export async function within<R>(command: Command, work: (context: CommandContext) => Promise<R>): Promise<R> {
   const { endpoint, project, domain, output, json } = command.optsWithGlobals<GlobalOptions>();
   const target = { endpoint: endpoint.replace(/^(grpc|http):\/\//, ''), project, domain };
-  const connection = connect(target);
+  const out = new Output(json ? 'json' : output);
+  const told = new Set<string>();
+  const connection = connect(target, (warning) => {
+    if (!told.has(warning)) out.say(`Warning: ${warning}`);
+    told.add(warning);
+  });
   try {
-    return await work({ connection, target, output: new Output(json ? 'json' : output) });
+    return await work({ connection, target, output: out });
   } finally {
     connection.close();
   }

@@ -36,6 +36,7 @@ interface AgainOptions {
   name?: string;
   wait?: boolean;
   overwriteCache?: boolean;
+  currentSettings?: boolean;
 }
 
 function again(verb: 'relaunch' | 'recover', description: string): Command {
@@ -44,7 +45,13 @@ function again(verb: 'relaunch' | 'recover', description: string): Command {
     .argument('<execution>')
     .option('-n, --name <name>', 'name of the new run')
     .option('-w, --wait', 'wait for the end; the exit code says how it ended');
-  if (verb === 'relaunch') command.option('--overwrite-cache', 'compute everything anew and renew the catalog');
+  if (verb === 'relaunch')
+    command
+      .option('--overwrite-cache', 'compute everything anew and renew the catalog')
+      .option(
+        '--current-settings',
+        "labels, environment, roles and limits as the launch plan gives them now, not the old run's",
+      );
   return command.action(async (execution: string, options: AgainOptions, self: Command) => {
     await within(self, async (context) => {
       const { connection, output, target } = context;
@@ -52,7 +59,10 @@ function again(verb: 'relaunch' | 'recover', description: string): Command {
       const request = { id, name: options.name ?? '' };
       const created =
         verb === 'relaunch'
-          ? await connection.admin.relaunchExecution({ ...request, overwriteCache: options.overwriteCache ?? false })
+          ? await connection.admin.relaunchExecution(
+              { ...request, overwriteCache: options.overwriteCache ?? false },
+              options.currentSettings ? { metadata: { 'aloft-settings': 'current' } } : {},
+            )
           : await connection.admin.recoverExecution({ ...request, metadata: undefined });
       if (!options.wait) {
         output.result({ id: created.id }, `Started ${created.id!.name}. Follow it: aloft watch ${created.id!.name}`);

@@ -1,5 +1,6 @@
 import chalk from 'chalk';
 import { Command } from 'commander';
+import { AloftError } from '@aloft/errors';
 import {
   GetExecutionAtResponse,
   ReplayExecutionResponse,
@@ -53,23 +54,34 @@ async function replayOne({ connection, output, target }: CommandContext, name: s
 
 async function replayAll(context: CommandContext, filters: string, limit: number): Promise<boolean> {
   const { connection, output, target } = context;
-  let [runs, unequal, token] = [0, 0, ''];
+  let [seen, runs, unequal, token] = [0, 0, 0, ''];
   do {
     const page = await connection.admin.listExecutions({
       id: { org: '', project: target.project, domain: target.domain, name: '' },
-      limit: limit === 0 ? 100 : Math.min(100, limit - runs),
+      limit: limit === 0 ? 100 : Math.min(100, limit - seen),
       token,
       filters,
       sortBy: { key: 'created_at', direction: Sort_Direction.DESCENDING },
     });
     for (const { id } of page.executions) {
-      if (!(await replayOne(context, id!.name))) unequal++;
+      seen++;
+      const equal = await replayOne(context, id!.name).catch((error: unknown) =>
+        cannotBeReplayed(context, id!.name, error),
+      );
+      if (equal === undefined) continue;
       runs++;
+      if (!equal) unequal++;
     }
     ({ token } = page);
-  } while (token !== '' && (limit === 0 || runs < limit));
+  } while (token !== '' && (limit === 0 || seen < limit));
   output.say(`${runs} runs replayed, ${unequal === 0 ? 'all equal' : chalk.red(`${unequal} differ`)}.`);
   return unequal === 0;
+}
+
+/** With --all, a run that has no log here (an external engine's) is told of and left out. */
+function cannotBeReplayed({ output }: CommandContext, name: string, error: unknown): undefined {
+  if (!(error instanceof AloftError) || error.code !== 'FAILED_PRECONDITION') throw error;
+  output.say(`${chalk.dim('–')} ${chalk.bold(name)} not replayed: ${error.message}`);
 }
 
 function verdict(name: string, answer: ReplayExecutionResponse): string {

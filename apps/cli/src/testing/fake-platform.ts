@@ -51,6 +51,8 @@ export class FakePlatform {
   /** What StreamHistory, ReplayExecution and GetExecutionAt answer, and what they were asked. */
   history: HistoryEntry[] = [];
   replays: Record<string, ReplayExecutionResponse> = {};
+  /** Runs of an external engine. */
+  foreign: string[] = [];
   then = GetExecutionAtResponse.create();
   askedHistory: unknown[] = [];
   explained = ExplainExecutionResponse.create();
@@ -100,9 +102,11 @@ export class FakePlatform {
     server.register(HistoryServiceService, {
       async *streamHistory(request) {
         platform.askedHistory.push(request);
+        platform.requireOwn(request.id);
         yield* platform.history;
       },
       replayExecution: async ({ id }) => {
+        platform.requireOwn(id);
         const answer = platform.replays[id!.name];
         if (!answer) throw notFound(`there is no execution ${id!.name}`);
         return answer;
@@ -154,6 +158,10 @@ export class FakePlatform {
           ],
     );
     return Object.fromEntries(handlers) as Partial<Handlers<S>>;
+  }
+
+  private requireOwn(id: { name: string } | undefined): void {
+    if (this.foreign.includes(id!.name)) throw failedPrecondition(`${id!.name} is run by an external engine`);
   }
 
   /** A node control service that does whatever it is told, to the letter. */
@@ -236,7 +244,7 @@ export class FakePlatform {
         return Execution.fromPartial({ id, closure: { phase: 4, duration: { seconds: 2n, nanos: 0 } } });
       },
       listExecutions: async () => ({
-        executions: Object.keys(this.replays).map((name) =>
+        executions: [...Object.keys(this.replays), ...this.foreign].map((name) =>
           Execution.fromPartial({ id: { org: '', project: 'p', domain: 'd', name } }),
         ),
         token: '',

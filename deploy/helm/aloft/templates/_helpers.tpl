@@ -10,14 +10,24 @@
 {{- end -}}
 
 {{/*
-The services, and what each has: `grpc`, `bus`, `blob`; `consumes`: its consumer group and topics (KEDA's triggers).
+The services, and what each has: `grpc`, `bus`, `blob`; `consumes`: its consumer groups and what each reads (KEDA's triggers).
 */}}
 {{- define "aloft.services" -}}
-admin: { grpc: true, bus: true, blob: true, consumes: { group: admin-projection, topics: [executions.events] } }
-propeller: { grpc: true, bus: true, blob: true, consumes: { group: propeller, topics: [executions.commands, tasks.reports] } }
+admin: { grpc: true, bus: true, blob: true, consumes: [{ group: admin-projection, topic: executions.events }] }
+propeller: { grpc: true, bus: true, blob: true, consumes: [{ group: propeller, topic: executions.commands }, { group: propeller, topic: tasks.reports }] }
 catalog: { grpc: true }
-notifier: { bus: true, consumes: { group: notifier, topics: [executions.events] } }
-backends: { bus: true, blob: true, work: true, consumes: { group: local, topics: [tasks.commands.local] } }
+notifier: { bus: true, consumes: [{ group: notifier, topic: executions.events }] }
+backends: { bus: true, blob: true, work: true, consumes: {{ include "aloft.backends" . | fromJsonArray | toJson }} }
+{{- end -}}
+
+{{/* The backends that `backends.config` enables, as JSON: each reads its own commands in a group of its own. */}}
+{{- define "aloft.backends" -}}
+{{- $config := default dict .Values.backends.config.backends -}}
+{{- $local := default dict $config.local -}}
+{{- $found := list -}}
+{{- if ne (toString $local.enabled) "false" }}{{ $found = append $found (dict "group" "local" "topic" "tasks.commands.local") }}{{ end -}}
+{{- if (default dict $config.connector).servers }}{{ $found = append $found (dict "group" "connector" "topic" "tasks.commands.connector") }}{{ end -}}
+{{- toJson $found -}}
 {{- end -}}
 
 {{- define "aloft.selector" -}}

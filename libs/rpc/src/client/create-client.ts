@@ -16,6 +16,7 @@ import {
   type ServiceDefinition,
 } from '../definition.js';
 import { fromServiceError } from '../status.js';
+import { warningHeader } from '../warnings.js';
 import { parseTarget, type Target } from './target.js';
 
 export interface CallOptions {
@@ -45,6 +46,8 @@ export interface ClientOptions {
   credentials?: ChannelCredentials;
   /** Headers of every call (an access token). */
   metadata?: () => Record<string, string> | Promise<Record<string, string>>;
+  /** What servers tell beside good answers of unary calls. */
+  onWarning?: (message: string) => void;
   channelOptions?: ChannelOptions;
 }
 
@@ -198,6 +201,11 @@ class Calls {
           else resolve(response);
         },
       );
+      const { onWarning } = this.defaults;
+      if (onWarning)
+        call.on('status', (status) =>
+          status.metadata.get(warningHeader).forEach((warning) => onWarning(String(warning))),
+        );
       const cancel = () => call.cancel();
       if (options.signal?.aborted) cancel();
       else options.signal?.addEventListener('abort', cancel);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { IncomingCall } from '../server/call-pipeline.js';
+import { warningHeader } from '../warnings.js';
 
 const timeoutUnits: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000001 };
 
@@ -33,6 +34,10 @@ export class HttpCall implements IncomingCall {
     const { headers } = this.request;
     const value = headers[name] ?? headers[`grpc-metadata-${name}`];
     return Array.isArray(value) ? value[0] : value;
+  }
+
+  warn(warning: string): void {
+    if (!this.response.headersSent) this.response.appendHeader(warningHeader, warning);
   }
 
   /** Resolves once more may be written; rejects when the caller has gone. */

@@ -12,6 +12,7 @@ import {
 import { runInCall, type CallContext } from '../call-context.js';
 import type { MethodDefinition } from '../definition.js';
 import { Encoded } from '../encoded.js';
+import { asWarning } from '../warnings.js';
 import { decodeRequest } from './decode-request.js';
 
 export interface RegisteredMethod {
@@ -25,6 +26,8 @@ export interface IncomingCall {
   readonly peer: string;
   readonly deadline: number | undefined;
   readonly signal: AbortSignal;
+  /** For its answer's headers, printable ASCII. Absent where there are none. */
+  warn?(warning: string): void;
   header(name: string): string | undefined;
 }
 
@@ -117,6 +120,10 @@ export class CallPipeline {
       },
       get signal() {
         return incoming.signal;
+      },
+      warn: (message) => {
+        this.options.logger.warn({ rpc: definition.path, warning: message }, 'the caller is warned');
+        incoming.warn?.(asWarning(message));
       },
       header: (name) => incoming.header(name),
     };

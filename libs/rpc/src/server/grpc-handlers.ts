@@ -1,5 +1,6 @@
-import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js';
+import { Metadata, type handleServerStreamingCall, type handleUnaryCall } from '@grpc/grpc-js';
 import { toStatus } from '../status.js';
+import { warningHeader } from '../warnings.js';
 import type { CallPipeline, IncomingCall, RegisteredMethod } from './call-pipeline.js';
 import type { RunningCalls } from './running-calls.js';
 
@@ -14,7 +15,7 @@ export function unaryHandler(
     pipeline.unary(method, call.request, incoming).then(
       (response) => {
         incoming.finish();
-        if (end()) callback(null, response);
+        if (end()) callback(null, response, incoming.trailers);
       },
       (error: unknown) => {
         incoming.finish();
@@ -76,6 +77,8 @@ interface TransportCall extends NodeJS.EventEmitter {
 class GrpcCall implements IncomingCall {
   private controller: AbortController | undefined;
   private finished = false;
+  /** Absent for nearly every call. */
+  trailers: Metadata | undefined;
 
   constructor(private readonly call: TransportCall) {}
 
@@ -101,6 +104,11 @@ class GrpcCall implements IncomingCall {
 
   header(name: string): string | undefined {
     return this.call.metadata.get(name)[0]?.toString();
+  }
+
+  warn(warning: string): void {
+    this.trailers ??= new Metadata();
+    this.trailers.add(warningHeader, warning);
   }
 
   finish(): void {
