@@ -66,6 +66,8 @@ const suites = {
       () => pytestIn('connector')(['test_connectors.py'], args),
     );
   },
+  /** The AWS Batch backend over moto, whose jobs run as processes: the conformance suite, and what only Batch does. */
+  'aws-batch': integration('libs/backends/aws-batch'),
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(flytekitRequirements);

@@ -49,7 +49,7 @@ export class BatchApi implements WebApi<BatchJob> {
     this.calls = calls;
     this.queues = new QueueCheck(calls, names, logger);
     this.submitter = new Submitter({ calls, options });
-    this.finder = new JobFinder(calls, names);
+    this.finder = new JobFinder(calls, { queues: names, settleMs: options.settleMs });
     this.terminator = new Terminator({ calls, describer, endMs: options.endMs });
     this.output = new OutputTail(options, logger);
     this.reader = new JobReader({ calls, describer, options, output: this.output });

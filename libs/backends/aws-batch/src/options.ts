@@ -65,6 +65,11 @@ export interface AwsBatchOptions {
   patienceMs: number;
   /** For how long Batch may say that a job cannot run as things are configured before its attempt fails. */
   misconfiguredMs: number;
+  /**
+   * Milliseconds until Batch surely lists a job whose submit was under way when a process died or an answer was lost; only after that is it said not
+   * to be there.
+   */
+  settleMs: number;
   /** Milliseconds that an ended job has until nothing of it runs; then its end is asked for again. */
   endMs: number;
 }
@@ -82,5 +87,6 @@ export const defaultOptions: Omit<AwsBatchOptions, 'region' | 'queues'> = {
   callsPerSecond: { read: 20, write: 40 },
   patienceMs: 600_000,
   misconfiguredMs: 600_000,
+  settleMs: 3_000,
   endMs: 120_000,
 };

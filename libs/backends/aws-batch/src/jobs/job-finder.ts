@@ -21,11 +21,15 @@ const keptMs = 60_000;
  */
 export class JobFinder {
   private readonly listings = new Map<string, { at: number; listing: Promise<Listing> }>();
+  /** When all that was under way before is there to be listed: since this process began, and since the last lost answer. */
+  private settledAt: number;
 
   constructor(
     private readonly calls: Pick<BatchCalls, 'list' | 'describe'>,
-    private readonly queues: readonly string[],
-  ) {}
+    private readonly options: { queues: readonly string[]; settleMs: number },
+  ) {
+    this.settledAt = performance.now() + options.settleMs;
+  }
 
   async find(attempt: TaskAttempt): Promise<BatchJob | undefined> {
     const { jobs, arrays } = await this.ofRun(attempt.executionUid);
@@ -41,6 +45,7 @@ export class JobFinder {
 
   /** There may be jobs of this run that no listing has seen. */
   distrust(executionUid: string): void {
+    this.settledAt = performance.now() + this.options.settleMs;
     this.listings.delete(executionUid);
   }
 
@@ -60,8 +65,12 @@ export class JobFinder {
   }
 
   private async list(executionUid: string): Promise<Listing> {
+    const pause = this.settledAt - performance.now();
+    if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
     const filters = [{ name: 'JOB_NAME', values: [`${runPrefix(executionUid)}*`] }];
-    const found = (await Promise.all(this.queues.map((jobQueue) => this.calls.list({ jobQueue, filters })))).flat();
+    const found = (
+      await Promise.all(this.options.queues.map((jobQueue) => this.calls.list({ jobQueue, filters })))
+    ).flat();
     found.sort((a, b) => (a.createdAt ?? 0) - (b.createdAt ?? 0));
     const jobs = new Map<string, string>();
     const arrayIds: string[] = [];

@@ -35,6 +35,7 @@ export function testOptions(endpoint: string, more: Partial<AwsBatchOptions> = {
     pollMs: { first: 20, longest: 200 },
     callsPerSecond: { read: 500, write: 500 },
     slots: 1_000,
+    settleMs: 100,
     ...more,
   };
 }
