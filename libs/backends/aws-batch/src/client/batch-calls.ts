@@ -134,8 +134,9 @@ export class BatchCalls {
 
   private async call<T>(name: string, pace: Pace, doing: string, send: () => Promise<T>): Promise<T> {
     const until = performance.now() + throttledMs;
-    for (let pause = 250; ; pause = Math.min(pause * 2, 8_000)) {
-      await pace.turn();
+    for (let pause = 0; ; pause = Math.min(100 + pause * 2, 8_000) * (0.5 + Math.random())) {
+      if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
+      const turn = await pace.turn();
       if (this.stopped) throw new AloftError('UNAVAILABLE', 'this host stops: it asks AWS Batch no more');
       this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
       try {
@@ -144,7 +145,7 @@ export class BatchCalls {
         return answer;
       } catch (error) {
         if (!isThrottling(error) || performance.now() > until) throw batchError(error, doing);
-        pace.slowDown(pause * (0.5 + Math.random()));
+        pace.slowDown(turn);
         this.logger.debug(
           { call: name, perSecond: pace.perSecond },
           'AWS Batch throttles; its calls are made more slowly',

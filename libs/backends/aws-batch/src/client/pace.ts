@@ -4,16 +4,17 @@ export interface PaceOptions {
   now?: () => number;
 }
 
-/** Slowest it gets, in turns a second, however often it is told to slow down. */
-const slowest = 0.5;
+/** Slowest it gets, as a part of the rate that was asked for, however often it is told to slow down. */
+const slowest = 1 / 50;
 
 /**
- * Turns at a bounded rate, in the order in which they are asked for. A service that throttles halves the rate at once; each turn that went well
- * brings back a fiftieth of it.
+ * Turns at a bounded rate, in the order in which they are asked for. A service that throttles halves the rate, once for all that was under way at
+ * the time; each turn that went well brings back a fiftieth of it.
  */
 export class Pace {
   private rate: number;
   private nextAt = 0;
+  private slowedAt = -Infinity;
   private readonly waiting: (() => void)[] = [];
   private timer: NodeJS.Timeout | undefined;
   private readonly now: () => number;
@@ -27,17 +28,21 @@ export class Pace {
     return this.rate;
   }
 
-  async turn(): Promise<void> {
+  /** Resolves with when it was given. */
+  async turn(): Promise<number> {
     await new Promise<void>((resolve) => {
       this.waiting.push(resolve);
       this.give();
     });
+    return this.now();
   }
 
-  /** The last turn was refused: later ones come half as fast, the next not before `pauseMs`. */
-  slowDown(pauseMs: number): void {
-    this.rate = Math.max(slowest, this.rate / 2);
-    this.nextAt = Math.max(this.nextAt, this.now() + pauseMs);
+  /** The turn that was given at this time was refused: later ones come half as fast, the next after a pause of two. */
+  slowDown(turn: number): void {
+    if (turn <= this.slowedAt) return;
+    this.slowedAt = this.now();
+    this.rate = Math.max(this.options.perSecond * slowest, this.rate / 2);
+    this.nextAt = Math.max(this.nextAt, this.slowedAt + 2_000 / this.rate);
   }
 
   wentWell(): void {

@@ -1,5 +1,4 @@
 import type { Launch } from '@aloft/backend-kit';
-import { invalidArgument } from '@aloft/errors';
 
 /** Characters of a job's command and environment as JSON: ECS refuses more, and only after the job was queued. */
 export const maxOverrides = 8_192;
@@ -28,13 +27,13 @@ export function roomIn(overrides: Overrides): number {
   return maxOverrides - reserved - JSON.stringify(overrides).length;
 }
 
-/** @throws INVALID_ARGUMENT where they are more than a job can have */
-export function requireRoom(overrides: Overrides): void {
+/** What is wrong with them, where they are more than a job can have. */
+export function tooLarge(overrides: Overrides): string | undefined {
   const room = roomIn(overrides);
-  if (room >= 0) return;
+  if (room >= 0) return undefined;
   const largest = [...overrides.environment].sort((a, b) => b.value.length - a.value.length)[0];
-  throw invalidArgument(
-    `the task's command and environment have ${maxOverrides - reserved - room} characters as JSON, and AWS Batch jobs at most ${maxOverrides - reserved}` +
-      `${largest ? `; the longest variable is ${largest.name} (${largest.value.length})` : ''}. Pass large values as inputs, and shorten the environment.`,
+  return (
+    `The task's command and environment have ${maxOverrides - reserved - room} characters as JSON, and AWS Batch jobs at most ${maxOverrides - reserved}` +
+    `${largest ? `; the longest variable is ${largest.name} (${largest.value.length})` : ''}. Pass large values as inputs, and shorten the environment.`
   );
 }

@@ -5,7 +5,7 @@ import { arrayOf, itemTemplate } from '../arrays/item-template.js';
 import { definitionNeed, type DefinitionNeed } from '../definitions/definition-need.js';
 import type { AwsBatchOptions } from '../options.js';
 import { jobName, jobTags } from './names.js';
-import { overridesOf, requireRoom, type Overrides } from './overrides.js';
+import { overridesOf, tooLarge, type Overrides } from './overrides.js';
 import { chooseQueue } from './queue-choice.js';
 import { jobResources, resourceRequirements } from './resources.js';
 import { limitMsOf } from './verdict.js';
@@ -22,7 +22,7 @@ export interface Submission {
 /** Shortest time limit that Batch knows, in seconds. */
 const shortestLimit = 60;
 
-/** What an attempt becomes. A string says why it cannot be one of Batch's jobs, and what would be right; INVALID_ARGUMENT likewise. */
+/** What an attempt becomes. A string says why it cannot be one of Batch's jobs, and what would be right. */
 export function submissionOf(launch: Launch, options: AwsBatchOptions): Submission | string {
   const unable = cannotRun(launch);
   if (unable !== undefined) return unable;
@@ -34,7 +34,8 @@ export function submissionOf(launch: Launch, options: AwsBatchOptions): Submissi
   if (typeof need === 'string') return need;
   const overrides = overridesOf(launch, options.environment);
   if (overrides.command.length === 0) return 'The task has no command: AWS Batch would run whatever its image does.';
-  requireRoom(overrides);
+  const large = tooLarge(overrides);
+  if (large !== undefined) return large;
   const limitMs = limitMsOf(launch);
   const { priority, tags } = taskOptions(launch);
   const own = choice.shareIdentifier === undefined ? undefined : (priority ?? choice.priority);
