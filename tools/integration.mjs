@@ -68,6 +68,8 @@ const suites = {
   },
   /** The example of a backend that is a module of its own: the conformance suite, and all of the platform with it. */
   plugin: integration('examples/job-server-backend', 'e2e/plugin'),
+  /** The AWS Batch backend over moto, whose jobs run as processes: the conformance suite, and what only Batch does. */
+  'aws-batch': integration('libs/backends/aws-batch'),
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(flytekitRequirements);

@@ -14,6 +14,7 @@ import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import { invalidArgument } from '@aloft/errors';
 import type { HealthRegistry, Logger, Metrics } from '@aloft/telemetry';
+import { awsBatchBackend } from './aws-batch-backend.js';
 import type { BackendsConfig } from './config.js';
 import { connectorBackend } from './connector-backend.js';
 import type { PluginMaker } from './external-backends.js';
@@ -49,9 +50,11 @@ export class Backends {
     const { config, plugins = [], logger, ...rest } = dependencies;
     const local = () => createLocalBackend(config.local, rest, logger.child({ backend: 'local' }));
     const connector = () => connectorBackend(config.connector, logger.child({ backend: 'connector' }));
+    const awsBatch = () => awsBatchBackend(config.awsBatch, rest, logger.child({ backend: 'aws-batch' }));
     const makers = [
       ...(config.local.enabled ? [local] : []),
       ...(config.connector.servers.length > 0 ? [connector] : []),
+      ...(config.awsBatch.queues.length > 0 ? [awsBatch] : []),
       ...plugins,
     ];
     this.runs = makers.map((make) => new HostRun(make, (plugin, onLost) => this.hostOf(plugin, onLost), logger));

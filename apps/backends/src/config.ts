@@ -1,5 +1,6 @@
 import { grpcTarget } from '@aloft/service';
 import { z } from 'zod';
+import { awsBatchConfigSchema } from './aws-batch-config.js';
 
 const positive = (value: number) => z.number().int().positive().default(value);
 
@@ -101,6 +102,7 @@ export const backendsConfigSchema = z
             message: `there is no server "${fallback}"; there are: ${names.join(', ') || 'none'}`,
           });
       }),
+    awsBatch: awsBatchConfigSchema,
     /** Backends that are modules of their own, by name (docs/backend-plugins.md). */
     plugins: z
       .record(

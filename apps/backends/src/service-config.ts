@@ -19,10 +19,11 @@ export const backendsServiceConfig = serviceConfig.extend({
 });
 
 /** Names of the backends that the configuration enables. */
-export function backendNames({ local, connector, plugins }: BackendsConfig): string[] {
+export function backendNames({ local, connector, awsBatch, plugins }: BackendsConfig): string[] {
   return [
     ...(local.enabled ? ['local'] : []),
     ...(connector.servers.length > 0 ? ['connector'] : []),
+    ...(awsBatch.queues.length > 0 ? ['aws-batch'] : []),
     ...Object.keys(plugins),
   ];
 }

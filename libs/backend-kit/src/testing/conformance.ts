@@ -57,11 +57,12 @@ export function describeBackendConformance(title: string, options: ConformanceOp
         await stage.start();
         await stage.bus.command({ launch });
         const running = await stage.bus.report(launch.attempt, ({ phase }) => phase === Phase.RUNNING);
-        expect(running.logs.map((log) => log.uri)).toEqual([expect.stringMatching(/^(https?|s3):\/\//)]);
+        expect(running.logs.length).toBeGreaterThan(0);
+        for (const { uri } of running.logs) expect(uri).toMatch(/^(https?|s3):\/\//);
         await world.started(launch.attempt);
         await world.finish(launch.attempt);
         const end = await stage.bus.end(launch.attempt);
-        expect(end.logs).toEqual(running.logs);
+        expect(end.logs).toEqual(expect.arrayContaining(running.logs));
         expect(end.usage?.startedAt).toBeDefined();
         expect(end.usage?.endedAt).toBeDefined();
       });

@@ -22,16 +22,18 @@ export interface WebApi<Handle> {
   refuse(launch: LaunchTask): string | undefined;
 
   /**
-   * Creates the job. UNAVAILABLE, RESOURCE_EXHAUSTED …: tried again later; any other error ends the attempt. Services that answer with the
+   * Creates the job. UNAVAILABLE, RESOURCE_EXHAUSTED (which says that surely nothing was created) …: tried again later; any other error ends the
+   * attempt. Services that answer with the
    * result at once give the attempt's end instead of a handle; `signal` aborts when nobody wants it any more.
    */
   create(launch: Launch, context: AttemptContext, signal: AbortSignal): Promise<Created<Handle>>;
 
   /**
-   * For services that can tell: the job of this attempt, created by a process that died before it could remember it. With it an attempt is one job
-   * whatever happens; without it a death between creation and remembering creates a second one.
+   * For services that can tell: the job of this attempt and generation, created by a process that died before it could remember it, or by a creation
+   * whose answer was lost. Asked for only where that may be: of attempts taken over from a dead process, and after an error of `create` other
+   * than RESOURCE_EXHAUSTED. With it an attempt is one job whatever happens; without it a death between creation and remembering creates a second one.
    */
-  find?(launch: Launch): Promise<Handle | undefined>;
+  find?(attempt: TaskAttempt): Promise<Handle | undefined>;
 
   /**
    * How these jobs are, in their order; at most `batch` of them at a time. An error of one job is its own: NOT_FOUND means that the service does

@@ -1,6 +1,7 @@
 import { createLocalBlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
 import { type AloftError, notFound, unavailable } from '@aloft/errors';
+import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
 import type { PhaseReport } from '../contract.js';
@@ -23,6 +24,7 @@ class Service implements WebApi<string> {
   readonly jobs = new Map<string, { of: string; state: 'running' | 'done' }>();
   readonly reads: number[] = [];
   createFails = 0;
+  answersLost = 0;
   deleteFails = 0;
   /** Awaited between the creation of a job and the answer to it. */
   beforeAnswer: () => Promise<void> | void = () => undefined;
@@ -43,13 +45,19 @@ class Service implements WebApi<string> {
     if (this.createFails-- > 0) throw unavailable('the service is away');
     const handle = `job-${this.jobs.size}`;
     this.jobs.set(handle, { of: launch.attempt.name, state: 'running' });
+    if (this.answersLost-- > 0) throw unavailable('the answer was lost');
     await this.beforeAnswer();
     return { handle };
   }
 
-  get find(): ((launch: Launch) => Promise<string | undefined>) | undefined {
+  finds = 0;
+
+  get find(): ((attempt: TaskAttempt) => Promise<string | undefined>) | undefined {
     if (!this.withFind) return undefined;
-    return async ({ attempt }) => [...this.jobs].find(([, { of }]) => of === attempt.name)?.[0];
+    return async (attempt) => {
+      this.finds += 1;
+      return [...this.jobs].find(([, { of }]) => of === attempt.name)?.[0];
+    };
   }
 
   async get(asked: readonly Asked<string>[]): Promise<(PhaseReport | AloftError)[]> {
@@ -141,6 +149,37 @@ describe('a plugin that is a web API', () => {
     for (const job of stage.service.jobs.values()) job.state = 'done';
     await stage.bus.end(launch.attempt);
     expect(stage.service.jobs.size).toBe(1);
+  });
+
+  it('… nor does an answer that is lost, and who is new is not looked for', async () => {
+    stage.service.withFind = true;
+    stage.service.answersLost = 1;
+    await start();
+    const [lost, other] = [named('run1-n0-0'), named('run1-n1-0')];
+    await stage.bus.command({ launch: lost });
+    await stage.bus.report(lost.attempt, ({ phase }) => phase === Phase.RUNNING);
+    await stage.bus.command({ launch: other });
+    await stage.bus.report(other.attempt, ({ phase }) => phase === Phase.RUNNING);
+    expect([stage.service.jobs.size, stage.service.finds]).toEqual([2, 1]);
+  });
+
+  it('… and an abort after such a death ends the job of which nothing was remembered', async () => {
+    stage.service.withFind = true;
+    const died = new Promise<void>((resolve) => {
+      stage.service.beforeAnswer = () => {
+        die();
+        resolve();
+        return new Promise(() => undefined);
+      };
+    });
+    await start();
+    const launch = named('run1-n0-0');
+    await stage.bus.command({ launch });
+    await died;
+    for (const row of stage.store.work.values()) row.abortReason = 'asked for before the death';
+    await start();
+    expect(Phase[(await stage.bus.end(launch.attempt)).phase]).toBe('ABORTED');
+    expect(stage.service.jobs.size).toBe(0);
   });
 
   it('an abort while the job is being created deletes it, however often that fails', async () => {

@@ -14,6 +14,8 @@ interface Known<Handle> {
   handle: Handle | undefined;
   /** Of a creation under way. */
   creating: AbortController | undefined;
+  /** A job may have been created of which nobody was told. */
+  doubtful: boolean;
 }
 
 /** A backend plugin out of a {@link WebApi}: the second of the three levels on which a plugin can be written. */
@@ -65,9 +67,9 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     const creating = new AbortController();
     known.creating = creating;
     try {
-      const found = await this.api.find?.(launch);
+      const found = known.doubtful ? await this.api.find?.(launch.attempt) : undefined;
       if (found !== undefined) return await this.created(known, launch, context, found);
-      const created = await this.writes.add(() => this.api.create(launch, context, creating.signal));
+      const created = await this.create(known, launch, context, creating.signal);
       if ('end' in created) return context.report(created.end);
       if (created.report) context.report(created.report);
       await this.created(known, launch, context, created.handle);
@@ -86,6 +88,7 @@ export class WebApiBackend<Handle> implements BackendPlugin {
       // Whether it was created by a process that died at once is found out by its launch.
       if (context.remembered === undefined) {
         absent.push(launch.attempt);
+        this.of(launch.attempt).doubtful = true;
         continue;
       }
       try {
@@ -103,7 +106,9 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     const known = found && found.generation === attempt.generation ? found : undefined;
     if (known?.job) this.poller.forget(known.job);
     known?.creating?.abort(new Error(reason));
-    const handle = known?.handle ?? this.found(remembered);
+    let handle = known?.handle ?? this.found(remembered);
+    // A process that died, or a lost answer, may have left a job of which nothing was written down.
+    if (handle === undefined && (known?.doubtful ?? true)) handle = await this.api.find?.(attempt);
     if (handle !== undefined) await this.delete(handle, reason);
     if (known && !known.creating && this.known.get(key) === known) this.known.delete(key);
   }
@@ -119,6 +124,15 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     this.poller.stop();
     this.writes.clear();
     await this.api.stop?.();
+  }
+
+  private async create(known: Known<Handle>, launch: Launch, context: AttemptContext, signal: AbortSignal) {
+    try {
+      return await this.writes.add(() => this.api.create(launch, context, signal));
+    } catch (error) {
+      known.doubtful = toAloftError(error).code !== 'RESOURCE_EXHAUSTED';
+      throw error;
+    }
   }
 
   /** It exists: that is written down before anything else is done with it. */
@@ -164,7 +178,13 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     const key = attemptKey({ generation, ...attempt });
     const known = this.known.get(key);
     if (known?.generation === generation) return known;
-    const fresh: Known<Handle> = { generation, job: undefined, handle: undefined, creating: undefined };
+    const fresh: Known<Handle> = {
+      generation,
+      job: undefined,
+      handle: undefined,
+      creating: undefined,
+      doubtful: false,
+    };
     this.known.set(key, fresh);
     return fresh;
   }

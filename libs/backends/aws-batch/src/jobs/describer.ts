@@ -1,0 +1,115 @@
+import type { JobDetail } from '@aws-sdk/client-batch';
+import { itemsVariable } from '../arrays/item-template.js';
+import { describedAtOnce, type BatchCalls } from '../client/batch-calls.js';
+import type { EndedJob } from './verdict.js';
+
+/** What is kept of a job's description. */
+export interface Described extends EndedJob {
+  jobId: string;
+  /** When it was asked for, of `performance.now()`. */
+  at: number;
+  vcpu: number;
+  memoryMiB: number;
+  logStreamName: string | undefined;
+  array: { size: number; counts: Readonly<Record<string, number>>; items: string } | undefined;
+}
+
+interface Gathering {
+  ids: Set<string>;
+  done: Promise<void>;
+  found: Map<string, Described>;
+}
+
+/** A description serves whoever asks within this time. */
+const freshMs = 1_000;
+const gatherMs = 20;
+
+/** DescribeJobs for everybody who asks at about the same time: up to 100 jobs a call, and each job once. */
+export class Describer {
+  private readonly fresh = new Map<string, Described>();
+  private gathering: Gathering | undefined;
+
+  constructor(private readonly calls: Pick<BatchCalls, 'describe'>) {}
+
+  /** Those that Batch does not know are left out. */
+  async describe(ids: Iterable<string>): Promise<Map<string, Described>> {
+    const result = new Map<string, Described>();
+    const wanted: string[] = [];
+    const oldest = performance.now() - freshMs;
+    for (const id of ids) {
+      const known = this.fresh.get(id);
+      if (known && known.at >= oldest) result.set(id, known);
+      else wanted.push(id);
+    }
+    if (wanted.length === 0) return result;
+    const gathering = (this.gathering ??= this.gather());
+    for (const id of wanted) gathering.ids.add(id);
+    await gathering.done;
+    for (const id of wanted) {
+      const found = gathering.found.get(id);
+      if (found) result.set(id, found);
+    }
+    return result;
+  }
+
+  /** What was known of it may be no more. */
+  forget(id: string): void {
+    this.fresh.delete(id);
+  }
+
+  private gather(): Gathering {
+    const gathering: Gathering = { ids: new Set(), found: new Map(), done: Promise.resolve() };
+    gathering.done = new Promise((resolve) => setTimeout(resolve, gatherMs)).then(() => {
+      this.gathering = undefined;
+      return this.ask(gathering);
+    });
+    return gathering;
+  }
+
+  private async ask({ ids, found }: Gathering): Promise<void> {
+    const all = [...ids];
+    const parts = Array.from({ length: Math.ceil(all.length / describedAtOnce) }, (_, i) =>
+      all.slice(i * describedAtOnce, (i + 1) * describedAtOnce),
+    );
+    await Promise.all(
+      parts.map(async (part) => {
+        const at = performance.now();
+        for (const job of await this.calls.describe(part)) {
+          const described = slim(job, at);
+          found.set(described.jobId, described);
+          this.fresh.set(described.jobId, described);
+        }
+      }),
+    );
+    const oldest = performance.now() - freshMs;
+    for (const [id, { at }] of this.fresh) if (at < oldest) this.fresh.delete(id);
+  }
+}
+
+/** DescribeJobs, and events, say a job in the same words. */
+export function slim(job: JobDetail, at: number): Described {
+  const { container, arrayProperties } = job;
+  const resource = (type: string) => container?.resourceRequirements?.find((each) => each.type === type)?.value;
+  return {
+    jobId: job.jobId ?? '',
+    at,
+    status: job.status,
+    statusReason: job.statusReason,
+    isTerminated: job.isTerminated,
+    isCancelled: job.isCancelled,
+    startedAt: job.startedAt,
+    stoppedAt: job.stoppedAt,
+    container: { exitCode: container?.exitCode, reason: container?.reason },
+    vcpu: Number(resource('VCPU') ?? container?.vcpus ?? 0),
+    memoryMiB: Number(resource('MEMORY') ?? container?.memory ?? 0),
+    logStreamName: container?.logStreamName,
+    array:
+      arrayProperties?.size === undefined
+        ? undefined
+        : {
+            size: arrayProperties.size,
+            counts: arrayProperties.statusSummary ?? {},
+            items: container?.environment?.find(({ name }) => name === itemsVariable)?.value ?? '',
+          },
+  };
+}

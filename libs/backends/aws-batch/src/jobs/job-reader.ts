@@ -1,0 +1,134 @@
+import { type Asked, type PhaseReport } from '@aloft/backend-kit';
+import { type AloftError, notFound, toAloftError } from '@aloft/errors';
+import { ArrayStates, type ChildState } from '../arrays/array-states.js';
+import { asArrayItem, folderOfItem } from '../arrays/item-template.js';
+import { listedBlob, WrittenFilesReader } from '../arrays/written-files.js';
+import type { BatchCalls } from '../client/batch-calls.js';
+import type { AwsBatchOptions } from '../options.js';
+import type { Described, Describer } from './describer.js';
+import { endedFor, isMisconfigured } from './diagnosis.js';
+import { jobIdOf, type BatchJob } from './handle.js';
+import { logLinks } from './log-links.js';
+import type { OutputTail } from './output-tail.js';
+import { asWritten } from './submission.js';
+import { hasEnded } from './terminator.js';
+import { limitMsOf, underWay, usageOf, verdict } from './verdict.js';
+
+export interface JobReaderOptions {
+  calls: Pick<BatchCalls, 'list' | 'terminate'>;
+  describer: Describer;
+  options: AwsBatchOptions;
+  output: Pick<OutputTail, 'of'>;
+}
+
+type Answer = PhaseReport | AloftError;
+
+/** How jobs are, as reports of their attempts. */
+export class JobReader {
+  private readonly arrays: ArrayStates;
+  /** Since when Batch says that a job cannot run, of `performance.now()`, by its id. */
+  private readonly misconfigured = new Map<string, number>();
+
+  constructor(private readonly deps: JobReaderOptions) {
+    this.arrays = new ArrayStates({ calls: deps.calls, files: new WrittenFilesReader() });
+  }
+
+  async read(asked: readonly Asked<BatchJob>[]): Promise<Answer[]> {
+    const described = await this.deps.describer.describe(new Set(asked.map(({ handle }) => handle.id)));
+    return Promise.all(
+      asked.map(async (ask): Promise<Answer> => {
+        const job = described.get(ask.handle.id);
+        if (!job) return notFound(`AWS Batch does not know the job ${ask.handle.id}`);
+        try {
+          return await (ask.handle.child === undefined
+            ? this.ofJob(ask, job)
+            : this.ofChild(ask, job, ask.handle.child));
+        } catch (error) {
+          return toAloftError(error);
+        }
+      }),
+    );
+  }
+
+  private async ofJob(ask: Asked<BatchJob>, job: Described): Promise<PhaseReport> {
+    const logs = logLinks({ job: ask.handle, logStreamName: job.logStreamName }, this.deps.options);
+    if (!hasEnded(job)) {
+      await this.endOverTime(ask, job);
+      await this.endStuck(ask.handle, job);
+      return { ...underWay(job), logs };
+    }
+    this.misconfigured.delete(job.jobId);
+    const output = () => this.deps.output.of(job.logStreamName);
+    const report = await verdict(asWritten(ask.launch), { blob: ask.context.blob, output }, job);
+    return { ...report, logs, usage: usageOf(job, job) };
+  }
+
+  private async ofChild(ask: Asked<BatchJob>, parent: Described, child: number): Promise<PhaseReport> {
+    const launch = asWritten(asArrayItem(ask.launch) ?? ask.launch);
+    const { blob } = ask.context;
+    const { folder, item } = folderOfItem(ask.launch);
+    const stateOf = await this.arrays.of(parent, blob, { folder, itemAttempt: item.slice(item.indexOf('/') + 1) });
+    const state = stateOf(child);
+    const logs = logLinks({ job: ask.handle }, this.deps.options);
+    if (!state.ended) return { ...(await this.underWay(ask, parent)), logs };
+    const own = `${folder}/${item}`;
+    const listed = state.written ? listedBlob(blob, own, state.written.names) : blob;
+    if (state.job.status === 'SUCCEEDED') return { ...(await verdict(launch, { blob: listed }, state.job)), logs };
+    return this.failedChild({ ...ask, launch }, state);
+  }
+
+  /** Of a failed child more is asked: where its output is, what it was given. */
+  private async failedChild(ask: Asked<BatchJob>, { job }: ChildState & { ended: true }): Promise<PhaseReport> {
+    const id = jobIdOf(ask.handle);
+    const described = (await this.deps.describer.describe([id])).get(id);
+    const container = {
+      exitCode: described?.container?.exitCode ?? job.container?.exitCode,
+      reason: described?.container?.reason ?? job.container?.reason,
+    };
+    const whole = { ...job, ...described, container };
+    const logStreamName = described?.logStreamName;
+    const output = () => this.deps.output.of(logStreamName);
+    const report = await verdict(ask.launch, { blob: ask.context.blob, output }, whole);
+    return {
+      ...report,
+      logs: logLinks({ job: ask.handle, logStreamName }, this.deps.options),
+      usage: usageOf(whole, described),
+    };
+  }
+
+  /**
+   * The summary does not say which children run: they are said to once none waits any more. What all wait for is said by the first of them, while
+   * nothing of the array has begun.
+   */
+  private async underWay(ask: Asked<BatchJob>, parent: Described): Promise<PhaseReport> {
+    const { size = 0, counts = {} } = parent.array ?? {};
+    const count = (...names: string[]) => names.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
+    const begun = count('STARTING', 'RUNNING', 'SUCCEEDED', 'FAILED');
+    if (begun >= size && count('STARTING') === 0) return underWay({ status: 'RUNNING' });
+    if (begun > 0 || count('RUNNABLE') === 0) return underWay({ status: 'SUBMITTED' });
+    const first = `${parent.jobId}:0`;
+    const job = (await this.deps.describer.describe([first])).get(first);
+    if (!job || hasEnded(job)) return underWay({ status: 'SUBMITTED' });
+    await this.endStuck(ask.handle, job);
+    return underWay(job);
+  }
+
+  /** Batch ends what runs over its time, but for limits below a minute; that is done here, and the job's reason says so once it has ended. */
+  private async endOverTime({ launch, handle }: Asked<BatchJob>, job: Described): Promise<void> {
+    const limitMs = limitMsOf(launch);
+    if (limitMs === undefined || job.status !== 'RUNNING' || !job.startedAt) return;
+    if (Date.now() - job.startedAt > limitMs) await this.deps.calls.terminate(jobIdOf(handle), endedFor.time(limitMs));
+  }
+
+  /** Ends a job of which Batch says for too long that it cannot run. */
+  private async endStuck(handle: BatchJob, { jobId, statusReason = '' }: Described): Promise<void> {
+    if (!isMisconfigured(statusReason)) {
+      this.misconfigured.delete(jobId);
+      return;
+    }
+    const since = this.misconfigured.get(jobId) ?? performance.now();
+    this.misconfigured.set(jobId, since);
+    if (performance.now() - since >= this.deps.options.misconfiguredMs)
+      await this.deps.calls.terminate(jobIdOf(handle), endedFor.misconfiguration(statusReason));
+  }
+}
