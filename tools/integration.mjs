@@ -66,6 +66,11 @@ const suites = {
       () => pytestIn('connector')(['test_connectors.py'], args),
     );
   },
+  /** The Kubernetes backend on a real API server, with a real node and pretended ones; the first time builds these programs. */
+  kubernetes: (args) => {
+    const python = pythonEnvironment(flytekitRequirements);
+    integration('libs/backends/kubernetes')(args, { ALOFT_TEST_PYTHON: python });
+  },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(flytekitRequirements);

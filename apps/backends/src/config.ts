@@ -1,3 +1,4 @@
+import { kubernetesConfigSchema } from '@aloft/backend-kubernetes';
 import { grpcTarget } from '@aloft/service';
 import { z } from 'zod';
 
@@ -101,6 +102,8 @@ export const backendsConfigSchema = z
             message: `there is no server "${fallback}"; there are: ${names.join(', ') || 'none'}`,
           });
       }),
+    /** The backend `kubernetes`: pods and operators' objects. Without clusters there is none. */
+    kubernetes: kubernetesConfigSchema,
   })
   .prefault({});
 

@@ -19,9 +19,10 @@ export const backendsServiceConfig = serviceConfig.extend({
 });
 
 /** Where the backends that the configuration enables find their work. */
-export function commandTopics({ local, connector }: BackendsConfig): string[] {
+export function commandTopics({ local, connector, kubernetes }: BackendsConfig): string[] {
   return [
     ...(local.enabled ? ['tasks.commands.local'] : []),
     ...(connector.servers.length > 0 ? ['tasks.commands.connector'] : []),
+    ...(kubernetes.clusters.length > 0 ? ['tasks.commands.kubernetes'] : []),
   ];
 }

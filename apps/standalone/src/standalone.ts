@@ -205,7 +205,10 @@ async function serviceModules(
 
 /** The propeller knows every backend that this process has hosts of. */
 function withBackends({ propeller, backends }: StandaloneConfig): StandaloneConfig['propeller'] {
-  const more = backends.connector.servers.length > 0 ? ['connector'] : [];
+  const more = [
+    ...(backends.connector.servers.length > 0 ? ['connector'] : []),
+    ...(backends.kubernetes.clusters.length > 0 ? ['kubernetes'] : []),
+  ];
   const known = [...new Set([...propeller.backends.known, ...more])];
   return { ...propeller, backends: { ...propeller.backends, known } };
 }
