@@ -103,6 +103,7 @@ export const kubernetesConfigSchema = z
     graceSeconds: positive(5),
     /** Whether the objects of ended attempts are deleted. */
     remove: z.enum(['always', 'on-success', 'never']).default('always'),
+    orphans: z.strictObject({ everyMs: positive(60_000), afterMs: positive(120_000) }).prefault({}),
     namespaceTemplate: name.default('{{ project }}-{{ domain }}'),
     createNamespaces: z.boolean().default(true),
     /** YAML files of objects that each namespace gets, or folders of them. */

@@ -35,6 +35,7 @@ export function createKubernetesBackend(
       slots: rest.slots,
       graceSeconds: rest.graceSeconds,
       remove: rest.remove,
+      orphans: rest.orphans,
       clusters: clusters.map(({ kubeconfig, context, connections, ...target }) => ({
         ...target,
         access: { kubeconfig, context, connections },

@@ -46,6 +46,8 @@ export interface ObjectKind {
   look(object: ClusterObject, launch: Launch, now: number): Sight;
   /** What of an object has to be kept. */
   slim(object: ClusterObject): ClusterObject;
+  /** Whether it ended, and without a failure of its own: what the task wrote is not known here. */
+  endedWell(object: ClusterObject): boolean;
   /** Whether something of it runs although the attempt is over. */
   lingers(object: ClusterObject): boolean;
 }

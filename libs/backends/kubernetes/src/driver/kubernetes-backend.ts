@@ -1,4 +1,11 @@
-import { type AttemptContext, attemptKey, type BackendPlugin, type Capacity, storeInputs } from '@aloft/backend-kit';
+import {
+  type AttemptContext,
+  attemptKey,
+  type BackendPlugin,
+  type Capacity,
+  type HostView,
+  storeInputs,
+} from '@aloft/backend-kit';
 import { type AloftError, failedPrecondition, toAloftError, unavailable } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import type { Logger } from '@aloft/telemetry';
@@ -8,6 +15,7 @@ import { Cluster, urgency, type ClusterOptions } from './cluster.js';
 import { Creations } from './creations.js';
 import { Followed } from './followed.js';
 import { attemptOf, identityOf, objectName } from './identity.js';
+import { Orphans } from './orphans.js';
 import { choose, eligible } from './placement.js';
 import { Remover } from './remover.js';
 
@@ -33,6 +41,8 @@ export interface KubernetesBackendOptions {
   graceSeconds: number;
   /** Whether objects of attempts that ended are deleted. */
   remove: 'always' | 'on-success' | 'never';
+  /** Milliseconds between two looks for objects of ours that no attempt knows, and for how long one has to have been there. */
+  orphans: { everyMs: number; afterMs: number };
 }
 
 /** The driver of the level "object and status": see README.md. */
@@ -44,6 +54,7 @@ export class KubernetesBackend implements BackendPlugin {
   private readonly followed = new Map<string, Followed>();
   private readonly creations: Creations;
   private readonly remover: Remover;
+  private orphans: Orphans | undefined;
   private stopped = false;
 
   constructor(
@@ -80,7 +91,7 @@ export class KubernetesBackend implements BackendPlugin {
     return kind.refuse(launch);
   }
 
-  async start(): Promise<void> {
+  async start(host?: HostView): Promise<void> {
     const { clusters, kinds, owner } = this.options;
     const listener = { changed: this.changed.bind(this), gone: this.gone.bind(this) };
     this.clusters = await Promise.all(
@@ -90,11 +101,17 @@ export class KubernetesBackend implements BackendPlugin {
     // With one cluster nothing can be done before it answers; of several, one that is away holds up nobody.
     if (this.clusters.length === 1) await this.clusters[0]?.synced();
     else await Promise.race(this.clusters.map((cluster) => cluster.synced()));
+    if (!host) return;
+    const { remover, logger, options } = this;
+    const isFollowed = (attempt: TaskAttempt) => this.followed.has(keyOf(attempt));
+    this.orphans = new Orphans({ ...options.orphans, clusters: this.clusters, host, isFollowed, remover, logger });
+    this.orphans.start();
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     for (const followed of this.followed.values()) followed.close();
+    this.orphans?.stop();
     this.remover.stop();
     await Promise.all(this.clusters.map((cluster) => cluster.stop()));
   }

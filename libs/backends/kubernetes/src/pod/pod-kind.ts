@@ -61,6 +61,10 @@ export class PodKind implements ObjectKind {
     return slimPod(object as V1Pod);
   }
 
+  endedWell(object: ClusterObject): boolean {
+    return (object as V1Pod).status?.phase === 'Succeeded';
+  }
+
   lingers(object: ClusterObject): boolean {
     const pod = object as V1Pod;
     return !isOver(pod) || anyRuns(pod);
