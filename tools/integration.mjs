@@ -70,6 +70,11 @@ const suites = {
   plugin: integration('examples/job-server-backend', 'e2e/plugin'),
   /** The AWS Batch backend over moto, whose jobs run as processes: the conformance suite, and what only Batch does. */
   'aws-batch': integration('libs/backends/aws-batch'),
+  /** The Kubernetes backend on a real API server, with a real node and pretended ones; the first time builds these programs. */
+  kubernetes: (args) => {
+    const python = pythonEnvironment(flytekitRequirements);
+    integration('libs/backends/kubernetes')(args, { ALOFT_TEST_PYTHON: python });
+  },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(flytekitRequirements);

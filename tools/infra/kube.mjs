@@ -1,5 +1,6 @@
 // A real Kubernetes API on this machine: etcd and kube-apiserver, built from their Go modules; and Helm, built with them
 // because it is made of the same packages. No nodes, no controllers: for what the API itself refuses, defaults and stores.
+// Nodes are those of kube-nodes.mjs.
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,20 +15,30 @@ const readyMs = 120_000;
 
 /** Paths of `kube-apiserver`, `etcd` and `helm`; builds them the first time. */
 export async function kubePrograms() {
+  const folder = await buildKube([
+    'k8s.io/kubernetes/cmd/kube-apiserver',
+    'go.etcd.io/etcd/server/v3',
+    'helm.sh/helm/v4/cmd/helm',
+  ]);
+  return { apiserver: join(folder, 'kube-apiserver'), etcd: join(folder, 'server'), helm: join(folder, 'helm') };
+}
+
+/** Builds these of the module's packages the first time; resolves to their folder. */
+export function buildKube(packages) {
   const version = 'k8s.io/component-base/version';
-  const folder = await buildGo({
+  return buildGo({
     folder: join(import.meta.dirname, 'kube'),
-    packages: ['k8s.io/kubernetes/cmd/kube-apiserver', 'go.etcd.io/etcd/server/v3', 'helm.sh/helm/v4/cmd/helm'],
+    packages,
     ldflags: `-X ${version}.gitVersion=${kubernetesVersion} -X ${version}.gitMajor=1 -X ${version}.gitMinor=36`,
     // Compiles faster; nobody waits for these programs.
     flags: ['-gcflags=all=-N -l'],
   });
-  return { apiserver: join(folder, 'kube-apiserver'), etcd: join(folder, 'server'), helm: join(folder, 'helm') };
 }
 
 /**
  * Starts the API on 127.0.0.1 with its data in `dir`; resolves when it is ready. Returns `{ url, token, kubeconfig, pids,
- * helm, call(method, path, body?, contentType?), stop() }`; `call` answers `{ status, body }`, `kubeconfig` is a file.
+ * helm, call(method, path, body?, contentType?), restartApi(), stop() }`; `call` answers `{ status, body }`, `kubeconfig` is a file;
+ * `restartApi` is SIGKILL and a new process on the same port and data.
  */
 export async function start({ dir }) {
   const programs = await kubePrograms();
@@ -51,38 +62,48 @@ export async function start({ dir }) {
     'unsafe-no-fsync': true,
     'log-level': 'warn',
   });
-  const apiserver = launch(dir, 'kube-apiserver', programs.apiserver, {
-    'etcd-servers': etcdUrl,
-    'bind-address': '127.0.0.1',
-    'advertise-address': '127.0.0.1',
-    'endpoint-reconciler-type': 'none',
-    'secure-port': port,
-    'cert-dir': join(dir, 'certificates'),
-    'service-cluster-ip-range': '10.96.0.0/24',
-    'service-account-issuer': 'https://kubernetes.default.svc',
-    'service-account-key-file': keyFile,
-    'service-account-signing-key-file': keyFile,
-    'token-auth-file': join(dir, 'tokens.csv'),
-    'authorization-mode': 'RBAC',
-    // Nobody makes the accounts that it asks for: there is no controller.
-    'disable-admission-plugins': 'ServiceAccount',
-    profiling: false,
-  });
-  const processes = [apiserver, etcd];
+  const startApi = () =>
+    launch(dir, 'kube-apiserver', programs.apiserver, {
+      'etcd-servers': etcdUrl,
+      'bind-address': '127.0.0.1',
+      'advertise-address': '127.0.0.1',
+      'endpoint-reconciler-type': 'none',
+      'secure-port': port,
+      'cert-dir': join(dir, 'certificates'),
+      'service-cluster-ip-range': '10.96.0.0/24',
+      'service-account-issuer': 'https://kubernetes.default.svc',
+      'service-account-key-file': keyFile,
+      'service-account-signing-key-file': keyFile,
+      'token-auth-file': join(dir, 'tokens.csv'),
+      'authorization-mode': 'RBAC',
+      // Nobody makes the accounts that they ask for, or takes the taints away: there is no controller.
+      'disable-admission-plugins': 'ServiceAccount,TaintNodesByCondition',
+      profiling: false,
+      // What many tests ask for at once is no more than one of them may.
+      'enable-priority-and-fairness': false,
+    });
+  const processes = [startApi(), etcd];
   const stop = () => Promise.all(processes.map((process) => process.kill()));
   const call = (method, path, body, type) => ask({ port, token, method, path, body, type });
-  const until = Date.now() + readyMs;
-  for (;;) {
-    const ended = processes.find((process) => process.ended);
-    if (ended || Date.now() > until) {
-      await stop();
-      const { name, log } = ended ?? apiserver;
-      throw new Error(`${name} ${ended ? 'ended' : 'is not ready'}: ${readFileSync(log, 'utf8').slice(-2000)}`);
+  const ready = async () => {
+    for (const until = Date.now() + readyMs; ;) {
+      const ended = processes.find((process) => process.ended);
+      if (ended || Date.now() > until) {
+        await stop();
+        const { name, log } = ended ?? processes[0];
+        throw new Error(`${name} ${ended ? 'ended' : 'is not ready'}: ${readFileSync(log, 'utf8').slice(-2000)}`);
+      }
+      const answer = await call('GET', '/readyz').catch(() => undefined);
+      if (answer?.status === 200) return;
+      await delay(100);
     }
-    const ready = await call('GET', '/readyz').catch(() => undefined);
-    if (ready?.status === 200) break;
-    await delay(100);
-  }
+  };
+  const restartApi = async () => {
+    await processes[0].kill();
+    processes[0] = startApi();
+    await ready();
+  };
+  await ready();
   const kubeconfig = join(dir, 'kubeconfig');
   const config = {
     apiVersion: 'v1',
@@ -94,10 +115,11 @@ export async function start({ dir }) {
   };
   writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 });
   const pids = processes.map(({ pid }) => pid);
-  return { url, token, kubeconfig, pids, helm: programs.helm, call, stop };
+  return { url, token, kubeconfig, pids, helm: programs.helm, call, restartApi, stop };
 }
 
-function launch(dir, name, program, flags) {
+/** A program with these flags, its output in `<dir>/<name>.log`. Returns `{ name, log, pid, ended, kill() }`. */
+export function launch(dir, name, program, flags) {
   const log = join(dir, `${name}.log`);
   const out = openSync(log, 'a');
   const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);

@@ -9,6 +9,7 @@ import {
   PostgresHostChannel,
   PostgresWorkStore,
 } from '@aloft/backend-kit';
+import { createKubernetesBackend } from '@aloft/backend-kubernetes';
 import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
@@ -51,10 +52,12 @@ export class Backends {
     const local = () => createLocalBackend(config.local, rest, logger.child({ backend: 'local' }));
     const connector = () => connectorBackend(config.connector, logger.child({ backend: 'connector' }));
     const awsBatch = () => awsBatchBackend(config.awsBatch, rest, logger.child({ backend: 'aws-batch' }));
+    const kubernetes = () => createKubernetesBackend(config.kubernetes, rest, logger.child({ backend: 'kubernetes' }));
     const makers = [
       ...(config.local.enabled ? [local] : []),
       ...(config.connector.servers.length > 0 ? [connector] : []),
       ...(config.awsBatch.queues.length > 0 ? [awsBatch] : []),
+      ...(config.kubernetes.clusters.length > 0 ? [kubernetes] : []),
       ...plugins,
     ];
     this.runs = makers.map((make) => new HostRun(make, (plugin, onLost) => this.hostOf(plugin, onLost), logger));

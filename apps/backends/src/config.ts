@@ -1,3 +1,4 @@
+import { kubernetesConfigSchema } from '@aloft/backend-kubernetes';
 import { grpcTarget } from '@aloft/service';
 import { z } from 'zod';
 import { awsBatchConfigSchema } from './aws-batch-config.js';
@@ -102,6 +103,8 @@ export const backendsConfigSchema = z
             message: `there is no server "${fallback}"; there are: ${names.join(', ') || 'none'}`,
           });
       }),
+    /** The backend `kubernetes`: pods and operators' objects. Without clusters there is none. */
+    kubernetes: kubernetesConfigSchema,
     awsBatch: awsBatchConfigSchema,
     /** Backends that are modules of their own, by name (docs/backend-plugins.md). */
     plugins: z

@@ -77,10 +77,19 @@ export interface BackendPlugin {
   /** The terminal reports of these were acknowledged: whatever was kept for asking about them again may go. */
   forget?(attempts: readonly TaskAttempt[]): Promise<void>;
 
-  start?(): Promise<void>;
+  start?(host?: HostView): Promise<void>;
 
   /** Stops without ending work that can be adopted again. */
   stop(): Promise<void>;
+}
+
+/** What a plugin may ask its host. */
+export interface HostView {
+  /**
+   * Those of these attempts that some host of this backend has yet (waiting, running, or ended and not acknowledged). What a backend has of others,
+   * for longer than a commit takes, is nobody's.
+   */
+  held(attempts: readonly TaskAttempt[]): Promise<TaskAttempt[]>;
 }
 
 export interface Capacity {

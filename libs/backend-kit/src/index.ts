@@ -16,6 +16,7 @@ export {
   readOutcome,
   type OutcomeOptions,
 } from './outcome/read-outcome.js';
+export { storeInputs } from './inputs/stored-inputs.js';
 export { withCheckpoint } from './outcome/saved-checkpoint.js';
 export { clip, failure, failureOf, isTerminal, type FailureFields } from './outcome/phases.js';
 export { timestampOf } from './outcome/timestamp.js';

@@ -119,7 +119,7 @@ export class BackendHost {
     const { work, finished, fences } = await store.load(options.name);
     const now = Date.now();
     for (const fence of fences) this.fences.set(fence.key, { generation: fence.generation, at: now });
-    await plugin.start?.();
+    await plugin.start?.({ held: (attempts) => this.held(attempts) });
     this.checkStillHeld();
     this.state = 'running';
     this.takeFinished(finished);
@@ -178,6 +178,14 @@ export class BackendHost {
   /** Resolves when every command published before the call is taken. */
   async caughtUp(): Promise<void> {
     await this.consumer?.caughtUp();
+  }
+
+  private async held(attempts: readonly TaskAttempt[]): Promise<TaskAttempt[]> {
+    const stored = await this.store.existing(attempts.map(attemptKey));
+    return attempts.filter((attempt) => {
+      const key = attemptKey(attempt);
+      return stored.has(key) || this.attempts.entries.has(key);
+    });
   }
 
   private takeFinished(batches: readonly FinishedBatch[]): void {

@@ -388,6 +388,14 @@ export class PostgresWorkStore implements WorkStore {
     return rows.map(rowOf);
   }
 
+  async existing(keys: readonly string[]): Promise<ReadonlySet<string>> {
+    const { rows } = await this.database.query<{ key: string }>(
+      'SELECT key FROM work WHERE backend = $1 AND key = ANY($2)',
+      [this.backend, keys],
+    );
+    return new Set(rows.map(({ key }) => key));
+  }
+
   async stillEnding(keys: readonly string[]): Promise<ReadonlySet<string>> {
     const { rows } = await this.database.query<{ key: string }>(
       'SELECT key FROM superseded WHERE backend = $1 AND key = ANY($2)',

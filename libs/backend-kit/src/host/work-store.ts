@@ -94,6 +94,8 @@ export interface WorkStore {
   held(host: string): Promise<{ key: string; generation: number; abortReason: string | undefined }[]>;
   /** Rows of these keys that this host holds. */
   rows(host: string, keys: readonly string[]): Promise<WorkRow[]>;
+  /** Those of these keys that any host holds, or nobody yet. */
+  existing(keys: readonly string[]): Promise<ReadonlySet<string>>;
   /** Abort requests that reached another host than the one that holds the attempt. */
   abortsOf(host: string): Promise<AbortRequest[]>;
   /**

@@ -148,6 +148,10 @@ export class MemoryWorkStore implements WorkStore {
     return [];
   }
 
+  async existing(keys: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(keys.filter((key) => this.work.has(key)));
+  }
+
   async stillEnding(): Promise<ReadonlySet<string>> {
     return new Set();
   }

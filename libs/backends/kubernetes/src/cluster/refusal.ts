@@ -1,0 +1,63 @@
+import { AloftError, type ErrorCode } from '@aloft/errors';
+import type { V1Status } from '@kubernetes/client-node';
+
+/** What is in the way of a request that may well succeed later. */
+export type Obstacle = 'quota' | 'throttled';
+
+/** An answer of the API server that is no success. */
+export class Refusal extends AloftError {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    /** HTTP status. */
+    readonly status: number,
+    /** As the server names it: AlreadyExists, Forbidden, Expired … */
+    readonly reason: string,
+    readonly obstacle?: Obstacle,
+    /** Milliseconds that the server wants to be left alone. */
+    readonly retryAfterMs?: number,
+  ) {
+    super(code, message);
+  }
+}
+
+/** `doing`: "creating the pod x of the namespace y". */
+export function refusalOf(doing: string, status: number, body: string, retryAfter: string | undefined): Refusal {
+  const { message = body.slice(0, 500), reason = '', details } = statusIn(body);
+  const after = Number(retryAfter ?? details?.retryAfterSeconds ?? Number.NaN);
+  const retryAfterMs = Number.isFinite(after) ? after * 1000 : undefined;
+  const text = `${doing}: the cluster answers ${status}${reason ? ` ${reason}` : ''}: ${message.trim() || 'nothing else'}`;
+  const make = (code: ErrorCode, obstacle?: Obstacle) =>
+    new Refusal(code, text, status, reason, obstacle, retryAfterMs);
+  if (status === 429) return make('RESOURCE_EXHAUSTED', 'throttled');
+  if (status >= 500 || status === 408) return make('UNAVAILABLE');
+  // The account of a quota that was just made is not drawn up yet.
+  if (status === 403 && /exceeded quota|status unknown for quota/.test(message))
+    return make('RESOURCE_EXHAUSTED', 'quota');
+  // Its objects go first; then it can be made again.
+  if (status === 403 && /because it is being terminated/.test(message)) return make('UNAVAILABLE');
+  switch (status) {
+    case 401:
+      // Tokens end, and are renewed.
+      return make('UNAVAILABLE');
+    case 403:
+      return make('PERMISSION_DENIED');
+    case 404:
+      return make('NOT_FOUND');
+    case 409:
+      return make(reason === 'AlreadyExists' ? 'ALREADY_EXISTS' : 'ABORTED');
+    case 410:
+      return make('OUT_OF_RANGE');
+    default:
+      return make('INVALID_ARGUMENT');
+  }
+}
+
+function statusIn(body: string): V1Status {
+  try {
+    const parsed = JSON.parse(body) as V1Status;
+    return typeof parsed === 'object' && parsed !== null ? parsed : {};
+  } catch {
+    return {};
+  }
+}

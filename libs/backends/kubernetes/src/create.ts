@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BackendPlugin } from '@aloft/backend-kit';
+import type { BlobAccess } from '@aloft/blob';
+import { invalidArgument } from '@aloft/errors';
+import type { Logger } from '@aloft/telemetry';
+import type { KubernetesConfig } from './config.js';
+import { KubernetesBackend } from './driver/kubernetes-backend.js';
+import { checkLogTemplate } from './log-links.js';
+import { TemplatedNamespaces } from './namespaces.js';
+import { PodKind } from './pod/pod-kind.js';
+import type { PodOptions } from './pod/pod-options.js';
+import { namespaceTemplate, ResourceTemplate } from './resource-templates.js';
+
+export interface KubernetesSurroundings {
+  storage: () => BlobAccess;
+}
+
+/** The plugin `kubernetes` as the configuration wants it. @throws INVALID_ARGUMENT for files that are not what they should be */
+export function createKubernetesBackend(
+  config: KubernetesConfig,
+  surroundings: KubernetesSurroundings,
+  logger: Logger,
+): BackendPlugin {
+  const { clusters, pods, resourceTemplates, createNamespaces, ...rest } = config;
+  for (const template of pods.logs) checkLogTemplate(template);
+  const { storageEnv, ...podConfig } = pods;
+  const options = {
+    ...podConfig,
+    env: { ...(storageEnv ? storageEnvironment(surroundings.storage()) : {}), ...pods.env },
+  };
+  return new KubernetesBackend(
+    {
+      owner: rest.owner,
+      slots: rest.slots,
+      graceSeconds: rest.graceSeconds,
+      remove: rest.remove,
+      orphans: rest.orphans,
+      clusters: clusters.map(({ kubeconfig, context, connections, ...target }) => ({
+        ...target,
+        access: { kubeconfig, context, connections },
+      })),
+      kinds: [new PodKind(options as PodOptions)],
+      namespaces: new TemplatedNamespaces({
+        template: rest.namespaceTemplate,
+        resources: [...(createNamespaces ? [namespaceTemplate] : []), ...resourceTemplates.flatMap(templatesIn)],
+        domainValues: rest.domainValues,
+        projectValues: rest.projectValues,
+        applyEveryMs: rest.applyEveryMs,
+      }),
+    },
+    logger,
+  );
+}
+
+/** What flytekit reads (FLYTE_AWS_*), as the platform itself reaches its storage. */
+function storageEnvironment(access: BlobAccess): Record<string, string> {
+  const env = {
+    FLYTE_AWS_ENDPOINT: access.endpoint,
+    FLYTE_AWS_ACCESS_KEY_ID: access.accessKeyId,
+    FLYTE_AWS_SECRET_ACCESS_KEY: access.secretAccessKey,
+    AWS_REGION: access.region,
+  };
+  return Object.fromEntries(Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
+}
+
+function templatesIn(path: string): ResourceTemplate[] {
+  try {
+    if (!statSync(path).isDirectory()) return [new ResourceTemplate(path, readFileSync(path, 'utf8'))];
+    const files = readdirSync(path).filter((file) => /\.ya?ml$/.test(file));
+    return files.sort().map((file) => new ResourceTemplate(join(path, file), readFileSync(join(path, file), 'utf8')));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined || (error as Error).name === 'AloftError') throw error;
+    throw invalidArgument(`backends.kubernetes.resourceTemplates: ${path} cannot be read: ${(error as Error).message}`);
+  }
+}

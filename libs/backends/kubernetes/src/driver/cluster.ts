@@ -1,0 +1,177 @@
+import type { Logger } from '@aloft/telemetry';
+import PQueue from 'p-queue';
+import { Backoff } from '../cluster/backoff.js';
+import { ClusterClient } from '../cluster/client.js';
+import { type ClusterAccess, Credentials } from '../cluster/credentials.js';
+import { Informer } from '../cluster/informer.js';
+import type { ClusterObject } from '../cluster/resource.js';
+import type { ObjectKind } from '../kind.js';
+import { labels } from './identity.js';
+import type { Target } from './placement.js';
+
+export interface ClusterOptions extends Target {
+  access: ClusterAccess;
+  /** The only namespaces that are watched; empty: all, by one watch. */
+  namespaces: readonly string[];
+}
+
+/** What goes first where requests wait for each other. */
+export const urgency = { create: 2, abort: 1, clean: 0 } as const;
+
+export interface ClusterListener {
+  changed(cluster: Cluster, kind: ObjectKind, object: ClusterObject): void;
+  gone(cluster: Cluster, kind: ObjectKind, object: ClusterObject): void;
+}
+
+/** One cluster: its API, what of ours is in it, and the order of writes. */
+export class Cluster {
+  private readonly informers = new Map<ObjectKind, Informer[]>();
+  private readonly writes: PQueue;
+  private readonly waiters = new Map<string, Set<() => void>>();
+
+  private constructor(
+    readonly target: ClusterOptions,
+    readonly client: ClusterClient,
+    kinds: readonly ObjectKind[],
+    owner: string,
+    listener: ClusterListener,
+    logger: Logger,
+  ) {
+    this.writes = new PQueue({ concurrency: target.access.connections });
+    const scopes = target.namespaces.length > 0 ? target.namespaces : [undefined];
+    for (const kind of kinds)
+      this.informers.set(
+        kind,
+        scopes.map(
+          (namespace) =>
+            new Informer({
+              client,
+              resource: kind.resource,
+              namespace,
+              labelSelector: `${labels.owner}=${owner}`,
+              logger,
+              slim: (object) => kind.slim(object),
+              onChanged: (object) => listener.changed(this, kind, object),
+              onGone: (object) => {
+                this.tellGone(kind, object);
+                listener.gone(this, kind, object);
+              },
+            }),
+        ),
+      );
+  }
+
+  static async open(
+    target: ClusterOptions,
+    kinds: readonly ObjectKind[],
+    owner: string,
+    listener: ClusterListener,
+    logger: Logger,
+  ): Promise<Cluster> {
+    const client = new ClusterClient(target.name, await Credentials.load(target.access));
+    return new Cluster(target, client, kinds, owner, listener, logger);
+  }
+
+  get name(): string {
+    return this.target.name;
+  }
+
+  start(): void {
+    for (const informer of this.everyInformer()) informer.start();
+  }
+
+  /** Resolves when all of ours that is there was seen once. */
+  async synced(): Promise<void> {
+    await Promise.all([...this.everyInformer()].map((informer) => informer.synced()));
+  }
+
+  get isSynced(): boolean {
+    return [...this.everyInformer()].every((informer) => informer.isSynced);
+  }
+
+  /** Milliseconds for which it could not be watched; `undefined` while it can. */
+  get troubleMs(): number | undefined {
+    const trouble = [...this.everyInformer()].flatMap(({ troubleMs }) => (troubleMs === undefined ? [] : [troubleMs]));
+    return trouble.length > 0 ? Math.max(...trouble) : undefined;
+  }
+
+  async stop(): Promise<void> {
+    this.writes.clear();
+    await Promise.all([...this.everyInformer()].map((informer) => informer.stop()));
+    this.client.close();
+  }
+
+  find(kind: ObjectKind, namespace: string, name: string): ClusterObject | undefined {
+    for (const informer of this.informers.get(kind) ?? []) {
+      const found = informer.get(namespace, name);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  *objects(): IterableIterator<{ kind: ObjectKind; object: ClusterObject }> {
+    for (const [kind, informers] of this.informers)
+      for (const informer of informers) for (const object of informer.all()) yield { kind, object };
+  }
+
+  write<T>(work: () => Promise<T>, priority: number): Promise<T> {
+    return this.writes.add(work, { priority });
+  }
+
+  /**
+   * Deletes it; resolves when it is there no more, and with it whatever it ran. The watch tells; it is asked for, ever less often,
+   * where the watch does not.
+   */
+  async remove(
+    kind: ObjectKind,
+    namespace: string,
+    name: string,
+    options: { graceSeconds: number; uid?: string | undefined; priority: number },
+  ): Promise<void> {
+    const { graceSeconds, uid, priority } = options;
+    const key = `${kind.resource.kind} ${namespace}/${name}`;
+    let told!: () => void;
+    const gone = new Promise<boolean>((resolve) => (told = () => resolve(true)));
+    const waiting = this.waiters.get(key) ?? new Set();
+    this.waiters.set(key, waiting.add(told));
+    try {
+      const there = await this.write(
+        () => this.client.delete(kind.resource, namespace, name, { graceSeconds, uid }),
+        priority,
+      );
+      if (!there) return;
+      const pauses = new Backoff(2_000 + graceSeconds * 1_000, 30_000);
+      for (;;) {
+        if (await Promise.race([gone, after(pauses.next())])) return;
+        const now = await this.lookFor(kind, namespace, name);
+        if (!now || (uid !== undefined && now.metadata?.uid !== uid)) return;
+      }
+    } finally {
+      waiting.delete(told);
+      if (waiting.size === 0) this.waiters.delete(key);
+    }
+  }
+
+  /** Asks for it; `undefined` if there is none. */
+  async lookFor(kind: ObjectKind, namespace: string, name: string): Promise<ClusterObject | undefined> {
+    try {
+      return kind.slim(await this.client.get(kind.resource, namespace, name));
+    } catch (error) {
+      if ((error as { code?: string }).code === 'NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  private tellGone({ resource }: ObjectKind, { metadata }: ClusterObject): void {
+    const key = `${resource.kind} ${metadata?.namespace}/${metadata?.name}`;
+    for (const tell of this.waiters.get(key) ?? []) tell();
+  }
+
+  private *everyInformer(): IterableIterator<Informer> {
+    for (const informers of this.informers.values()) yield* informers;
+  }
+}
+
+function after(ms: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(() => resolve(false), ms).unref());
+}

@@ -1,0 +1,2 @@
+export { kubernetesConfigSchema, type KubernetesConfig } from './config.js';
+export { createKubernetesBackend, type KubernetesSurroundings } from './create.js';

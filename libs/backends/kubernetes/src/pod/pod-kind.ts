@@ -1,0 +1,126 @@
+import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import type { TaskLog } from '@aloft/idl/flyteidl/core/execution';
+import type { V1Container, V1Pod } from '@kubernetes/client-node';
+import { type ClusterObject, pods } from '../cluster/resource.js';
+import type { Launch, ObjectKind, Place, Sight } from '../kind.js';
+import { logLinks, type LogTemplate } from '../log-links.js';
+import { podOf, primaryOf } from './build-pod.js';
+import { anyRuns, statusOf, timeOf } from './containers.js';
+import { isOver } from './diagnosis.js';
+import { lookAt } from './look.js';
+import type { PodOptions } from './pod-options.js';
+import { onTemplate, PodTemplates } from './pod-templates.js';
+
+/** Container, Python and pod tasks as pods (C-180). */
+export class PodKind implements ObjectKind {
+  readonly resource = pods;
+  private readonly templates = new PodTemplates();
+
+  constructor(private readonly options: PodOptions) {}
+
+  takes({ template }: LaunchTask): boolean {
+    return template?.target?.$case === 'container' || template?.target?.$case === 'k8sPod';
+  }
+
+  refuse(launch: LaunchTask): string | undefined {
+    const { template } = launch;
+    if (template?.target?.$case === 'container')
+      return template.target.value.image === ''
+        ? 'The task names no image: give it one (container_image), or a default image.'
+        : undefined;
+    const spec =
+      template?.target?.$case === 'k8sPod'
+        ? (template.target.value.podSpec as { containers?: V1Container[] } | undefined)
+        : undefined;
+    const names = (spec?.containers ?? []).map(({ name }) => name);
+    const primary = primaryOf(launch as Launch);
+    if (primary === undefined)
+      return `The task's pod has ${names.length} containers (${names.join(', ')}) and does not say whose end is the task's: set primary_container_name.`;
+    if (!names.includes(primary))
+      return `The task's pod has no container "${primary}", which it names as its primary one; it has ${names.join(', ') || 'none'}.`;
+    return undefined;
+  }
+
+  async build(launch: Launch, { client, namespace }: Place): Promise<ClusterObject> {
+    const { podTemplate, podTemplateNamespace } = this.options;
+    const pod = podOf(launch, this.options);
+    const name = launch.template?.metadata?.podTemplateName || podTemplate;
+    if (!name) return pod;
+    const places = [...new Set([namespace, podTemplateNamespace ?? namespace])];
+    return onTemplate(await this.templates.find(client, name, places), pod, primaryOf(launch) ?? '');
+  }
+
+  look(object: ClusterObject, launch: Launch, now: number): Sight {
+    const pod = object as V1Pod;
+    const primary = primaryOf(launch) ?? '';
+    const logs = podLogs(pod, launch, primary, this.options.logs);
+    return lookAt(pod, launch, now, { primary, last: primary }, this.options, logs);
+  }
+
+  slim(object: ClusterObject): ClusterObject {
+    return slimPod(object as V1Pod);
+  }
+
+  endedWell(object: ClusterObject): boolean {
+    return (object as V1Pod).status?.phase === 'Succeeded';
+  }
+
+  lingers(object: ClusterObject): boolean {
+    const pod = object as V1Pod;
+    return !isOver(pod) || anyRuns(pod);
+  }
+}
+
+/** Without what nobody reads: most of a pod is how it was to be made. */
+export function slimPod({ apiVersion, kind, metadata, spec, status }: V1Pod): V1Pod {
+  const { managedFields: _, ...rest } = metadata ?? {};
+  const container = ({ name, resources }: V1Container): V1Container => ({ name, ...(resources ? { resources } : {}) });
+  return {
+    ...(apiVersion ? { apiVersion } : {}),
+    ...(kind ? { kind } : {}),
+    metadata: rest,
+    spec: {
+      containers: (spec?.containers ?? []).map(container),
+      ...(spec?.initContainers ? { initContainers: spec.initContainers.map(container) } : {}),
+      ...(spec?.nodeName ? { nodeName: spec.nodeName } : {}),
+    },
+    ...(status ? { status } : {}),
+  };
+}
+
+/** Links to the output of a pod's container. */
+export function podLogs(
+  pod: V1Pod,
+  { attempt }: Launch,
+  containerName: string,
+  templates: readonly LogTemplate[],
+): TaskLog[] {
+  if (templates.length === 0) return [];
+  const status = statusOf(pod, containerName);
+  const began = timeOf(pod.status?.startTime) ?? timeOf(pod.metadata?.creationTimestamp);
+  const ended = timeOf(status?.state?.terminated?.finishedAt);
+  const rfc3339 = (ms: number | undefined) =>
+    ms === undefined ? '' : new Date(ms).toISOString().replace('.000Z', 'Z');
+  const unix = (ms: number | undefined) => (ms === undefined ? '' : String(Math.floor(ms / 1000)));
+  const { metadata } = pod;
+  return logLinks(templates, {
+    podName: metadata?.name ?? '',
+    podUID: metadata?.uid ?? '',
+    namespace: metadata?.namespace ?? '',
+    containerName,
+    containerId: (status?.containerID ?? '').replace(/^\w+:\/\//, ''),
+    hostname: pod.spec?.nodeName ?? '',
+    podRFC3339StartTime: rfc3339(began),
+    podRFC3339FinishTime: rfc3339(ended),
+    podUnixStartTime: unix(began),
+    podUnixFinishTime: unix(ended),
+    executionName: attempt.execution?.name ?? '',
+    executionProject: attempt.execution?.project ?? '',
+    executionDomain: attempt.execution?.domain ?? '',
+    nodeID: attempt.nodeId,
+    taskRetryAttempt: String(attempt.retryAttempt),
+    taskID: attempt.task?.name ?? '',
+    taskVersion: attempt.task?.version ?? '',
+    generatedName: attempt.name,
+  });
+}

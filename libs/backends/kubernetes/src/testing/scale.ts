@@ -1,0 +1,169 @@
+import { fork } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BackendHost } from '@aloft/backend-kit';
+import { launchOf, MemoryBus, MemoryWorkStore } from '@aloft/backend-kit/testing';
+import { createLocalBlobStore } from '@aloft/blob';
+import type { Database } from '@aloft/database';
+import { createLogger } from '@aloft/telemetry';
+import type { V1Pod } from '@kubernetes/client-node';
+import { ClusterClient } from '../cluster/client.js';
+import { Credentials } from '../cluster/credentials.js';
+import { Informer } from '../cluster/informer.js';
+import { pods } from '../cluster/resource.js';
+import { createKubernetesBackend, kubernetesConfigSchema } from '../index.js';
+import { slimPod } from '../pod/pod-kind.js';
+
+export interface Figures {
+  seconds: number;
+  /** Largest resident memory of the process. */
+  rssMb: number;
+}
+
+export interface Load {
+  kubeconfig: string;
+  tasks: number;
+  inFlight: number;
+  /** Requests at once. */
+  connections: number;
+}
+
+const logger = createLogger('scale', { level: process.env['ALOFT_TEST_LOG'] ?? 'silent' });
+
+/** The least that could be done: so many pods created, so many at once, each until the watch says that it ended. */
+export async function bareLoop({ kubeconfig, tasks, inFlight, connections }: Load, run: string): Promise<Figures> {
+  const client = new ClusterClient('bare', await Credentials.load({ kubeconfig, connections }));
+  await client.apply('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: run } });
+  const ends = new Map<string, () => void>();
+  const informer = new Informer({
+    client,
+    resource: pods,
+    labelSelector: `bare=${run}`,
+    logger,
+    slim: (object) => slimPod(object as V1Pod),
+    onChanged: ({ metadata, status }) => {
+      if ((status as V1Pod['status'])?.phase === 'Succeeded') ends.get(metadata?.name ?? '')?.();
+    },
+    onGone: () => undefined,
+  });
+  informer.start();
+  await informer.synced();
+  const began = performance.now();
+  let next = 0;
+  const creating = gate(connections);
+  const worker = async () => {
+    while (next < tasks) {
+      const name = `bare-${next++}`;
+      const ended = new Promise<void>((resolve) => ends.set(name, resolve));
+      const spec = {
+        nodeSelector: { type: 'kwok' },
+        restartPolicy: 'Never',
+        containers: [{ name: 'main', image: 'test:1' }],
+      };
+      await creating(() =>
+        client.create(pods, run, {
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata: { name, labels: { bare: run } },
+          spec,
+        } as V1Pod),
+      );
+      await ended;
+      ends.delete(name);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(inFlight, tasks) }, worker));
+  const seconds = (performance.now() - began) / 1000;
+  await informer.stop();
+  client.close();
+  return { seconds, rssMb: largest() };
+}
+
+/** The same pods as attempts of a backend host, from the command to the acknowledged end. */
+export async function throughHost({ kubeconfig, tasks, inFlight, connections }: Load, run: string): Promise<Figures> {
+  const dir = mkdtempSync(join(tmpdir(), 'aloft-scale-'));
+  const config = kubernetesConfigSchema.parse({
+    clusters: [{ name: 'test', kubeconfig, connections }],
+    owner: run,
+    namespaceTemplate: `${run}-{{ project }}-{{ domain }}`,
+    slots: inFlight,
+    pods: { nodeSelector: { type: 'kwok' } },
+  });
+  const bus = new MemoryBus();
+  const host = new BackendHost({
+    plugin: createKubernetesBackend(config, { storage: () => ({}) }, logger),
+    bus,
+    database: undefined as unknown as Database,
+    store: new MemoryWorkStore(),
+    blob: createLocalBlobStore({ dir, durable: false }),
+    logger,
+    name: 'host-1',
+  });
+  await host.start();
+  const launches = Array.from({ length: tasks }, (_, i) => launchOf({ name: `run1-n${i}-0` }));
+  const began = performance.now();
+  void bus.command(...launches.map((launch) => ({ launch })));
+  let ended = 0;
+  let seen = 0;
+  await bus.until(() => {
+    // Reports are looked at once: this is not to be what is measured.
+    for (; seen < bus.reports.length; seen++) if (bus.reports[seen]?.outcome) ended++;
+    return ended >= tasks ? true : undefined;
+  });
+  const seconds = (performance.now() - began) / 1000;
+  const rssMb = largest();
+  await host.stop();
+  await rm(dir, { recursive: true, force: true });
+  return { seconds, rssMb };
+}
+
+const largest = () => Math.round(process.resourceUsage().maxRSS / 1024);
+
+function gate(atOnce: number) {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve));
+    running++;
+    try {
+      return await work();
+    } finally {
+      running--;
+      waiting.shift()?.();
+    }
+  };
+}
+
+/** One of them in a process of its own, so that its memory is its own. */
+function apart(what: 'bare' | 'host', load: Load, run: string): Promise<Figures> {
+  return new Promise((resolve, reject) => {
+    const child = fork(import.meta.filename, [what, JSON.stringify(load), run]);
+    child.once('message', (figures) => resolve(figures as Figures));
+    child.once('exit', (code) => reject(new Error(`${what} ended with code ${code}`)));
+  });
+}
+
+/**
+ * `node dist/testing/scale.js <kubeconfig> [tasks] [in flight] [rounds]`: both, by turns, on a cluster with kwok's nodes; prints a line
+ * of JSON a round.
+ */
+async function main([what = '', first = '', second = '', third = '']: string[]): Promise<void> {
+  if (what === 'bare' || what === 'host') {
+    const load = JSON.parse(first) as Load;
+    const figures = await (what === 'bare' ? bareLoop(load, second) : throughHost(load, second));
+    process.send?.(figures);
+    return void setTimeout(() => process.exit(0), 100);
+  }
+  const load = { kubeconfig: what, tasks: Number(first || 10_000), inFlight: Number(second || 1_000), connections: 32 };
+  for (let round = 0; round < Number(third || 1); round++) {
+    const run = `${process.pid}-${round}`;
+    const bare = await apart('bare', load, `bare-${run}`);
+    const host = await apart('host', load, `host-${run}`);
+    const share = Number((host.seconds / bare.seconds).toFixed(3));
+    console.log(JSON.stringify({ ...load, kubeconfig: undefined, bare, host, times: share }));
+  }
+}
+
+if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2));
