@@ -2,6 +2,7 @@ import {
   failure,
   nothingWritten,
   readOutcome,
+  storeInputs,
   timestampOf,
   type Asked,
   type AttemptContext,
@@ -35,8 +36,9 @@ export class JobApi implements WebApi<string> {
     return undefined;
   }
 
-  async create(launch: Launch, _context: AttemptContext, signal: AbortSignal): Promise<Created<string>> {
+  async create(launch: Launch, { blob }: AttemptContext, signal: AbortSignal): Promise<Created<string>> {
     const { template, env, attempt, executionTimeout } = launch;
+    await storeInputs(launch, blob);
     const container = template?.target?.$case === 'container' ? template.target.value : undefined;
     const name = `${attempt.name}.${attempt.generation}`;
     await this.client.put(
