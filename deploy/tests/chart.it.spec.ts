@@ -292,6 +292,10 @@ describe('S-32: what the chart makes of its values', () => {
     expect(await triggers({ connector })).toEqual([ofLocal, ofConnector]);
     expect(await triggers({ connector, local: { enabled: false } })).toEqual([ofConnector]);
     expect(await triggers({ connector: { servers: [] } })).toEqual([ofLocal]);
+    const others = { awsBatch: { queues: [{}] }, kubernetes: { clusters: [{}] }, plugins: { own: {} } };
+    expect(await triggers({ ...others, local: { enabled: false } })).toEqual(
+      ['aws-batch', 'kubernetes', 'own'].map((name) => [mirrorGroup(name), topics.tasks(name)]),
+    );
   });
 
   test('services and migrations alike trust the authorities that are named', () => {

@@ -1,6 +1,6 @@
 import { arrayParameter, type Transaction } from '@aloft/database';
 import type { EntityManager } from 'typeorm';
-import { descriptionModel } from '../listing/list-models.js';
+import { descriptionModel } from '../listing/registry-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import { DescriptionRow } from '../registry/entities.js';
 import type { EntityKey, NameKey } from '../registry/identifiers.js';

@@ -1,6 +1,6 @@
 import type { Database, Queryable, Transaction } from '@aloft/database';
 import { isFirstPage, listQuery } from '../listing/bounded-query.js';
-import { executionModel } from '../listing/list-models.js';
+import { executionModel } from '../listing/run-models.js';
 import { compileList, filtersName, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { ExecutionEngineName } from '../registry/entities.js';
 import type { EntityKey, NameKey } from '../registry/identifiers.js';

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { launchPlanModel } from '../listing/list-models.js';
+import { launchPlanModel } from '../listing/registry-models.js';
 import { LaunchPlanRow } from '../registry/entities.js';
 import type { EntityKey, NameKey } from '../registry/identifiers.js';
 import { VersionedRepository } from '../registry/versioned.repository.js';

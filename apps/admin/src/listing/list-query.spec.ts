@@ -2,7 +2,8 @@ import { Sort_Direction } from '@aloft/idl/flyteidl/admin/common';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { literalOf } from '@aloft/literals';
 import type { ListModel } from './list-model.js';
-import { executionModel, launchPlanModel, projectModel, taskModel } from './list-models.js';
+import { launchPlanModel, projectModel, taskModel } from './registry-models.js';
+import { executionModel, nodeExecutionModel, signalModel, taskExecutionModel } from './run-models.js';
 import { compileList, filtersName, SqlParameters } from './list-query.js';
 import { searchableValues } from './searchable-values.js';
 import { parseDuration, parseTimestamp } from './values.js';
@@ -99,6 +100,13 @@ describe('filters (A-190…A-194)', () => {
       'WHERE e.launch_plan_name = $1::text AND e.workflow_version = $2::text ORDER BY',
     );
     expect(compile(launchPlanModel, 'eq(workflow.version,abc)').tail).toContain('l.workflow_version = $1::text');
+  });
+
+  test('A-193: nodes, attempts and signals know the name of their run', () => {
+    for (const model of [nodeExecutionModel, taskExecutionModel, signalModel])
+      expect(compile(model, 'eq(execution_name,r1)').tail).toMatch(
+        /WHERE \(SELECT o\.name FROM executions o WHERE o\.id = \w\.execution_id\) = \$1::text/,
+      );
   });
 
   test('A-53: a filter on state switches the default off', () => {

@@ -1,7 +1,7 @@
 import type { Database, Transaction } from '@aloft/database';
 import type { EntityManager } from 'typeorm';
 import { listQuery } from '../listing/bounded-query.js';
-import { namedEntityModel } from '../listing/list-models.js';
+import { namedEntityModel } from '../listing/registry-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import { NamedEntityRow } from '../registry/entities.js';
 import type { NameKey } from '../registry/identifiers.js';

@@ -1,6 +1,6 @@
 import type { Database, Queryable } from '@aloft/database';
 import { listQuery } from '../listing/bounded-query.js';
-import { nodeExecutionModel } from '../listing/list-models.js';
+import { nodeExecutionModel } from '../listing/run-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 
 export interface NodeExecutionRow {

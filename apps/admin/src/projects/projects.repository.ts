@@ -1,7 +1,7 @@
 import { isUniqueViolation } from '@aloft/database';
 import { alreadyExists } from '@aloft/errors';
 import type { EntityManager } from 'typeorm';
-import { projectModel } from '../listing/list-models.js';
+import { projectModel } from '../listing/registry-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import { toRegistryError } from '../registry/registry-error.js';
 import { ProjectRow, type ExecutionEngineName } from '../registry/entities.js';

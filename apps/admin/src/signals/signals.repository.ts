@@ -1,5 +1,5 @@
 import type { Queryable } from '@aloft/database';
-import { signalModel } from '../listing/list-models.js';
+import { signalModel } from '../listing/run-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 
 export interface SignalRow {

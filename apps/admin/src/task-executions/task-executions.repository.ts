@@ -1,6 +1,6 @@
 import type { Database, Queryable } from '@aloft/database';
 import { listQuery } from '../listing/bounded-query.js';
-import { taskExecutionModel } from '../listing/list-models.js';
+import { taskExecutionModel } from '../listing/run-models.js';
 import { compileList, SqlParameters, type ListRequest } from '../listing/list-query.js';
 import type { EntityKey } from '../registry/identifiers.js';
 

@@ -1,4 +1,4 @@
-import { taskModel } from '../listing/list-models.js';
+import { taskModel } from '../listing/registry-models.js';
 import { TaskRow } from '../registry/entities.js';
 import { VersionedRepository } from '../registry/versioned.repository.js';
 

@@ -1,4 +1,4 @@
-import { workflowModel } from '../listing/list-models.js';
+import { workflowModel } from '../listing/registry-models.js';
 import { WorkflowRow } from '../registry/entities.js';
 import { VersionedRepository } from '../registry/versioned.repository.js';
 

@@ -24,9 +24,14 @@ backends: { bus: true, blob: true, work: true, consumes: {{ include "aloft.backe
 {{- define "aloft.backends" -}}
 {{- $config := default dict .Values.backends.config.backends -}}
 {{- $local := default dict $config.local -}}
+{{- $names := list -}}
+{{- if ne (toString $local.enabled) "false" }}{{ $names = append $names "local" }}{{ end -}}
+{{- if (default dict $config.connector).servers }}{{ $names = append $names "connector" }}{{ end -}}
+{{- if (default dict $config.awsBatch).queues }}{{ $names = append $names "aws-batch" }}{{ end -}}
+{{- if (default dict $config.kubernetes).clusters }}{{ $names = append $names "kubernetes" }}{{ end -}}
+{{- range $name := keys (default dict $config.plugins) | sortAlpha }}{{ $names = append $names $name }}{{ end -}}
 {{- $found := list -}}
-{{- if ne (toString $local.enabled) "false" }}{{ $found = append $found (dict "group" "local" "topic" "tasks.commands.local") }}{{ end -}}
-{{- if (default dict $config.connector).servers }}{{ $found = append $found (dict "group" "connector" "topic" "tasks.commands.connector") }}{{ end -}}
+{{- range $names }}{{ $found = append $found (dict "group" . "topic" (printf "tasks.commands.%s" .)) }}{{ end -}}
 {{- toJson $found -}}
 {{- end -}}
 

@@ -1,70 +1,11 @@
+import { text, integer, boolean, timestamp, duration, nullable, reference } from './list-columns.js';
 import type { Join, LeadingJoin, ListColumn, ListModel } from './list-model.js';
+import { launchPlanModel, taskModel, workflowModel } from './registry-models.js';
 
-const text = (sql: string): ListColumn => ({ sql, type: 'text' });
-const integer = (sql: string): ListColumn => ({ sql, type: 'integer' });
-const boolean = (sql: string): ListColumn => ({ sql, type: 'boolean' });
-const timestamp = (sql: string): ListColumn => ({ sql, type: 'timestamp' });
-const duration = (sql: string): ListColumn => ({ sql, type: 'duration' });
-
-const nullable = (column: ListColumn): ListColumn => ({ ...column, nullable: true });
-
-/** What names a version of an entity, in the columns of a row that refers to it. */
-const reference = (alias: string, prefix: string): Record<string, ListColumn> => ({
-  project: text(`${alias}.${prefix}_project`),
-  domain: text(`${alias}.${prefix}_domain`),
-  name: text(`${alias}.${prefix}_name`),
-  version: text(`${alias}.${prefix}_version`),
-});
-
-const registryColumns = (alias: string): Record<string, ListColumn> => ({
-  id: integer(`${alias}.id`),
-  org: text(`${alias}.org`),
-  project: text(`${alias}.project`),
-  domain: text(`${alias}.domain`),
-  name: text(`${alias}.name`),
-  version: text(`${alias}.version`),
-  short_description: text(`${alias}.short_description`),
-  created_at: timestamp(`${alias}.created_at`),
-  updated_at: timestamp(`${alias}.updated_at`),
-});
-
-export const taskModel: ListModel = {
-  entity: 'task',
-  table: 'tasks',
-  alias: 't',
-  columns: { ...registryColumns('t'), type: text('t.type') },
-  joins: {},
-  tieBreaker: 't.id',
-};
-
-export const workflowModel: ListModel = {
-  entity: 'workflow',
-  table: 'workflows',
-  alias: 'w',
-  columns: registryColumns('w'),
-  joins: {},
-  tieBreaker: 'w.id',
-};
-
-export const launchPlanModel: ListModel = {
-  entity: 'launch_plan',
-  table: 'launch_plans',
-  alias: 'l',
-  columns: {
-    ...registryColumns('l'),
-    state: integer('l.state'),
-    schedule_type: text('l.schedule_type'),
-  },
-  joins: {
-    workflow: {
-      model: () => workflowModel,
-      on:
-        'w.org = l.org AND w.project = l.workflow_project AND w.domain = l.workflow_domain ' +
-        'AND w.name = l.workflow_name AND w.version = l.workflow_version',
-      own: reference('l', 'workflow'),
-    },
-  },
-  tieBreaker: 'l.id',
+/** What Flyte's rows below a run repeat of its identifier (A-193). */
+const executionColumns = (alias: string): Record<string, ListColumn> => {
+  const of = (column: string) => text(`(SELECT o.${column} FROM executions o WHERE o.id = ${alias}.execution_id)`);
+  return { execution_project: of('project'), execution_domain: of('domain'), execution_name: of('name') };
 };
 
 const executionTagModel = (entity: string): ListModel => ({
@@ -199,6 +140,7 @@ export const nodeExecutionModel: ListModel = {
   alias: 'n',
   columns: {
     id: integer('n.id'),
+    ...executionColumns('n'),
     node_id: text('n.node_id'),
     spec_node_id: text('n.spec_node_id'),
     phase: text('n.phase'),
@@ -227,6 +169,7 @@ export const taskExecutionModel: ListModel = {
   alias: 'x',
   columns: {
     id: integer('x.id'),
+    ...executionColumns('x'),
     node_id: text('x.node_id'),
     project: text('x.task_project'),
     domain: text('x.task_domain'),
@@ -262,67 +205,13 @@ export const taskExecutionModel: ListModel = {
   tieBreaker: 'x.id',
 };
 
-const namedEntityColumns: Record<string, ListColumn> = {
-  id: integer('ne.id'),
-  org: text('ne.org'),
-  project: text('ne.project'),
-  domain: text('ne.domain'),
-  name: text('ne.name'),
-  description: text('ne.description'),
-  state: integer('ne.state'),
-  created_at: timestamp('ne.created_at'),
-  updated_at: timestamp('ne.updated_at'),
-};
-
-/** Names and their metadata are one table here: a name's row exists from its first registration on. */
-const namedEntityMetadataModel: ListModel = {
-  entity: 'named_entity_metadata',
-  table: 'named_entities',
-  alias: 'ne',
-  columns: namedEntityColumns,
-  joins: {},
-  tieBreaker: 'ne.id',
-};
-
-export const namedEntityModel: ListModel = {
-  ...namedEntityMetadataModel,
-  entity: 'entities',
-  joins: { named_entity_metadata: { model: () => namedEntityMetadataModel, on: '' } },
-};
-
-export const projectModel: ListModel = {
-  entity: 'project',
-  table: 'projects',
-  alias: 'p',
-  columns: {
-    id: text('p.identifier'),
-    identifier: text('p.identifier'),
-    org: text('p.org'),
-    name: text('p.name'),
-    description: text('p.description'),
-    state: integer('p.state'),
-    created_at: timestamp('p.created_at'),
-    updated_at: timestamp('p.updated_at'),
-  },
-  joins: {},
-  tieBreaker: 'p.identifier',
-};
-
-export const descriptionModel: ListModel = {
-  entity: 'description_entity',
-  table: 'descriptions',
-  alias: 'd',
-  columns: registryColumns('d'),
-  joins: {},
-  tieBreaker: 'd.id',
-};
-
 export const signalModel: ListModel = {
   entity: 'signal',
   table: 'signals',
   alias: 's',
   columns: {
     id: integer('s.id'),
+    ...executionColumns('s'),
     signal_id: text('s.signal_id'),
     created_at: timestamp('s.created_at'),
     updated_at: timestamp('s.updated_at'),
