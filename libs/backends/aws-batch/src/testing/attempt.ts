@@ -39,7 +39,7 @@ export class Told implements AttemptContext {
   }
 }
 
-export function errorOf(report: PhaseReport) {
+export function errorOf(report: Pick<PhaseReport, 'reason' | 'outcome'>) {
   const result = report.outcome?.result;
   if (result?.$case !== 'error') throw new Error(`no error: ${report.reason}`);
   return result.value;
