@@ -86,6 +86,14 @@ const pods = z.strictObject({
     })
     .prefault({}),
   deadlineSlackSeconds: positive(600),
+  dataSidecar: z
+    .strictObject({
+      image: name.optional(),
+      command: z.array(name).default(['node', '/app/node_modules/@aloft/backend-kubernetes/dist/data-sidecar/main.js']),
+      cpu: name.default('100m'),
+      memory: name.default('256Mi'),
+    })
+    .prefault({}),
   logs: z.array(z.strictObject({ name, uri: z.string().regex(/^https?:\/\//) })).default([]),
 });
 
