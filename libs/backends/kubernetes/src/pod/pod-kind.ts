@@ -18,7 +18,11 @@ export class PodKind implements ObjectKind {
   readonly resource = pods;
   private readonly templates = new PodTemplates();
 
-  constructor(private readonly options: PodOptions) {}
+  constructor(
+    private readonly options: PodOptions,
+    /** Task types that need an operator's object, and there is none here. */
+    private readonly needOperators: readonly string[] = [],
+  ) {}
 
   takes({ template }: LaunchTask): boolean {
     return template?.target?.$case === 'container' || template?.target?.$case === 'k8sPod';
@@ -26,6 +30,8 @@ export class PodKind implements ObjectKind {
 
   refuse(launch: LaunchTask): string | undefined {
     const { template } = launch;
+    if (this.needOperators.includes(template?.type ?? ''))
+      return `Tasks of type "${template?.type}" need their operator: say that the clusters have it (backends.kubernetes.operators.${template?.type}), or send them to another backend.`;
     const raw = refuseRaw(launch as Launch, this.options.dataSidecar);
     if (raw !== undefined) return raw;
     if (template?.target?.$case === 'container')
