@@ -72,7 +72,7 @@ const suites = {
   'aws-batch': integration('libs/backends/aws-batch'),
   /** The Kubernetes backend on a real API server, with a real node and pretended ones; the first time builds these programs. */
   kubernetes: (args) => {
-    const python = pythonEnvironment(flytekitRequirements);
+    const python = pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
     integration('libs/backends/kubernetes')(args, { ALOFT_TEST_PYTHON: python });
   },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */

@@ -142,7 +142,9 @@ export function launch(dir, name, program, flags) {
 function ask({ port, token, method, path, body, type = 'application/json' }) {
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': type }) };
-    const options = { host: '127.0.0.1', port, path, method, headers, rejectUnauthorized: false, timeout: 30_000 };
+    // A connection of its own: one that is kept may be closed by the time that whoever asks comes back to it.
+    const own = { agent: false, rejectUnauthorized: false, timeout: 30_000 };
+    const options = { host: '127.0.0.1', port, path, method, headers, ...own };
     const call = request(options, (response) => {
       let text = '';
       response.setEncoding('utf8');

@@ -1,6 +1,7 @@
 import type { BlobStore } from '@aloft/blob';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import { dataPlaceOf } from '../raw-container/data-place.js';
 
 /**
  * Puts inputs.pb where a task that runs elsewhere reads it: inline inputs are written, stored ones are there already unless they lie
@@ -17,9 +18,10 @@ export async function storeInputs(launch: LaunchTask, blob: BlobStore): Promise<
   await blob.put(launch.inputsUri, bytes);
 }
 
-/** Whether its texts name inputs.pb or the folder that it lies in (`{{.input}}`, `{{.inputPrefix}}`: C-106). */
+/** Whether something of ours brings them (C-180), or its texts name inputs.pb or the folder that it lies in (`{{.input}}`, `{{.inputPrefix}}`: C-106). */
 function readsInputs({ template, inputsUri, env }: LaunchTask): boolean {
   if (inputsUri === '') return false;
+  if (dataPlaceOf({ template })) return true;
   const folder = inputsUri.replace(/\/[^/]*$/, '');
   const names = (text: string) => {
     for (let at = text.indexOf(folder); at >= 0; at = text.indexOf(folder, at + 1)) {

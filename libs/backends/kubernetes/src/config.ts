@@ -86,7 +86,34 @@ const pods = z.strictObject({
     })
     .prefault({}),
   deadlineSlackSeconds: positive(600),
+  dataSidecar: z
+    .strictObject({
+      image: name.optional(),
+      command: z.array(name).default(['node', '/app/node_modules/@aloft/backend-kubernetes/dist/data-sidecar/main.js']),
+      cpu: name.default('100m'),
+      memory: name.default('256Mi'),
+    })
+    .prefault({}),
   logs: z.array(z.strictObject({ name, uri: z.string().regex(/^https?:\/\//) })).default([]),
+});
+
+const operators = z.strictObject({
+  spark: z
+    .strictObject({
+      sparkVersion: name.default('3.5.6'),
+      serviceAccount: name.optional(),
+      conf: texts,
+      historyServer: z
+        .string()
+        .regex(/^https?:\/\//)
+        .optional(),
+    })
+    .optional(),
+  pytorch: z.boolean().default(false),
+  mpi: z.boolean().default(false),
+  tensorflow: z.boolean().default(false),
+  ray: z.boolean().default(false),
+  dask: z.boolean().default(false),
 });
 
 /** The backend `kubernetes`. Without clusters there is none. */
@@ -112,6 +139,8 @@ export const kubernetesConfigSchema = z
     domainValues: z.record(z.string(), texts).default({}),
     projectValues: z.record(z.string(), texts).default({}),
     pods: pods.prefault({}),
+    /** Operators that the clusters have: the account of each must be allowed to see their objects. */
+    operators: operators.prefault({}),
   })
   .prefault({})
   .superRefine(({ clusters }, context) => {

@@ -8,6 +8,12 @@ import type { KubernetesConfig } from './config.js';
 import { KubernetesBackend } from './driver/kubernetes-backend.js';
 import { checkLogTemplate } from './log-links.js';
 import { TemplatedNamespaces } from './namespaces.js';
+import type { ObjectKind } from './kind.js';
+import { daskOperator } from './operators/dask.js';
+import { mpiOperator, pytorchOperator, tensorflowOperator } from './operators/kubeflow.js';
+import { OperatorKind } from './operators/operator-kind.js';
+import { rayOperator } from './operators/ray.js';
+import { sparkOperator } from './operators/spark.js';
 import { PodKind } from './pod/pod-kind.js';
 import type { PodOptions } from './pod/pod-options.js';
 import { namespaceTemplate, ResourceTemplate } from './resource-templates.js';
@@ -40,7 +46,7 @@ export function createKubernetesBackend(
         ...target,
         access: { kubeconfig, context, connections },
       })),
-      kinds: [new PodKind(options as PodOptions)],
+      kinds: kindsOf(config.operators, options as PodOptions),
       namespaces: new TemplatedNamespaces({
         template: rest.namespaceTemplate,
         resources: [...(createNamespaces ? [namespaceTemplate] : []), ...resourceTemplates.flatMap(templatesIn)],
@@ -51,6 +57,24 @@ export function createKubernetesBackend(
     },
     logger,
   );
+}
+
+/** Operators' objects for the task types that they are for, pods for all others. */
+function kindsOf({ spark, ...others }: KubernetesConfig['operators'], options: PodOptions): ObjectKind[] {
+  const known = {
+    pytorch: pytorchOperator,
+    mpi: mpiOperator,
+    tensorflow: tensorflowOperator,
+    ray: rayOperator,
+    dask: daskOperator,
+  };
+  const chosen = [
+    ...(spark ? [sparkOperator(spark)] : []),
+    ...Object.entries(known).flatMap(([name, operator]) => (others[name as keyof typeof known] ? [operator] : [])),
+  ];
+  const types = ['spark', ...Object.keys(known)];
+  const without = types.filter((type) => !chosen.some((operator) => operator.types.includes(type)));
+  return [...chosen.map((operator) => new OperatorKind(operator, options)), new PodKind(options, without)];
 }
 
 /** What flytekit reads (FLYTE_AWS_*), as the platform itself reaches its storage. */

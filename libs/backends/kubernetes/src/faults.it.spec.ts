@@ -3,6 +3,7 @@ import { type TaskReport, WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import type { Fate } from './testing/faulty-proxy.js';
 import { FakeWorld } from './testing/fake-world.js';
 import { type Kube, startCluster } from './testing/kube.js';
+import { createOperatorTypes } from './testing/operator-crds.js';
 
 // Real: etcd, API server, scheduler. Nodes pretend (kwok): what befalls pods, and requests on their way (a proxy), is up to each case.
 let kube: Kube;
@@ -294,5 +295,72 @@ describe('a host that dies', () => {
       return !names.includes(running.attempt.name) && names;
     });
     expect(left.sort()).toEqual([kept.attempt.name, known.attempt.name]);
+  });
+});
+
+describe('objects of operators', () => {
+  const running: [string, Record<string, unknown>, string, Record<string, unknown>][] = [
+    [
+      'spark',
+      { mainApplicationFile: 'local:///e.py' },
+      'sparkoperator.k8s.io/v1beta2/sparkapplications',
+      { applicationState: { state: 'COMPLETED' } },
+    ],
+    [
+      'pytorch',
+      { workerReplicas: { replicas: 2 } },
+      'kubeflow.org/v1/pytorchjobs',
+      { conditions: [{ type: 'Succeeded', status: 'True' }] },
+    ],
+    [
+      'mpi',
+      { workerReplicas: { replicas: 2 }, slots: 1 },
+      'kubeflow.org/v1/mpijobs',
+      { conditions: [{ type: 'Succeeded', status: 'True' }] },
+    ],
+    [
+      'tensorflow',
+      { workerReplicas: { replicas: 2 } },
+      'kubeflow.org/v1/tfjobs',
+      { conditions: [{ type: 'Succeeded', status: 'True' }] },
+    ],
+    [
+      'ray',
+      { rayCluster: { headGroupSpec: {}, workerGroupSpec: [{ groupName: 'g', replicas: 1 }] } },
+      'ray.io/v1/rayjobs',
+      { jobStatus: 'SUCCEEDED' },
+    ],
+    ['dask', { workers: { numberOfWorkers: 2 } }, 'kubernetes.dask.org/v1/daskjobs', { jobStatus: 'Successful' }],
+  ];
+
+  it('C-181…C-184: the API server takes each kind, its status is the attempt’s, and it is removed; nothing of it is dropped', async () => {
+    await createOperatorTypes(kube);
+    const operators = { spark: {}, pytorch: true, mpi: true, tensorflow: true, ray: true, dask: true };
+    await world.start({ operators });
+    for (const [type, custom, path, status] of running) {
+      const launch = world.launch(`run1-${type}-0`, {}, { type, args: ['pyflyte-execute'], cpu: '1' });
+      launch.template = { ...launch.template!, custom };
+      await world.bus.command({ launch });
+      const [group, version, plural] = path.split('/');
+      const object = `/apis/${group}/${version}/namespaces/${world.namespace}/${plural}/${launch.attempt.name}`;
+      const made = await world.until(async () => {
+        const answer = await kube.call('GET', object);
+        return answer.status === 200 && answer.body;
+      });
+      expect(JSON.stringify(made['spec'])).toContain('test:1');
+      await kube.call('PATCH', `${object}/status`, { status }, 'application/merge-patch+json');
+      expect(`${type} ${Phase[(await world.bus.end(launch.attempt)).phase]}`).toBe(`${type} SUCCEEDED`);
+      await world.until(async () => (await kube.call('GET', object)).status === 404);
+    }
+  });
+
+  it('a task that needs an operator which is not there is refused', async () => {
+    await world.start();
+    const launch = world.launch('run1-n0-0', {}, { type: 'spark' });
+    await world.bus.command({ launch });
+    expect(errorOf(await world.bus.end(launch.attempt))).toMatchObject({
+      code: 'LaunchRefused',
+      message: expect.stringContaining('operators.spark'),
+    });
   });
 });

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { ExecutionError_ErrorKind as Kind } from '@aloft/idl/flyteidl/core/execution';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
-import { integer } from '@aloft/backend-kit/testing';
+import { integer, integerType } from '@aloft/backend-kit/testing';
+import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { errorOf, Told } from './testing/attempt.js';
 import { type Kube, type RealNode, startCluster } from './testing/kube.js';
-import { importFlytekit, PythonPods, type S3Server, startS3 } from './testing/python-world.js';
+import { importFlytekit, importPlatform, PythonPods, type S3Server, startS3 } from './testing/python-world.js';
 
 // Real: etcd, API server, scheduler, kubelet, containerd and runc; an S3 server; stock flytekit in an image made of its environment.
 describe('stock flytekit in pods', () => {
@@ -21,7 +22,10 @@ describe('stock flytekit in pods', () => {
     dir = mkdtempSync(join(tmpdir(), 'aloft-kube-s3-'));
     kube = await startCluster({ real: true });
     s3 = await startS3(dir);
-    if (kube.node) await importFlytekit(kube.node, kube.dir);
+    if (kube.node) {
+      await importFlytekit(kube.node, kube.dir);
+      await importPlatform(kube.node, kube.dir);
+    }
     pods = await PythonPods.open(kube, s3);
   }, 900_000);
 
@@ -80,5 +84,34 @@ describe('stock flytekit in pods', () => {
     expect(
       JSON.stringify(end.outcome, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)),
     ).toContain('hunter2|a certificate');
+  });
+
+  describe('raw containers (C-180)', () => {
+    const file = { type: { $case: 'blob', value: { format: '', dimensionality: 0 } } } as LiteralType;
+
+    it('get their inputs as files, and what they write comes back as outputs', async () => {
+      const script = 'read -r n < /in/n; echo $((n + 1)) > /out/o0; cat /in/n /in/n > /out/text';
+      const { end } = await run(pods.raw(script, 'run1-n5-0', { o0: integerType, text: file }));
+      expect(Phase[end.phase]).toBe('SUCCEEDED');
+      expect(end.outcome?.result).toMatchObject({ value: { value: { value: { literals: { o0: integer(22) } } } } });
+      expect(Buffer.from(await pods.blob.get('s3://aloft/data/run1/text')).toString()).toBe('2121');
+    });
+
+    it('that exit with a code, or write what is no output, fail with what is wrong', async () => {
+      const [code, unfit] = await Promise.all([
+        run(pods.raw('echo my last words; exit 3', 'run1-n6-0', { o0: integerType })),
+        run(pods.raw('echo many > /out/o0', 'run1-n7-0', { o0: integerType })),
+      ]);
+      expect(errorOf(code.end)).toMatchObject({
+        code: 'ExitCode',
+        kind: Kind.USER,
+        message: expect.stringContaining('my last words'),
+      });
+      expect(errorOf(unfit.end)).toMatchObject({
+        code: 'OutputsMalformed',
+        kind: Kind.USER,
+        message: expect.stringContaining('"many"'),
+      });
+    });
   });
 });

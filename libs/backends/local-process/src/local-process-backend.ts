@@ -5,7 +5,9 @@ import {
   type AttemptContext,
   attemptKey,
   type BackendPlugin,
+  cannotCollect,
   type Capacity,
+  dataPlaceOf,
   failure,
   failureOf,
   limitsOf,
@@ -30,8 +32,6 @@ import { type AttemptListener, interrupted, LauncherClient } from './launcher-cl
 import { logLink } from './log-link.js';
 import type { LocalProcessOptions } from './options.js';
 import { endOf } from './outcome.js';
-import { cannotCollect } from './raw-container/collect-data.js';
-import { dataLoading } from './raw-container/data-folders.js';
 import { RawContainer } from './raw-container/raw-container.js';
 
 /** One attempt that this process looks after. */
@@ -93,7 +93,7 @@ export class LocalProcessBackend implements BackendPlugin {
       return `Tasks of type "${template?.type}" name no command, so nothing can be started for them on the backend "local".`;
     if (command[0]?.endsWith('aloft-execute') && this.options.nodeExecutor === undefined)
       return 'Tasks of the TypeScript SDK need its executor, and this host has none: install @aloft/sdk.';
-    return dataLoading(launch) && cannotCollect(launch);
+    return dataPlaceOf(launch) && cannotCollect(launch);
   }
 
   runInline(launch: LaunchTask): PhaseReport | undefined {

@@ -2,7 +2,8 @@ import { launchOf } from '@aloft/backend-kit/testing';
 import { Resources_ResourceName as Name } from '@aloft/idl/flyteidl/core/tasks';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
 import { QualityOfService_Tier } from '@aloft/idl/flyteidl/core/execution';
-import { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import { DataLoadingConfig, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import type { V1Pod } from '@kubernetes/client-node';
 import { kubernetesConfigSchema } from '../config.js';
 import { podOf, primaryOf } from './build-pod.js';
 import { PodKind } from './pod-kind.js';
@@ -193,6 +194,45 @@ describe('the pod of a pod task', () => {
       kind.refuse(podTask({ containers: [{ name: 'a' }] }, { config: { primary_container_name: 'x' } })),
     ).toContain('no container "x"');
     expect(kind.refuse(podTask({ containers: [{ name: 'a' }] }))).toBeUndefined();
+  });
+});
+
+describe('the pod of a raw container', () => {
+  const raw = () => {
+    const launch = launchOf({ name: 'run1-n0-0', env: { A: '1' }, cpu: '2' });
+    if (launch.template?.target?.$case === 'container')
+      launch.template.target.value.dataConfig = DataLoadingConfig.fromPartial({
+        enabled: true,
+        inputPath: '/in',
+        outputPath: '/out/',
+      });
+    return launch;
+  };
+  const place = { client: {} as never, namespace: 'n', name: 'run1-n0-0' };
+
+  it('0092: ours before it, then it, then ours behind it, which is the pod’s real one', async () => {
+    const kind = new PodKind(optionsOf({ dataSidecar: { image: 'ours:1' }, env: { FLYTE_AWS_ENDPOINT: 'http://s3' } }));
+    const { spec } = (await kind.build(raw(), place)) as V1Pod;
+    expect(spec?.initContainers?.map(({ name }) => name)).toEqual(['aloft-data-in', 'main']);
+    expect(spec?.containers.map(({ name, command }) => [name, command?.at(-1)])).toEqual([['aloft-data-out', 'out']]);
+    const mounts = [
+      { name: 'aloft-inputs', mountPath: '/in' },
+      { name: 'aloft-outputs', mountPath: '/out' },
+    ];
+    for (const container of [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])])
+      expect(container.volumeMounts).toEqual(mounts);
+    expect(spec?.containers[0]?.env?.map(({ name }) => name)).toEqual(['FLYTE_AWS_ENDPOINT', 'ALOFT_DATA_TASK']);
+  });
+
+  it('is refused without an image for ours, and with outputs that are no files', () => {
+    expect(new PodKind(optionsOf()).refuse(raw())).toContain('dataSidecar.image');
+    const kind = new PodKind(optionsOf({ dataSidecar: { image: 'ours:1' } }));
+    const launch = raw();
+    expect(kind.refuse(launch)).toBeUndefined();
+    launch.template!.interface!.outputs!.variables['o'] = {
+      type: { type: { $case: 'collectionType', value: {} } },
+    } as never;
+    expect(kind.refuse(launch)).toContain('Output "o"');
   });
 });
 

@@ -34,7 +34,10 @@ export function podOf(launch: Launch, options: PodOptions): V1PodTemplateSpec {
     ...(initContainers ? { initContainers } : {}),
     volumes: [...(spec.volumes ?? []), ...secrets.volumes, ...(shared ? [shared.volume] : [])],
   };
-  return { metadata: metadataOf(launch, metadata, options), spec: settled(whole, launch, options) };
+  return {
+    metadata: metadataOf(launch, metadata, options),
+    spec: settled(whole, launch, options),
+  };
 }
 
 function ownPod(launch: Launch, options: PodOptions): Required<Pick<V1PodTemplateSpec, 'spec'>> & V1PodTemplateSpec {

@@ -2,7 +2,7 @@ import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import type { PhaseReport } from '@aloft/backend-kit';
 import { failure } from '@aloft/backend-kit';
 import { type TaskLog, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
-import type { V1Pod } from '@kubernetes/client-node';
+import type { V1ContainerStatus, V1Pod } from '@kubernetes/client-node';
 import type { End, Launch, Sight } from '../kind.js';
 import { statusOf, timeOf } from './containers.js';
 import {
@@ -29,6 +29,8 @@ export interface Watched {
   primary: string;
   /** The container that the attempt ends with, where it is another: what brings the outputs away. */
   last: string;
+  /** What brings the inputs, where something does. */
+  first?: string | undefined;
 }
 
 /** What a pod says of its attempt now: the table C-172. Pure. */
@@ -50,9 +52,11 @@ export function lookAt(
     const end: End = verdict ? { ...verdict, usage, at: new Date(at) } : { how: 'well', usage, at: new Date(at) };
     return { end, report: { phase: Phase.RUNNING, logs } };
   };
-  for (const status of [primary, last]) {
+  const first = watched.first === undefined ? undefined : statusOf(pod, watched.first);
+  for (const status of [first, primary, last]) {
     if (!status?.state?.terminated) continue;
-    const verdict = failureOfContainer(pod, status);
+    const ours = status !== primary && watched.last !== watched.primary;
+    const verdict = ours ? transferFailure(pod, status) : failureOfContainer(pod, status);
     if (!verdict) continue;
     // Whether it was killed for a reason of the node's is often told a moment later.
     const settledAt = (timeOf(status.state.terminated.finishedAt) ?? now) + settleMs;
@@ -127,6 +131,19 @@ function pending(pod: V1Pod, now: number, pendingMs: number, endOf: (verdict: Di
   if (why === '') return { report: { phase: Phase.INITIALIZING }, ...again };
   const waitsFor = scheduled?.reason === 'SchedulingGated' ? WaitReason_Kind.QUOTA : WaitReason_Kind.CAPACITY;
   return { report: { phase: Phase.WAITING_FOR_RESOURCES, reason: why, waitsFor }, ...again };
+}
+
+/** What brings data to a raw container and away is ours: its failures are the system's, unless it wrote down whose they are. */
+function transferFailure(pod: V1Pod, status: V1ContainerStatus): Diagnosis | undefined {
+  const verdict = failureOfContainer(pod, status);
+  const message = status.state?.terminated?.message?.trim() ?? '';
+  if (!verdict || verdict.failure.phase !== Phase.RETRYABLE_FAILED || status.state?.terminated?.reason === 'OOMKilled')
+    return verdict;
+  const text = `The data of the task could not be brought (${status.name}): ${message || verdict.failure.reason}`;
+  return {
+    how: 'badly',
+    failure: failure({ code: 'DataTransferFailed', message: text, kind: 'SYSTEM', retryable: true }),
+  };
 }
 
 function deletedAndGone(pod: V1Pod) {

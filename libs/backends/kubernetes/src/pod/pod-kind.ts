@@ -1,3 +1,4 @@
+import { dataPlaceOf } from '@aloft/backend-kit';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import type { TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { V1Container, V1Pod } from '@kubernetes/client-node';
@@ -9,6 +10,7 @@ import { anyRuns, statusOf, timeOf } from './containers.js';
 import { isOver } from './diagnosis.js';
 import { lookAt } from './look.js';
 import type { PodOptions } from './pod-options.js';
+import { dataContainers, refuseRaw, withData } from './raw-container.js';
 import { onTemplate, PodTemplates } from './pod-templates.js';
 
 /** Container, Python and pod tasks as pods (C-180). */
@@ -16,7 +18,11 @@ export class PodKind implements ObjectKind {
   readonly resource = pods;
   private readonly templates = new PodTemplates();
 
-  constructor(private readonly options: PodOptions) {}
+  constructor(
+    private readonly options: PodOptions,
+    /** Task types that need an operator's object, and there is none here. */
+    private readonly needOperators: readonly string[] = [],
+  ) {}
 
   takes({ template }: LaunchTask): boolean {
     return template?.target?.$case === 'container' || template?.target?.$case === 'k8sPod';
@@ -24,6 +30,10 @@ export class PodKind implements ObjectKind {
 
   refuse(launch: LaunchTask): string | undefined {
     const { template } = launch;
+    if (this.needOperators.includes(template?.type ?? ''))
+      return `Tasks of type "${template?.type}" need their operator: say that the clusters have it (backends.kubernetes.operators.${template?.type}), or send them to another backend.`;
+    const raw = refuseRaw(launch as Launch, this.options.dataSidecar);
+    if (raw !== undefined) return raw;
     if (template?.target?.$case === 'container')
       return template.target.value.image === ''
         ? 'The task names no image: give it one (container_image), or a default image.'
@@ -43,18 +53,23 @@ export class PodKind implements ObjectKind {
 
   async build(launch: Launch, { client, namespace }: Place): Promise<ClusterObject> {
     const { podTemplate, podTemplateNamespace } = this.options;
-    const pod = podOf(launch, this.options);
+    const primary = primaryOf(launch) ?? '';
+    let pod = podOf(launch, this.options);
     const name = launch.template?.metadata?.podTemplateName || podTemplate;
-    if (!name) return pod;
-    const places = [...new Set([namespace, podTemplateNamespace ?? namespace])];
-    return onTemplate(await this.templates.find(client, name, places), pod, primaryOf(launch) ?? '');
+    if (name) {
+      const places = [...new Set([namespace, podTemplateNamespace ?? namespace])];
+      pod = onTemplate(await this.templates.find(client, name, places), pod, primary);
+    }
+    return { ...pod, spec: pod.spec && withData(launch, pod.spec, primary, this.options.dataSidecar) };
   }
 
   look(object: ClusterObject, launch: Launch, now: number): Sight {
     const pod = object as V1Pod;
     const primary = primaryOf(launch) ?? '';
     const logs = podLogs(pod, launch, primary, this.options.logs);
-    return lookAt(pod, launch, now, { primary, last: primary }, this.options, logs);
+    const data = dataPlaceOf(launch) ? dataContainers : undefined;
+    const watched = { primary, last: data?.after ?? primary, first: data?.before };
+    return lookAt(pod, launch, now, watched, this.options, logs);
   }
 
   slim(object: ClusterObject): ClusterObject {

@@ -1,5 +1,6 @@
 import type { V1Affinity, V1NodeSelectorRequirement, V1Toleration } from '@kubernetes/client-node';
 import type { LogTemplate } from '../log-links.js';
+import type { DataSidecarOptions } from './raw-container.js';
 
 /** What a pod gets for one class of capacity (C-42). */
 export interface CapacityClass {
@@ -48,4 +49,5 @@ export interface PodOptions extends CapacityClass {
   /** Seconds that a pod may live beyond its time limit, which begins when its container runs. */
   deadlineSlackSeconds: number;
   logs: LogTemplate[];
+  dataSidecar: DataSidecarOptions;
 }

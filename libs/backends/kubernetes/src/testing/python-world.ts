@@ -7,6 +7,8 @@ import type { BackendPlugin } from '@aloft/backend-kit';
 import { integer, integerType, launchOf, type LaunchOptions } from '@aloft/backend-kit/testing';
 import type { BlobStore } from '@aloft/blob';
 import { createS3BlobStore } from '@aloft/blob/s3';
+import { DataLoadingConfig } from '@aloft/idl/flyteidl/core/tasks';
+import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { createKubernetesBackend, kubernetesConfigSchema } from '../index.js';
 import type { Kube, RealNode } from './kube.js';
 import { testLogger } from './pod-world.js';
@@ -26,6 +28,20 @@ export async function startS3(dir: string): Promise<S3Server> {
     start(options: { dir: string }): Promise<S3Server>;
   };
   return start({ dir });
+}
+
+/** The platform's image with backend hosts, as `local/aloft-backends:1`: it has the data sidecar, too. */
+export async function importPlatform(node: RealNode, dir: string): Promise<void> {
+  const { nodeLayer } = (await import(new URL('node-image.mjs', infra).href)) as {
+    nodeLayer(options: { app: string; archive: string; base: string }): string;
+  };
+  const images = join(dir, 'images');
+  const layer = nodeLayer({
+    app: 'backends',
+    archive: join(images, 'backends.layer.tar'),
+    base: join(images, 'busybox'),
+  });
+  node.importImage({ name: 'docker.io/local/aloft-backends:1', folder: layer, command: ['sh'] });
 }
 
 /** The environment of the suite as the image `local/flytekit:1`. */
@@ -103,6 +119,7 @@ export class PythonPods {
         podTemplateNamespace: 'default',
         imagePullPolicy: 'IfNotPresent',
         storageEnv: true,
+        dataSidecar: { image: 'local/aloft-backends:1' },
       },
     });
     const storage = () => ({ endpoint, region, accessKeyId, secretAccessKey });
@@ -188,6 +205,24 @@ export class PythonPods {
     const env = { FLYTE_INTERNAL_EXECUTION_ID: 'run1', ...more.env };
     const launch = launchOf({ ...options, args, env });
     if (launch.template?.target?.$case === 'container') launch.template.target.value.image = 'local/flytekit:1';
+    return launch;
+  }
+
+  /** A ContainerTask: a script that reads files below /in and writes files below /out. */
+  raw(script: string, name: string, outputs: Record<string, LiteralType>) {
+    const launch = launchOf({
+      name,
+      type: 'raw-container',
+      inputs: { n: integer(21) },
+      outputs,
+      args: ['sh', '-c', script],
+      memory: '64Mi',
+    });
+    if (launch.template?.target?.$case === 'container')
+      Object.assign(launch.template.target.value, {
+        image: 'local/busybox:1',
+        dataConfig: DataLoadingConfig.fromPartial({ enabled: true, inputPath: '/in', outputPath: '/out' }),
+      });
     return launch;
   }
 

@@ -1,10 +1,9 @@
+import { collectData, placeData } from '@aloft/backend-kit';
 import type { BlobStore } from '@aloft/blob';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { ExitRecord } from '../launcher/protocol.js';
-import { collectData } from './collect-data.js';
 import { dataFolders, type DataFolders } from './data-folders.js';
-import { placeData } from './place-data.js';
 
 /**
  * A task whose inputs and outputs are files of its container (C-180), as a process of this machine: its paths lie in the attempt's

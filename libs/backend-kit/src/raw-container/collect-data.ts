@@ -9,7 +9,7 @@ import { IOStrategy_UploadMode } from '@aloft/idl/flyteidl/core/tasks';
 import { type Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { BlobType_BlobDimensionality, type LiteralType, SimpleType } from '@aloft/idl/flyteidl/core/types';
 import { formatType, literalOf, parseDuration, parseTimestamp } from '@aloft/literals';
-import type { DataFolders } from './data-folders.js';
+import type { DataPlace } from './data-place.js';
 
 /** A file with this name says that the task failed, and why. */
 const errorFile = '_ERROR';
@@ -29,7 +29,7 @@ class Unfit extends Error {}
  * Reads the outputs of a raw container that exited well, as Flyte's copilot does: a file for each, named by it. Files and folders go below
  * the attempt's raw data prefix, values into the literals of `outputs.pb`. If it left something else, that is an `error.pb`.
  */
-export async function collectData(launch: LaunchTask, blob: BlobStore, folders: DataFolders): Promise<CollectedFile> {
+export async function collectData(launch: LaunchTask, blob: BlobStore, folders: DataPlace): Promise<CollectedFile> {
   const said = await readIfThere(join(folders.outputs, errorFile));
   if (said !== undefined) return errorOf('ContainerFailed', said.trim() || `The task wrote an empty ${errorFile}.`);
   const uploads = folders.config.ioStrategy?.uploadMode !== IOStrategy_UploadMode.DO_NOT_UPLOAD;

@@ -8,7 +8,7 @@ import { type Blob, type Literal, LiteralMap, type Primitive, type Scalar } from
 import { DataLoadingConfig_LiteralMapFormat, IOStrategy_DownloadMode } from '@aloft/idl/flyteidl/core/tasks';
 import { BlobType_BlobDimensionality } from '@aloft/idl/flyteidl/core/types';
 import { formatDuration, formatTimestamp, msgpackPart, msgpackTag, msgpackToPlain } from '@aloft/literals';
-import type { DataFolders } from './data-folders.js';
+import type { DataPlace } from './data-place.js';
 
 /** A value as the summary has it, and the literal with places of this machine for its URIs. */
 interface Placed {
@@ -20,7 +20,7 @@ interface Placed {
  * Writes the inputs of a raw container, as Flyte's copilot does: a file for each, named by it (text for scalars, the file itself for
  * blobs, a folder for directories, lists and maps), and all of them in `inputs.pb` and `inputs.json` or `inputs.yaml`.
  */
-export async function placeData(literals: Readonly<Record<string, Literal>>, blob: BlobStore, folders: DataFolders) {
+export async function placeData(literals: Readonly<Record<string, Literal>>, blob: BlobStore, folders: DataPlace) {
   const { inputs, outputs, config } = folders;
   await Promise.all([mkdir(inputs, { recursive: true }), mkdir(outputs, { recursive: true })]);
   const fetches = config.ioStrategy?.downloadMode !== IOStrategy_DownloadMode.DO_NOT_DOWNLOAD;

@@ -1,0 +1,141 @@
+import { failure, type PhaseReport, timestampOf } from '@aloft/backend-kit';
+import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import { type TaskLog, TaskExecution_Phase as Phase, TaskLog_MessageFormat } from '@aloft/idl/flyteidl/core/execution';
+import type { ClusterObject, Resource } from '../cluster/resource.js';
+import type { End, Launch, ObjectKind, Place, Sight } from '../kind.js';
+import { timeOf } from '../pod/containers.js';
+import type { PodOptions } from '../pod/pod-options.js';
+
+/** What an operator says of a job, in words that all of them share. */
+export interface JobState {
+  phase: 'waiting' | 'starting' | 'running' | 'succeeded' | 'failed' | 'broken';
+  /** Why: of `failed`, that is the user's, of `broken` the system's (what was asked for could not even be begun). */
+  message?: string | undefined;
+  startedAt?: string | undefined;
+  endedAt?: string | undefined;
+  links?: { name: string; uri: string }[];
+}
+
+/** What differs between operators. Pure. */
+export interface Operator {
+  /** Task types that become its objects. */
+  types: readonly string[];
+  resource: Resource;
+  /** What is wrong with the task's own configuration. */
+  refuse?(launch: LaunchTask): string | undefined;
+  /** `name`: the object's. */
+  spec(launch: Launch, options: PodOptions, name: string): object;
+  state(status: Record<string, unknown>): JobState;
+}
+
+/** An operator's object for each attempt (C-181…C-184): the operator makes the pods, its status is the attempt's. */
+export class OperatorKind implements ObjectKind {
+  readonly resource: Resource;
+
+  constructor(
+    private readonly operator: Operator,
+    private readonly options: PodOptions,
+  ) {
+    this.resource = operator.resource;
+  }
+
+  takes({ template }: LaunchTask): boolean {
+    return this.operator.types.includes(template?.type ?? '');
+  }
+
+  refuse(launch: LaunchTask): string | undefined {
+    if (launch.template?.target?.$case !== 'container')
+      return `Tasks of type "${launch.template?.type}" need a container, from which the pods of the ${this.resource.kind} are made.`;
+    return this.operator.refuse?.(launch);
+  }
+
+  async build(launch: Launch, { name }: Place): Promise<ClusterObject> {
+    const { labels, annotations } = launch;
+    return {
+      metadata: {
+        labels: { ...this.options.labels, ...labels },
+        annotations: { ...this.options.annotations, ...annotations },
+      },
+      spec: this.operator.spec(launch, this.options, name),
+    };
+  }
+
+  look(object: ClusterObject, launch: Launch, now: number): Sight {
+    const state = this.stateOf(object);
+    const logs = (state.links ?? []).map(linkOf);
+    const began = timeOf(state.startedAt) ?? timeOf(object.metadata?.creationTimestamp) ?? now;
+    const endedAt = timeOf(state.endedAt) ?? now;
+    const usage = {
+      cpuSeconds: 0,
+      peakMemoryBytes: 0n,
+      memoryByteSeconds: 0,
+      startedAt: timestampOf(new Date(began)),
+      endedAt: timestampOf(new Date(endedAt)),
+    };
+    const end = (verdict: End): Sight => ({ end: verdict, report: { phase: Phase.RUNNING, logs } });
+    const about = { usage, at: new Date(endedAt) };
+    if (state.phase === 'succeeded') return end({ how: 'well', ...about });
+    if (state.phase === 'failed' || state.phase === 'broken') {
+      const kind = state.phase === 'failed' ? ('USER' as const) : ('SYSTEM' as const);
+      const message = `The ${this.resource.kind} ${object.metadata?.namespace}/${object.metadata?.name} failed: ${state.message || 'its operator does not say why'}`;
+      const code = `${this.resource.kind}${state.phase === 'failed' ? 'Failed' : 'NotStarted'}`;
+      return end({ how: 'badly', failure: failure({ code, message, kind, retryable: true }), ...about });
+    }
+    return this.goesOn(state, launch, now, began, logs, end, about);
+  }
+
+  private goesOn(
+    state: JobState,
+    launch: Launch,
+    now: number,
+    began: number,
+    logs: TaskLog[],
+    end: (verdict: End) => Sight,
+    about: { usage: End['usage']; at: Date },
+  ): Sight {
+    const phases = { waiting: Phase.WAITING_FOR_RESOURCES, starting: Phase.INITIALIZING, running: Phase.RUNNING };
+    const phase = phases[state.phase as keyof typeof phases];
+    const report: PhaseReport = {
+      phase,
+      ...(state.message ? { reason: state.message } : {}),
+      ...(logs.length > 0 ? { logs } : {}),
+    };
+    const limit = launch.executionTimeout;
+    if (!limit || phase !== Phase.RUNNING) return { report };
+    const overAt = began + Number(limit.seconds) * 1000 + limit.nanos / 1e6;
+    if (now < overAt) return { report, lookAgainAt: overAt };
+    const message = `The ${this.resource.kind} ran for longer than its limit of ${(overAt - began) / 1000} s.`;
+    return end({
+      how: 'cut short',
+      failure: failure({ code: 'TimeoutExpired', message, kind: 'USER', retryable: true }),
+      ...about,
+    });
+  }
+
+  slim({ apiVersion, kind, metadata, status }: ClusterObject): ClusterObject {
+    const { managedFields: _, ...rest } = metadata ?? {};
+    return {
+      ...(apiVersion ? { apiVersion } : {}),
+      ...(kind ? { kind } : {}),
+      metadata: rest,
+      status: status ?? {},
+    };
+  }
+
+  endedWell(object: ClusterObject): boolean {
+    return this.stateOf(object).phase === 'succeeded';
+  }
+
+  lingers(object: ClusterObject): boolean {
+    return !['succeeded', 'failed'].includes(this.stateOf(object).phase);
+  }
+
+  private stateOf({ status }: ClusterObject): JobState {
+    return this.operator.state((status ?? {}) as Record<string, unknown>);
+  }
+}
+
+function linkOf({ name, uri }: { name: string; uri: string }): TaskLog {
+  const messageFormat = TaskLog_MessageFormat.UNKNOWN;
+  return { name, uri, messageFormat, ttl: undefined, ShowWhilePending: false, HideOnceFinished: false };
+}
