@@ -35,8 +35,8 @@ export const adminConfigSchema = z
           .string()
           .refine((text) => text === '' || (parseQuantity(text) ?? 0n) > 0n, 'must be a size above 0, e.g. 500k or 8Mi')
           .default(''),
-        /** Labels and annotations of a request or launch plan. */
-        labels: z.number().int().positive().default(16),
+        /** Labels and annotations of a request or launch plan; 0 = no limit. */
+        labels: z.number().int().nonnegative().default(16),
         /** Bytes of inputs or outputs that data calls answer inline. */
         inlineBytes: z
           .number()

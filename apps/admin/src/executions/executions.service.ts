@@ -94,7 +94,7 @@ export class ExecutionsService {
     variant: Variant = {},
   ): Promise<WorkflowExecutionIdentifier> {
     const { project, domain, org } = request;
-    const maxLabels = variant.trusted ? Number.MAX_SAFE_INTEGER : this.config.limits.labels;
+    const maxLabels = variant.trusted ? 0 : this.config.limits.labels;
     const { spec, target } = requireExecutionRequest(request, maxLabels);
     await this.projects.requireActive(org, project, domain, 'request');
     const engine = await this.projects.engine(org, project);

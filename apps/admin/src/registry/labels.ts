@@ -4,10 +4,11 @@ const value = /^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
 const namePart = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const prefixPart = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 
-/** Labels as Kubernetes takes them, at most `max` (A-30, A-44, A-80). */
+/** Labels as Kubernetes takes them, at most `max` (A-30, A-44, A-80); 0: any number. */
 export function requireLabels(labels: Readonly<Record<string, string>> | undefined, where: string, max: number): void {
   const entries = Object.entries(labels ?? {});
-  if (entries.length > max) throw invalidArgument(`${where}: ${entries.length} labels; at most ${max} are allowed`);
+  if (max > 0 && entries.length > max)
+    throw invalidArgument(`${where}: ${entries.length} labels; at most ${max} are allowed`);
   for (const [key, text] of entries) {
     const slash = key.indexOf('/');
     const prefixFits = slash < 0 || prefixPart.test(key.slice(0, slash));
@@ -22,13 +23,13 @@ export function requireLabels(labels: Readonly<Record<string, string>> | undefin
   }
 }
 
-/** At most `max` annotations (A-44); their texts are free. */
+/** At most `max` annotations (A-44), 0: any number; their texts are free. */
 export function requireAnnotations(
   annotations: Readonly<Record<string, string>> | undefined,
   where: string,
   max: number,
 ): void {
   const entries = Object.entries(annotations ?? {});
-  if (entries.length > max)
+  if (max > 0 && entries.length > max)
     throw invalidArgument(`${where}: ${entries.length} annotations; at most ${max} are allowed`);
 }

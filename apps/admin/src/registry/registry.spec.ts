@@ -3,6 +3,7 @@ import { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import { canonicalBytes } from './canonical.js';
 import { describeDifference } from './diff.js';
 import { requireIdentifier } from './identifiers.js';
+import { requireAnnotations, requireLabels } from './labels.js';
 import { isWholeQuantity, parseQuantity } from './quantities.js';
 
 test('A-10: quantities in Kubernetes notation', () => {
@@ -44,4 +45,13 @@ test('A-5: identifiers name the missing part', () => {
   expect(() => requireIdentifier({ ...id, version: 'v' }, ResourceType.WORKFLOW)).toThrow('it must be WORKFLOW');
   expect(() => requireIdentifier({ ...id, version: 'v'.repeat(256) }, ResourceType.TASK)).toThrow('at most 255');
   expect(() => requireIdentifier(undefined, ResourceType.TASK, 'workflow_id')).toThrow('workflow_id: missing');
+});
+
+test('A-44: at most so many labels and annotations; 0 is no limit', () => {
+  const some = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`l${i}`, 'x']));
+  for (const require of [requireLabels, requireAnnotations]) {
+    expect(() => require(some, 'spec', 16)).toThrow('17');
+    expect(() => require(some, 'spec', 17)).not.toThrow();
+    expect(() => require(some, 'spec', 0)).not.toThrow();
+  }
 });
