@@ -1,6 +1,8 @@
 import { inspect } from 'node:util';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { Fleet } from '../testing/fleet.js';
+import { attemptKey } from './attempt-key.js';
+import { PostgresWorkStore } from './postgres-work-store.js';
 
 describe('hosts that share a backend', () => {
   let fleet: Fleet;
@@ -53,6 +55,20 @@ describe('hosts that share a backend', () => {
     fleet.finish(launch.attempt);
     await fleet.end(launch.attempt);
     expect(fleet.starts(launch.attempt)).toHaveLength(1);
+  });
+
+  it('what some host has yet is known to all, and nothing else', async () => {
+    await open();
+    await fleet.member('a');
+    const launch = fleet.launch('run1-n0-0');
+    await fleet.command({ launch });
+    await fleet.startOf(launch.attempt);
+    const store = new PostgresWorkStore(fleet.test.database, 'test');
+    const key = attemptKey(launch.attempt);
+    expect(await store.existing([key, 'another'])).toEqual(new Set([key]));
+    fleet.finish(launch.attempt);
+    await fleet.row((row) => row === undefined);
+    expect(await store.existing([key])).toEqual(new Set());
   });
 
   it('an end that was written but not told is told by the taker; what has ended never begins', async () => {

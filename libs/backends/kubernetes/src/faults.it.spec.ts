@@ -1,5 +1,7 @@
 import { ExecutionError_ErrorKind as Kind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
-import { type TaskReport, WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LaunchTask, type TaskReport, WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import type { Fate } from './testing/faulty-proxy.js';
 import { FakeWorld } from './testing/fake-world.js';
 import { type Kube, startCluster } from './testing/kube.js';
@@ -236,6 +238,115 @@ describe('a connection that fails', () => {
     await world.bus.command({ launch: late });
     const ends = await Promise.all([...launches, late].map((launch) => world.bus.end(launch.attempt)));
     expect(new Set(ends.map(({ phase }) => Phase[phase]))).toEqual(new Set(['SUCCEEDED']));
+  });
+});
+
+describe('several clusters (S-26)', () => {
+  let other: Kube;
+
+  beforeAll(async () => {
+    other = await startCluster({});
+  }, 300_000);
+
+  afterAll(async () => {
+    await other?.stop();
+  });
+
+  const clusters = (more: Record<string, unknown> = {}) => [
+    { name: 'main', kubeconfig: world.proxy.kubeconfig, ...more },
+    { name: 'other', kubeconfig: other.kubeconfig, labels: ['production'] },
+  ];
+  const pods = (labelled: string) => `/api/v1/namespaces/${world.namespace}/pods/${labelled}`;
+
+  it('a label sends a run to its cluster; the next process finds it there though weights have changed', async () => {
+    await world.start({ clusters: clusters() });
+    const launch = world.launch('run1-n0-0');
+    launch.placement = LaunchTask.fromPartial({ placement: { clusterLabel: 'production' } }).placement;
+    await world.bus.command({ launch });
+    await world.until(async () => (await other.call('GET', pods('run1-n0-0'))).status === 200);
+    expect((await kube.call('GET', pods('run1-n0-0'))).status).toBe(404);
+    await world.kill();
+    await world.start({ clusters: clusters({ labels: ['production'], weight: 1_000 }) });
+    const status = {
+      phase: 'Succeeded',
+      containerStatuses: [
+        {
+          name: 'main',
+          image: 'i',
+          imageID: '',
+          ready: false,
+          restartCount: 0,
+          state: { terminated: { exitCode: 0 } },
+        },
+      ],
+    };
+    await other.call('PATCH', `${pods('run1-n0-0')}/status`, { status }, 'application/merge-patch+json');
+    expect(Phase[(await world.bus.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+    expect((await kube.call('GET', pods('run1-n0-0'))).status).toBe(404);
+  });
+
+  it('one that drains finishes what it has and gets nothing new', async () => {
+    const running = world.launch('run1-n1-0', { 'run-for': '4s' });
+    await world.start({
+      clusters: [
+        { name: 'main', kubeconfig: world.proxy.kubeconfig },
+        { name: 'other', kubeconfig: other.kubeconfig, weight: 0 },
+      ],
+    });
+    await world.bus.command({ launch: running });
+    await world.bus.report(running.attempt, ({ phase }) => phase === Phase.RUNNING);
+    await world.kill();
+    await world.start({ clusters: clusters({ draining: true }) });
+    const next = world.launch('run1-n2-0');
+    await world.bus.command({ launch: next });
+    await world.until(async () => (await other.call('GET', pods('run1-n2-0'))).status === 200);
+    expect(Phase[(await world.bus.end(running.attempt)).phase]).toBe('SUCCEEDED');
+  });
+
+  it('a label that no cluster has is refused', async () => {
+    await world.start({ clusters: clusters() });
+    const launch = world.launch('run1-n3-0');
+    launch.placement = LaunchTask.fromPartial({ placement: { clusterLabel: 'nowhere' } }).placement;
+    await world.bus.command({ launch });
+    expect(errorOf(await world.bus.end(launch.attempt))).toMatchObject({
+      code: 'LaunchRefused',
+      message: expect.stringContaining('"nowhere"'),
+    });
+  });
+});
+
+describe('namespaces (A-200)', () => {
+  it('get what the templates say, with the values of project, domain and run, before anything starts there', async () => {
+    const template = join(world.dir, 'quota.yaml');
+    writeFileSync(
+      template,
+      [
+        'apiVersion: v1',
+        'kind: ResourceQuota',
+        'metadata: { name: project-quota }',
+        'spec: { hard: { "limits.cpu": "{{ projectQuotaCpu }}" } }',
+        '---',
+        'apiVersion: v1',
+        'kind: ServiceAccount',
+        'metadata: { name: tasks, annotations: { role: "arn:aws:iam::1:role/{{ project }}-{{ domain }}-{{ tier }}" } }',
+      ].join('\n'),
+    );
+    const values = {
+      domainValues: { development: { projectQuotaCpu: '8', tier: 'low' } },
+      projectValues: { flytesnacks: { tier: 'high' } },
+    };
+    await world.start({ resourceTemplates: [template], ...values });
+    const launch = world.launch('run1-n0-0', {}, { cpu: '1' });
+    launch.placement = LaunchTask.fromPartial({ placement: { clusterResources: { projectQuotaCpu: '64' } } }).placement;
+    await world.bus.command({ launch });
+    await world.bus.report(launch.attempt, ({ waitsFor }) => waitsFor === WaitReason_Kind.QUOTA);
+    const at = `/api/v1/namespaces/${world.namespace}`;
+    expect((await kube.call('GET', `${at}/resourcequotas/project-quota`)).body).toMatchObject({
+      spec: { hard: { 'limits.cpu': '64' } },
+    });
+    expect((await kube.call('GET', `${at}/serviceaccounts/tasks`)).body).toMatchObject({
+      metadata: { annotations: { role: 'arn:aws:iam::1:role/flytesnacks-development-high' } },
+    });
   });
 });
 

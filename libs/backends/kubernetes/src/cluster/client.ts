@@ -26,7 +26,7 @@ export interface WatchEvent {
 }
 
 /** Milliseconds without an answer after which a request counts as lost. */
-const answerMs = 30_000;
+const answerMs = 15_000;
 
 /**
  * The API of one cluster over connections that are kept. Errors are `Refusal`s, or UNAVAILABLE where there was no answer: a write
@@ -107,7 +107,12 @@ export class ClusterClient {
   ): Promise<void> {
     const doing = `watching ${path}`;
     const { signal, onEvent, idleMs } = options;
-    const response = await this.send({ method: 'GET', path, query: { ...query, watch: true }, doing, signal }, idleMs);
+    // A watch is answered at once; what it tells may take its time.
+    const response = await this.send(
+      { method: 'GET', path, query: { ...query, watch: true }, doing, signal },
+      answerMs,
+    );
+    response.setTimeout(idleMs, () => response.destroy(new Error(`nothing came for ${idleMs / 1000} s`)));
     if (response.statusCode !== 200) throw await refused(doing, response);
     const lines = new Lines((line) => onEvent(JSON.parse(line) as WatchEvent));
     await new Promise<void>((resolve, reject) => {

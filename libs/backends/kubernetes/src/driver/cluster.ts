@@ -15,6 +15,9 @@ export interface ClusterOptions extends Target {
   namespaces: readonly string[];
 }
 
+/** Milliseconds beyond its grace in which a node has to confirm that what ran there has ended. */
+const lostMs = 300_000;
+
 /** What goes first where requests wait for each other. */
 export const urgency = { create: 2, abort: 1, clean: 0 } as const;
 
@@ -35,7 +38,7 @@ export class Cluster {
     kinds: readonly ObjectKind[],
     owner: string,
     listener: ClusterListener,
-    logger: Logger,
+    private readonly logger: Logger,
   ) {
     this.writes = new PQueue({ concurrency: target.access.connections });
     const scopes = target.namespaces.length > 0 ? target.namespaces : [undefined];
@@ -120,7 +123,7 @@ export class Cluster {
 
   /**
    * Deletes it; resolves when it is there no more, and with it whatever it ran. The watch tells; it is asked for, ever less often,
-   * where the watch does not.
+   * where the watch does not. A node that has not confirmed it in five minutes is lost: it ends its pods itself if it ever comes back.
    */
   async remove(
     kind: ObjectKind,
@@ -141,11 +144,16 @@ export class Cluster {
       );
       if (!there) return;
       const pauses = new Backoff(2_000 + graceSeconds * 1_000, 30_000);
-      for (;;) {
+      const lostAt = performance.now() + graceSeconds * 1_000 + lostMs;
+      while (performance.now() < lostAt) {
         if (await Promise.race([gone, after(pauses.next())])) return;
         const now = await this.lookFor(kind, namespace, name);
         if (!now || (uid !== undefined && now.metadata?.uid !== uid)) return;
       }
+      this.logger.warn(
+        { cluster: this.name, object: key },
+        'its node does not confirm the end of an object; it counts as ended',
+      );
     } finally {
       waiting.delete(told);
       if (waiting.size === 0) this.waiters.delete(key);

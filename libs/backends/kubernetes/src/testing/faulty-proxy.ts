@@ -70,8 +70,12 @@ export class FaultyProxy {
         return void answer(response, 410, 'Expired');
       case 'cut':
         return void response.destroy();
+      case 'lose':
+        // A watch has no end at which its answer could be lost.
+        if (/[?&]watch=/.test(url)) return void response.destroy();
+        return this.forward(method, url, request, Buffer.concat(chunks), response, true);
       default:
-        this.forward(method, url, request, Buffer.concat(chunks), response, fate === 'lose');
+        this.forward(method, url, request, Buffer.concat(chunks), response, false);
     }
   }
 
