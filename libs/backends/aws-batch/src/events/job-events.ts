@@ -33,9 +33,10 @@ export class JobEvents {
   private running: Promise<void>[] = [];
 
   constructor(private readonly deps: JobEventsOptions) {
-    const { region, credentials } = deps.options;
+    const { region, credentials, queueUrl } = deps.options;
     // The queue's URL says where SQS is.
-    this.client = new SQSClient({ region, ...(credentials ? { credentials } : {}) });
+    const endpoint = new URL(queueUrl).origin;
+    this.client = new SQSClient({ region, endpoint, ...(credentials ? { credentials } : {}) });
   }
 
   start(): void {
