@@ -51,7 +51,7 @@ test('S-32: every policy is valid: known actions on resources that they take', a
     files.push(join(out, name));
     await writeFile(files.at(-1)!, await policy(name));
   }
-  expect(files).toHaveLength(5);
+  expect(files).toHaveLength(6);
   const script = fileURLToPath(new URL('iam_findings.py', import.meta.url));
   const check = async () => {
     const { code, stdout, stderr } = await run(python, ['-W', 'ignore', script, ...files]);
@@ -69,6 +69,8 @@ test('S-32: no policy allows everything of a kind, or more than its service does
     for (const { Effect, Action, Resource } of await statements(name)) {
       expect(Effect).toBe('Allow');
       for (const action of Action) expect(action).not.toMatch(/\*/);
+      // Batch knows no resources for looking.
+      if (Action.every((action) => /^batch:(Describe|List)/.test(action))) continue;
       for (const resource of Resource) expect(resource).not.toMatch(/^\*$|:::\*|topic\/[^/]+\/\*\/\*$/);
     }
   const read = 'kafka-cluster:ReadData';

@@ -56,6 +56,8 @@ export const awsBatchConfigSchema = z
     secretArn: arn.optional(),
     /** Environment of every job, unless the task sets it. */
     environment: z.record(z.string(), z.string()).default({}),
+    /** URL of an SQS queue that EventBridge fills with Batch's job state changes: jobs are asked for rarely then. */
+    eventsQueue: z.url().optional(),
     logGroup: z.string().min(1).default('/aws/batch/job'),
     tags: z.record(z.string().min(1).max(128), z.string().max(256)).default({}),
     /** What tasks get that ask for nothing. */

@@ -48,6 +48,13 @@ export interface WebApi<Handle> {
   encode(handle: Handle): Uint8Array;
   decode(bytes: Uint8Array): Handle;
 
+  /**
+   * For services that tell by themselves that something changed: by which names they tell so of a job. The backend gives `changed` before `start`; called with
+   * such a name it asks for the jobs of that name at once, and answers whether it has any. Polling goes on, and may be slow.
+   */
+  namesOf?(handle: Handle): readonly string[];
+  listen?(changed: (name: string) => boolean): void;
+
   start?(): Promise<void>;
   stop?(): Promise<void>;
 }

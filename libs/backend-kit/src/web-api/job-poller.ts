@@ -13,6 +13,8 @@ export interface Job<Handle> extends Asked<Handle> {
   dueAt: number;
   pauseMs: number;
   asking: boolean;
+  /** Something changed while it was being asked for. */
+  again: boolean;
   /** Answers in a row that did not know it. */
   unknown: number;
   /** Since when there were errors alone. */
@@ -36,6 +38,7 @@ export interface JobPollerOptions<Handle> {
  */
 export class JobPoller<Handle> {
   private readonly jobs = new Set<Job<Handle>>();
+  private readonly named = new Map<string, Set<Job<Handle>>>();
   private readonly queue: PQueue;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
@@ -52,12 +55,18 @@ export class JobPoller<Handle> {
       dueAt: performance.now() + firstMs,
       pauseMs: this.options.limits.pollMs.first,
       asking: false,
+      again: false,
       unknown: 0,
       failingSince: undefined,
       told: '',
       startedAt: undefined,
     };
     this.jobs.add(job);
+    for (const name of this.namesOf(job)) {
+      const same = this.named.get(name);
+      if (same) same.add(job);
+      else this.named.set(name, new Set([job]));
+    }
     this.arm();
     return job;
   }
@@ -65,6 +74,26 @@ export class JobPoller<Handle> {
   forget(job: Job<Handle>): void {
     job.over = true;
     this.jobs.delete(job);
+    for (const name of this.namesOf(job)) {
+      const same = this.named.get(name);
+      same?.delete(job);
+      if (same?.size === 0) this.named.delete(name);
+    }
+  }
+
+  /** The jobs of this name are asked for at once; whether there are any. */
+  hurry(name: string): boolean {
+    const jobs = this.named.get(name);
+    if (!jobs) return false;
+    const now = performance.now();
+    for (const job of jobs) {
+      job.dueAt = now;
+      job.again = job.asking;
+    }
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.arm();
+    return true;
   }
 
   /** Tells what an attempt's job said, unless that is what was told last. */
@@ -87,6 +116,11 @@ export class JobPoller<Handle> {
     this.queue.clear();
     for (const job of this.jobs) job.over = true;
     this.jobs.clear();
+    this.named.clear();
+  }
+
+  private namesOf({ handle }: Asked<Handle>): readonly string[] {
+    return this.options.api.namesOf?.(handle) ?? [];
   }
 
   private arm(): void {
@@ -127,7 +161,8 @@ export class JobPoller<Handle> {
     for (const [i, job] of asked.entries()) {
       job.asking = false;
       job.pauseMs = Math.min(longest, Math.max(first, job.pauseMs * 1.5));
-      job.dueAt = now + job.pauseMs;
+      job.dueAt = job.again ? now : now + job.pauseMs;
+      job.again = false;
       if (!job.over) this.answered(job, answers[i]);
     }
     this.arm();

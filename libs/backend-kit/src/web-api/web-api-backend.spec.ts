@@ -51,6 +51,9 @@ class Service implements WebApi<string> {
   }
 
   finds = 0;
+  changed: (name: string) => boolean = () => false;
+  namesOf = (id: string) => [id];
+  listen = (changed: (name: string) => boolean) => (this.changed = changed);
 
   get find(): ((attempt: TaskAttempt) => Promise<string | undefined>) | undefined {
     if (!this.withFind) return undefined;
@@ -233,6 +236,22 @@ describe('a plugin that is a web API', () => {
     for (const job of stage.service.jobs.values()) job.state = 'done';
     const ends = await Promise.all(launches.map(({ attempt }) => stage.bus.end(attempt)));
     expect(ends.map(({ phase }) => Phase[phase])).toEqual(['RETRYABLE_FAILED', 'SUCCEEDED']);
+  });
+
+  it('that tells by itself that a job changed: it is asked for at once, however rarely it would be', async () => {
+    await start({ pollMs: { first: 20, longest: 60_000 } });
+    const launch = named('run1-n0-0');
+    await stage.bus.command({ launch });
+    await stage.bus.report(launch.attempt, ({ phase }) => phase === Phase.RUNNING);
+    const [id, job] = [...stage.service.jobs][0]!;
+    // By now it would be asked for after ever longer pauses.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    job.state = 'done';
+    const told = performance.now();
+    expect([stage.service.changed(id), stage.service.changed('job-of-nobody')]).toEqual([true, false]);
+    await stage.bus.end(launch.attempt);
+    expect(performance.now() - told).toBeLessThan(5_000);
+    expect(stage.service.changed(id)).toBe(false);
   });
 
   it('jobs are asked for together', async () => {

@@ -54,6 +54,7 @@ export class WebApiBackend<Handle> implements BackendPlugin {
   }
 
   async start(): Promise<void> {
+    this.api.listen?.((name) => this.poller.hurry(name));
     await this.api.start?.();
   }
 

@@ -12,8 +12,9 @@ import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import type { Logger } from '@aloft/telemetry';
 import { BatchCalls } from './client/batch-calls.js';
 import { asArrayItem } from './arrays/item-template.js';
+import { JobEvents } from './events/job-events.js';
 import { Describer } from './jobs/describer.js';
-import { decodeJob, encodeJob, type BatchJob } from './jobs/handle.js';
+import { decodeJob, encodeJob, jobIdOf, type BatchJob } from './jobs/handle.js';
 import { InputPlacer } from './jobs/input-placer.js';
 import { JobFinder } from './jobs/job-finder.js';
 import { JobReader } from './jobs/job-reader.js';
@@ -38,15 +39,18 @@ export class BatchApi implements WebApi<BatchJob> {
   private readonly reader: JobReader;
   private readonly output: OutputTail;
   private readonly inputs = new InputPlacer();
+  private readonly describer: Describer;
+  private events: JobEvents | undefined;
 
   constructor(
     private readonly options: AwsBatchOptions,
-    logger: Logger,
+    private readonly logger: Logger,
   ) {
     const calls = new BatchCalls(options, logger);
     const names = allQueues(options.queues);
     const describer = new Describer(calls);
     this.calls = calls;
+    this.describer = describer;
     this.queues = new QueueCheck(calls, names, logger);
     this.submitter = new Submitter({ calls, options });
     this.finder = new JobFinder(calls, { queues: names, settleMs: options.settleMs });
@@ -69,11 +73,31 @@ export class BatchApi implements WebApi<BatchJob> {
     return this.queues.refuse(submission.input.jobQueue ?? '');
   }
 
+  namesOf(job: BatchJob): readonly string[] {
+    return job.child === undefined ? [job.id] : [job.id, jobIdOf(job)];
+  }
+
+  listen(changed: (name: string) => boolean): void {
+    const { eventsQueue: queueUrl } = this.options;
+    if (queueUrl === undefined) return;
+    const { options, logger, describer } = this;
+    this.events = new JobEvents({
+      options: { ...options, queueUrl },
+      logger,
+      onChange: (job) => {
+        describer.heard(job);
+        return changed(job.jobId ?? '');
+      },
+    });
+  }
+
   async start(): Promise<void> {
     await this.queues.start();
+    this.events?.start();
   }
 
   async stop(): Promise<void> {
+    await this.events?.stop();
     this.queues.stop();
     this.submitter.stop();
     this.output.stop();

@@ -14,9 +14,10 @@ export function createAwsBatchBackend(options: AwsBatchOptions, logger: Logger):
 }
 
 /** The same of an API that the caller keeps an eye on. */
-export function backendOf(api: BatchApi, { pollMs, patienceMs, slots }: AwsBatchOptions): BackendPlugin {
+export function backendOf(api: BatchApi, { pollMs, patienceMs, slots, eventsQueue }: AwsBatchOptions): BackendPlugin {
   return new WebApiBackend<BatchJob>(api, {
-    pollMs,
+    // With events, being asked for is what is left for those that get lost.
+    pollMs: eventsQueue === undefined ? pollMs : { first: 20 * pollMs.first, longest: 20 * pollMs.longest },
     patienceMs,
     batch: 1_000,
     reads: { concurrency: 4, perSecond: 1_000 },

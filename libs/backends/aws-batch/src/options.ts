@@ -55,6 +55,8 @@ export interface AwsBatchOptions {
   defaults: { cpu: number; memoryBytes: number };
   fargate: { assignPublicIp: boolean; architecture: 'X86_64' | 'ARM64' };
   arrays: ArrayOptions;
+  /** URL of an SQS queue that EventBridge fills with job state changes: jobs are asked for rarely then. */
+  eventsQueue?: string | undefined;
   /** Attempts in flight at once. */
   slots: number;
   /** Milliseconds until a job is asked for first, and at most between two times. */

@@ -11,6 +11,9 @@ export type ChildState =
   /** `written`: what lies in its folder, where that was listed. */
   | { ended: true; job: EndedJob; written: WrittenItem | undefined };
 
+/** How a child is. */
+export type ArrayStateOf = (child: number) => ChildState;
+
 interface Known {
   counts: string;
   states: ArrayState;
@@ -44,7 +47,7 @@ export class ArrayStates {
     parent: Described,
     blob: BlobStore,
     { folder, itemAttempt }: { folder: string; itemAttempt: string },
-  ): Promise<(child: number) => ChildState> {
+  ): Promise<ArrayStateOf> {
     const counts: Readonly<Record<string, number>> = parent.array?.counts ?? {};
     const key = `${parent.status}/${counts['SUCCEEDED'] ?? 0}/${counts['FAILED'] ?? 0}`;
     const indices = readRanges(parent.array?.items ?? '');

@@ -52,6 +52,20 @@ export class Describer {
     return result;
   }
 
+  /** What is known of a job without asking, if it was said just now. */
+  peek(id: string): Described | undefined {
+    const known = this.fresh.get(id);
+    return known && known.at >= performance.now() - freshMs ? known : undefined;
+  }
+
+  /** Batch said by itself how a job is. An end is never taken back by something that comes late. */
+  heard(job: JobDetail): void {
+    const described = slim(job, performance.now());
+    const known = this.peek(described.jobId);
+    if (known && isEnd(known.status) && !isEnd(described.status)) return;
+    this.fresh.set(described.jobId, described);
+  }
+
   /** What was known of it may be no more. */
   forget(id: string): void {
     this.fresh.delete(id);
@@ -85,6 +99,8 @@ export class Describer {
     for (const [id, { at }] of this.fresh) if (at < oldest) this.fresh.delete(id);
   }
 }
+
+const isEnd = (status: string | undefined): boolean => status === 'SUCCEEDED' || status === 'FAILED';
 
 /** DescribeJobs, and events, say a job in the same words. */
 export function slim(job: JobDetail, at: number): Described {

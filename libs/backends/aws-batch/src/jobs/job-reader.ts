@@ -1,6 +1,6 @@
 import { type Asked, type PhaseReport } from '@aloft/backend-kit';
 import { type AloftError, notFound, toAloftError } from '@aloft/errors';
-import { ArrayStates, type ChildState } from '../arrays/array-states.js';
+import { ArrayStates, type ArrayStateOf, type ChildState } from '../arrays/array-states.js';
 import { asArrayItem, folderOfItem } from '../arrays/item-template.js';
 import { listedBlob, WrittenFilesReader } from '../arrays/written-files.js';
 import type { BatchCalls } from '../client/batch-calls.js';
@@ -34,20 +34,44 @@ export class JobReader {
   }
 
   async read(asked: readonly Asked<BatchJob>[]): Promise<Answer[]> {
-    const described = await this.deps.describer.describe(new Set(asked.map(({ handle }) => handle.id)));
+    // Of children that an event told the end of, the parent need not be asked for.
+    const told = new Set(asked.filter(({ handle }) => this.toldEnd(handle) !== undefined));
+    const others = asked.filter((ask) => !told.has(ask));
+    const described = await this.deps.describer.describe(new Set(others.map(({ handle }) => handle.id)));
+    const arrays = new Map<string, Promise<ArrayStateOf>>();
     return Promise.all(
       asked.map(async (ask): Promise<Answer> => {
+        const end = told.has(ask) ? this.toldEnd(ask.handle) : undefined;
+        if (end) return this.failedOr(() => this.endedChild(ask, end));
         const job = described.get(ask.handle.id);
         if (!job) return notFound(`AWS Batch does not know the job ${ask.handle.id}`);
-        try {
-          return await (ask.handle.child === undefined
-            ? this.ofJob(ask, job)
-            : this.ofChild(ask, job, ask.handle.child));
-        } catch (error) {
-          return toAloftError(error);
-        }
+        const { child } = ask.handle;
+        return this.failedOr(() =>
+          child === undefined ? this.ofJob(ask, job) : this.ofChild(ask, job, child, arrays),
+        );
       }),
     );
+  }
+
+  private async failedOr(answer: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await answer();
+    } catch (error) {
+      return toAloftError(error);
+    }
+  }
+
+  private toldEnd(handle: BatchJob): Described | undefined {
+    const told = handle.child === undefined ? undefined : this.deps.describer.peek(jobIdOf(handle));
+    return told && hasEnded(told) ? told : undefined;
+  }
+
+  private async endedChild(ask: Asked<BatchJob>, job: Described): Promise<PhaseReport> {
+    const launch = asWritten(asArrayItem(ask.launch) ?? ask.launch);
+    const output = () => this.deps.output.of(job.logStreamName);
+    const report = await verdict(launch, { blob: ask.context.blob, output }, job);
+    const logs = logLinks({ job: ask.handle, logStreamName: job.logStreamName }, this.deps.options);
+    return { ...report, logs, usage: usageOf(job, job) };
   }
 
   private async ofJob(ask: Asked<BatchJob>, job: Described): Promise<PhaseReport> {
@@ -63,14 +87,24 @@ export class JobReader {
     return { ...report, logs, usage: usageOf(job, job) };
   }
 
-  private async ofChild(ask: Asked<BatchJob>, parent: Described, child: number): Promise<PhaseReport> {
-    const launch = asWritten(asArrayItem(ask.launch) ?? ask.launch);
+  /** `arrays`: what was worked out for others that are asked for at the same time. */
+  private async ofChild(
+    ask: Asked<BatchJob>,
+    parent: Described,
+    child: number,
+    arrays: Map<string, Promise<ArrayStateOf>>,
+  ): Promise<PhaseReport> {
     const { blob } = ask.context;
     const { folder, item } = folderOfItem(ask.launch);
-    const stateOf = await this.arrays.of(parent, blob, { folder, itemAttempt: item.slice(item.indexOf('/') + 1) });
-    const state = stateOf(child);
+    let array = arrays.get(parent.jobId);
+    if (!array) {
+      array = this.arrays.of(parent, blob, { folder, itemAttempt: item.slice(item.indexOf('/') + 1) });
+      arrays.set(parent.jobId, array);
+    }
+    const state = (await array)(child);
     const logs = logLinks({ job: ask.handle }, this.deps.options);
     if (!state.ended) return { ...(await this.underWay(ask, parent)), logs };
+    const launch = asWritten(asArrayItem(ask.launch) ?? ask.launch);
     const own = `${folder}/${item}`;
     const listed = state.written ? listedBlob(blob, own, state.written.names) : blob;
     if (state.job.status === 'SUCCEEDED') return { ...(await verdict(launch, { blob: listed }, state.job)), logs };
