@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AttemptContext,
   attemptKey,
@@ -45,6 +46,9 @@ export interface KubernetesBackendOptions {
   /** Milliseconds between two looks for objects of ours that no attempt knows, and for how long one has to have been there. */
   orphans: { everyMs: number; afterMs: number };
 }
+
+/** Milliseconds that clusters which do not answer are waited for at the start, once another does. */
+const patienceMs = 10_000;
 
 /** The driver of the level "object and status": see README.md. */
 export class KubernetesBackend implements BackendPlugin {
@@ -99,9 +103,11 @@ export class KubernetesBackend implements BackendPlugin {
       clusters.map((cluster) => Cluster.open(cluster, kinds, owner, listener, this.logger)),
     );
     for (const cluster of this.clusters) cluster.start();
-    // With one cluster nothing can be done before it answers; of several, one that is away holds up nobody.
-    if (this.clusters.length === 1) await this.clusters[0]?.synced();
-    else await Promise.race(this.clusters.map((cluster) => cluster.synced()));
+    // With one cluster nothing can be done before it answers; of several, one that is away holds up the others for a moment only.
+    const synced = this.clusters.map((cluster) => cluster.synced());
+    const all = Promise.all(synced);
+    if (this.clusters.length > 1) await Promise.race(synced);
+    await Promise.race([all, ...(this.clusters.length > 1 ? [delay(patienceMs, undefined, { ref: false })] : [])]);
     if (!host) return;
     const { remover, logger, options } = this;
     const isFollowed = (attempt: TaskAttempt) => this.followed.has(keyOf(attempt));
