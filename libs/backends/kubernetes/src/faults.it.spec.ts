@@ -316,7 +316,7 @@ describe('several clusters (S-26)', () => {
 });
 
 describe('namespaces (A-200)', () => {
-  it('get what the templates say, with the values of project, domain and run, before anything starts there', async () => {
+  it('get what the templates say, with the values of project, domain and run', async () => {
     const template = join(world.dir, 'quota.yaml');
     writeFileSync(
       template,
@@ -324,7 +324,7 @@ describe('namespaces (A-200)', () => {
         'apiVersion: v1',
         'kind: ResourceQuota',
         'metadata: { name: project-quota }',
-        'spec: { hard: { "limits.cpu": "{{ projectQuotaCpu }}" } }',
+        'spec: { hard: { pods: "{{ projectQuotaPods }}" } }',
         '---',
         'apiVersion: v1',
         'kind: ServiceAccount',
@@ -332,17 +332,23 @@ describe('namespaces (A-200)', () => {
       ].join('\n'),
     );
     const values = {
-      domainValues: { development: { projectQuotaCpu: '8', tier: 'low' } },
+      domainValues: { development: { projectQuotaPods: '8', tier: 'low' } },
       projectValues: { flytesnacks: { tier: 'high' } },
     };
     await world.start({ resourceTemplates: [template], ...values });
-    const launch = world.launch('run1-n0-0', {}, { cpu: '1' });
-    launch.placement = LaunchTask.fromPartial({ placement: { clusterResources: { projectQuotaCpu: '64' } } }).placement;
+    const launch = world.launch('run1-n0-0');
+    launch.placement = LaunchTask.fromPartial({
+      placement: { clusterResources: { projectQuotaPods: '64' } },
+    }).placement;
     await world.bus.command({ launch });
-    await world.bus.report(launch.attempt, ({ waitsFor }) => waitsFor === WaitReason_Kind.QUOTA);
+    // A quota that nobody has counted yet is waited for, or not seen yet.
+    await world.until(
+      async () =>
+        (await kube.call('GET', `/api/v1/namespaces/${world.namespace}/serviceaccounts/tasks`)).status === 200,
+    );
     const at = `/api/v1/namespaces/${world.namespace}`;
     expect((await kube.call('GET', `${at}/resourcequotas/project-quota`)).body).toMatchObject({
-      spec: { hard: { 'limits.cpu': '64' } },
+      spec: { hard: { pods: '64' } },
     });
     expect((await kube.call('GET', `${at}/serviceaccounts/tasks`)).body).toMatchObject({
       metadata: { annotations: { role: 'arn:aws:iam::1:role/flytesnacks-development-high' } },

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,9 @@ import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { errorOf, Told } from './testing/attempt.js';
 import { type Kube, type RealNode, startCluster } from './testing/kube.js';
 import { importFlytekit, importPlatform, PythonPods, type S3Server, startS3 } from './testing/python-world.js';
+
+// An interpreter that loads flytekit takes seconds, on a busy machine a minute.
+jest.setTimeout(300_000);
 
 // Real: etcd, API server, scheduler, kubelet, containerd and runc; an S3 server; stock flytekit in an image made of its environment.
 describe('stock flytekit in pods', () => {

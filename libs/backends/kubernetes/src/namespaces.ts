@@ -3,7 +3,7 @@ import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import type { Cluster } from './driver/cluster.js';
 import type { Namespaces } from './driver/kubernetes-backend.js';
 import type { Launch } from './kind.js';
-import { type ResourceTemplate, rendered, templateVariables } from './resource-templates.js';
+import { type ResourceTemplate, rendered } from './resource-templates.js';
 
 export interface NamespaceOptions {
   /** `{{ project }}-{{ domain }}` (C-165). */
@@ -67,7 +67,9 @@ export class TemplatedNamespaces implements Namespaces {
       ...domainValues[domain],
       ...projectValues[project],
       ...placement?.clusterResources,
-      ...templateVariables({ project, domain, namespace }),
+      project,
+      domain,
+      namespace,
     };
   }
 }

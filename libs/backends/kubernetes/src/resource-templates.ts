@@ -23,8 +23,6 @@ export function rendered(text: string, values: Readonly<Record<string, string>>)
   });
 }
 
-export const templateVariables = (of: { project: string; domain: string; namespace: string }) => of;
-
 /** A YAML file of objects that every project and domain gets (A-200), with `{{ project }}`, `{{ domain }}`, `{{ namespace }}` and others in it. */
 export class ResourceTemplate {
   constructor(

@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AttemptContext,
   attemptKey,
   type BackendPlugin,
   type Capacity,
+  failure,
   type HostView,
   storeInputs,
 } from '@aloft/backend-kit';
@@ -44,6 +46,9 @@ export interface KubernetesBackendOptions {
   /** Milliseconds between two looks for objects of ours that no attempt knows, and for how long one has to have been there. */
   orphans: { everyMs: number; afterMs: number };
 }
+
+/** Milliseconds that clusters which do not answer are waited for at the start, once another does. */
+const patienceMs = 10_000;
 
 /** The driver of the level "object and status": see README.md. */
 export class KubernetesBackend implements BackendPlugin {
@@ -98,9 +103,11 @@ export class KubernetesBackend implements BackendPlugin {
       clusters.map((cluster) => Cluster.open(cluster, kinds, owner, listener, this.logger)),
     );
     for (const cluster of this.clusters) cluster.start();
-    // With one cluster nothing can be done before it answers; of several, one that is away holds up nobody.
-    if (this.clusters.length === 1) await this.clusters[0]?.synced();
-    else await Promise.race(this.clusters.map((cluster) => cluster.synced()));
+    // With one cluster nothing can be done before it answers; of several, one that is away holds up the others for a moment only.
+    const synced = this.clusters.map((cluster) => cluster.synced());
+    const all = Promise.all(synced);
+    if (this.clusters.length > 1) await Promise.race(synced);
+    await Promise.race([all, ...(this.clusters.length > 1 ? [delay(patienceMs, undefined, { ref: false })] : [])]);
     if (!host) return;
     const { remover, logger, options } = this;
     const isFollowed = (attempt: TaskAttempt) => this.followed.has(keyOf(attempt));
@@ -121,7 +128,7 @@ export class KubernetesBackend implements BackendPlugin {
     const known = this.followed.get(keyOf(launch.attempt));
     if (known?.object || known?.creating) return;
     const followed = known ?? (await this.follow(launch, context));
-    await this.make(followed);
+    if (followed) await this.make(followed);
   }
 
   async adopt(
@@ -132,8 +139,12 @@ export class KubernetesBackend implements BackendPlugin {
     for (const launch of launches as readonly Launch[]) {
       const context = contextOf(launch.attempt);
       const kind = this.kindOf(launch);
-      const cluster =
-        this.clusterNamed(context.remembered) ?? (this.clusters.length === 1 ? this.clusters[0] : undefined);
+      const given = clusterIn(context.remembered);
+      const cluster = given === undefined ? this.onlyCluster : this.named(given);
+      if (given !== undefined && !cluster) {
+        context.report(clusterGone(given));
+        continue;
+      }
       // Whether it exists although it was not seen is found out by its launch: it is made under the same name.
       const object = kind && cluster?.find(kind, this.namespaceOf(launch), this.nameOf(launch.attempt));
       if (!object || !kind || !cluster) absent.push(launch.attempt);
@@ -170,7 +181,7 @@ export class KubernetesBackend implements BackendPlugin {
   /** Of an attempt that this process does not follow: whatever object of it there may be. */
   private removals(attempt: TaskAttempt, remembered: Uint8Array | undefined): Promise<void>[] {
     const { namespaces, kinds, graceSeconds } = this.options;
-    const named = this.clusterNamed(remembered);
+    const named = this.named(clusterIn(remembered));
     const namespace = namespaces.nameFor({ attempt, placement: undefined });
     const name = this.nameOf(attempt);
     const places = new Map<string, { cluster: Cluster; kind: ObjectKind; namespace: string }>();
@@ -194,12 +205,14 @@ export class KubernetesBackend implements BackendPlugin {
     );
   }
 
-  private async follow(launch: Launch, context: AttemptContext): Promise<Followed> {
+  /** `undefined` if its end was told: the cluster that it was given to is not known any more. */
+  private async follow(launch: Launch, context: AttemptContext): Promise<Followed | undefined> {
     const kind = this.kindOf(launch);
     if (!kind) throw failedPrecondition(`nothing here runs tasks of type "${launch.template?.type}"`);
-    const remembered = this.clusterNamed(context.remembered);
-    const cluster = remembered ?? this.pick(launch);
-    if (!remembered && this.clusters.length > 1)
+    const given = clusterIn(context.remembered);
+    const cluster = given === undefined ? this.pick(launch) : this.named(given);
+    if (!cluster) return void context.report(clusterGone(given ?? ''));
+    if (given === undefined && this.clusters.length > 1)
       await context.remember(Buffer.from(JSON.stringify({ cluster: cluster.name })));
     return this.add(launch, context, kind, cluster);
   }
@@ -294,17 +307,33 @@ export class KubernetesBackend implements BackendPlugin {
     return this.options.namespaces.nameFor(launch);
   }
 
+  private named(name: string | undefined): Cluster | undefined {
+    return this.clusters.find((cluster) => cluster.name === name);
+  }
+
+  /** Where there is nothing to be remembered. */
+  private get onlyCluster(): Cluster | undefined {
+    return this.clusters.length === 1 ? this.clusters[0] : undefined;
+  }
+
   private nameOf(attempt: TaskAttempt): string {
     return objectName(attempt, this.options.namespaces.tellProject);
   }
-
-  /** The cluster that was remembered; @throws FAILED_PRECONDITION if it is not configured any more */
-  private clusterNamed(remembered: Uint8Array | undefined): Cluster | undefined {
-    if (remembered === undefined) return undefined;
-    const { cluster: name } = JSON.parse(Buffer.from(remembered).toString()) as { cluster: string };
-    return this.clusters.find((cluster) => cluster.name === name);
-  }
 }
+
+/** Name of the cluster that an attempt was given to. */
+function clusterIn(remembered: Uint8Array | undefined): string | undefined {
+  if (remembered === undefined) return undefined;
+  return (JSON.parse(Buffer.from(remembered).toString()) as { cluster: string }).cluster;
+}
+
+const clusterGone = (name: string) =>
+  failure({
+    code: 'ClusterGone',
+    message: `The attempt was given to the cluster "${name}", which is not configured any more: let a cluster drain before it is removed.`,
+    kind: 'SYSTEM',
+    retryable: true,
+  });
 
 const keyOf = (attempt: TaskAttempt): string => `${attemptKey(attempt)}#${attempt.generation}`;
 
