@@ -1,6 +1,5 @@
-import type { Launch } from '@aloft/backend-kit';
+import { storeInputs, type Launch } from '@aloft/backend-kit';
 import type { BlobStore } from '@aloft/blob';
-import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 
 /** Places that were written last; the items of an array read the same file. */
 const kept = 1_000;
@@ -15,7 +14,7 @@ export class InputPlacer {
     if (inputsUri === '' || (value?.$case === 'stored' && value.value.uri === inputsUri)) return Promise.resolve();
     const known = this.placed.get(inputsUri);
     if (known) return known;
-    const placing = write(launch, blob);
+    const placing = storeInputs(launch, blob);
     this.placed.set(inputsUri, placing);
     placing.catch(() => this.placed.delete(inputsUri));
     for (const oldest of this.placed.keys()) {
@@ -24,13 +23,4 @@ export class InputPlacer {
     }
     return placing;
   }
-}
-
-async function write({ inputs, inputsUri }: Launch, blob: BlobStore): Promise<void> {
-  const value = inputs?.value;
-  const bytes =
-    value?.$case === 'stored'
-      ? await blob.get(value.value.uri)
-      : LiteralMap.encode(value?.value ?? { literals: {} }).finish();
-  await blob.put(inputsUri, bytes);
 }
