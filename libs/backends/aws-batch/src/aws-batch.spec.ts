@@ -31,6 +31,8 @@ describe('jobs on AWS Batch', () => {
   const launched = async (plugin: BackendPlugin, options: Partial<LaunchOptions> = {}, spot = false) => {
     const launch = world.launch('succeed', { name: 'run1-n0-0', ...options });
     launch.interruptible = spot;
+    // Whoever reads them names them.
+    if (options.inputs) launch.env.push({ key: 'INPUTS', value: launch.inputsUri });
     const told = new Told(world.blob);
     await plugin.launch(launch, told);
     return { launch, told };

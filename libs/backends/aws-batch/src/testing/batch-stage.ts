@@ -1,4 +1,4 @@
-import { BackendHost, isTerminal } from '@aloft/backend-kit';
+import { BackendHost, isTerminal, type BackendPlugin } from '@aloft/backend-kit';
 import { MemoryBus, MemoryWorkStore } from '@aloft/backend-kit/testing';
 import type { BlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
@@ -16,6 +16,7 @@ export class BatchStage {
   /** Terminal reports that came although one was there. */
   readonly repeated: string[] = [];
   api!: BatchApi;
+  private plugin: BackendPlugin | undefined;
   private host: BackendHost | undefined;
   private waiters: (() => void)[] = [];
 
@@ -35,8 +36,9 @@ export class BatchStage {
   async start(): Promise<void> {
     const options = testOptions(this.endpoint, { slots: 100_000, ...this.options });
     this.api = new BatchApi(options, testLogger);
+    this.plugin = backendOf(this.api, options);
     this.host = new BackendHost({
-      plugin: backendOf(this.api, options),
+      plugin: this.plugin,
       bus: this.bus,
       database: undefined as unknown as Database,
       store: this.store,
@@ -54,7 +56,7 @@ export class BatchStage {
     this.bus.detach();
     this.host?.vanish();
     this.host = undefined;
-    await this.api.stop();
+    await this.plugin?.stop();
   }
 
   async stop(): Promise<void> {
