@@ -28,6 +28,8 @@ export interface PlatformOptions {
   environment?: Record<string, string>;
   /** Of a platform that was killed: goes on with its data. */
   folder?: string;
+  /** Of the distributed shape: services that end are started again. */
+  restart?: boolean;
   /** Whether its data stay when it ends. */
   keep?: boolean;
 }
@@ -36,13 +38,13 @@ const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`
 
 export async function startPlatform(
   shape: Shape,
-  { environment = {}, folder = newFolder(), keep = false }: PlatformOptions = {},
+  { environment = {}, folder = newFolder(), keep = false, restart = false }: PlatformOptions = {},
 ): Promise<MeasuredPlatform> {
   const dataDir = join(folder, 'data');
   const command =
     shape === 'embedded'
       ? ['--max-semi-space-size=64', ...profiling(), fromRoot('apps/standalone/dist/main.js')]
-      : [fromRoot('tools/distributed.mjs'), '--no-restart'];
+      : [fromRoot('tools/distributed.mjs'), ...(restart ? [] : ['--no-restart'])];
   const child = spawn(process.execPath, command, {
     env: {
       ...process.env,

@@ -1,6 +1,7 @@
 import { adminWorkload } from '../admin/admin-workload.js';
 import { arrayWorkload } from './array.js';
 import { graphWorkload } from './graph.js';
+import { handoverWorkload } from './handover.js';
 import { readModelWorkload } from './read-model.js';
 import { recoveryWorkload } from './recovery.js';
 import { waitingWorkload } from './waiting.js';
@@ -17,6 +18,7 @@ const workloads: Record<string, ScaleWorkload> = {
   recovery: { size: 100_000, run: recoveryWorkload },
   waiting: { size: 1_000_000, run: waitingWorkload },
   admin: { size: 2_000, run: adminWorkload },
+  handover: { size: 10, run: handoverWorkload },
   'read-model': { size: 1_000_000, run: readModelWorkload },
 };
 
