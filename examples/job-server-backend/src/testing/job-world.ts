@@ -1,21 +1,19 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackendPlugin, Launch } from '@aloft/backend-kit';
 import {
-  encodeLiterals,
-  integer,
   integerType,
   launchOf,
+  shellScripts,
+  writeShellFiles,
   type Behaviour,
   type ConformanceWorld,
   type LaunchOptions,
 } from '@aloft/backend-kit/testing';
 import { createLocalBlobStore } from '@aloft/blob';
 import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
-import { ContainerError_Kind, ErrorDocument } from '@aloft/idl/flyteidl/core/errors';
-import { ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
 import module from '../index.js';
 import type { JobState } from '../job.js';
@@ -23,18 +21,8 @@ import type { JobServerProcess } from './job-server-process.js';
 
 /** What each behaviour does, in the shell; `$1` is where outputs go, `$2` the folder with prepared files, `$3` the attempt's mark. */
 const scripts: Partial<Record<Behaviour, string>> = {
-  succeed: 'cp "$2/seven.pb" "$1/outputs.pb"',
+  ...shellScripts,
   'until-finished': 'while [ ! -e "$2/$3.finish" ]; do sleep 0.02; done; cp "$2/seven.pb" "$1/outputs.pb"',
-  fail: 'cp "$2/error.pb" "$1/error.pb"',
-  'fail-recoverable': 'cp "$2/recoverable.pb" "$1/error.pb"',
-  'exit-nonzero': 'echo these are my last words; exit 3',
-  'be-killed': 'kill -9 $$',
-  'write-nothing': 'true',
-  'write-garbage': 'head -c 100 /dev/urandom | tr "\\000-\\177" "\\200-\\377" > "$1/outputs.pb"',
-  'write-other-name': 'cp "$2/other.pb" "$1/outputs.pb"',
-  'write-garbage-error': 'echo "this is not protobuf" > "$1/error.pb"',
-  'write-much': 'cp "$2/much.pb" "$1/outputs.pb"',
-  'run-over-time': 'sleep 60',
 };
 
 /** Shell commands as jobs of a job server of its own, with storage that is a folder. */
@@ -44,14 +32,7 @@ export class JobWorld implements ConformanceWorld {
   readonly blob = createLocalBlobStore({ dir: join(this.folder, 'blob'), durable: false });
 
   constructor(private readonly server: JobServerProcess) {
-    mkdirSync(this.files);
-    const put = (name: string, bytes: Uint8Array) => writeFileSync(join(this.files, name), bytes);
-    put('seven.pb', encodeLiterals({ x: integer(7) }));
-    put('other.pb', encodeLiterals({ y: integer(7) }));
-    const literals = Array.from({ length: 10_000 }, (_, i) => integer(i));
-    put('much.pb', encodeLiterals({ x: { ...integer(0), value: { $case: 'collection', value: { literals } } } }));
-    put('error.pb', errorFile(ContainerError_Kind.NON_RECOVERABLE));
-    put('recoverable.pb', errorFile(ContainerError_Kind.RECOVERABLE));
+    writeShellFiles(this.files);
   }
 
   plugin(): BackendPlugin {
@@ -118,15 +99,3 @@ function splitUri(uri: string): { bucket: string; key: string } {
   const [bucket = '', ...key] = uri.slice('s3://'.length).split('/');
   return { bucket, key: key.join('/') };
 }
-
-const errorFile = (kind: ContainerError_Kind): Uint8Array =>
-  ErrorDocument.encode(
-    ErrorDocument.fromPartial({
-      error: {
-        code: 'USER:ValueError',
-        message: 'this task fails on purpose',
-        kind,
-        origin: ExecutionError_ErrorKind.USER,
-      },
-    }),
-  ).finish();

@@ -1,11 +1,10 @@
 import { outcomeUris } from '@aloft/backend-kit';
-import { encodeLiterals, integer } from '@aloft/backend-kit/testing';
+import { encodeLiterals, integer, errorOf } from '@aloft/backend-kit/testing';
 import type { BlobStore } from '@aloft/blob';
 import { ExecutionError_ErrorKind as Kind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { itemsVariable } from './arrays/item-template.js';
 import { writeRanges } from './arrays/item-ranges.js';
 import type { AwsBatchOptions } from './index.js';
-import { errorOf } from './testing/attempt.js';
 import { BatchStage } from './testing/batch-stage.js';
 import { FakeBatch, type Ended, type FakeBatchOptions, type Running } from './testing/fake-batch.js';
 import { commandOf, itemLaunch, type ItemOptions } from './testing/items.js';

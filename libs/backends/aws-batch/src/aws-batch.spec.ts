@@ -1,11 +1,10 @@
 import type { BackendPlugin } from '@aloft/backend-kit';
-import { integer, type LaunchOptions } from '@aloft/backend-kit/testing';
+import { integer, type LaunchOptions, errorOf, Told } from '@aloft/backend-kit/testing';
 import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
 import type { AwsBatchOptions } from './index.js';
-import { errorOf, Told } from './testing/attempt.js';
 import { BatchWorld } from './testing/batch-world.js';
 import { FakeBatch, type FakeBatchOptions } from './testing/fake-batch.js';
 import { runProcess } from './testing/process-container.js';

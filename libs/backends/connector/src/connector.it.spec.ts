@@ -1,11 +1,10 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackendPlugin } from '@aloft/backend-kit';
-import { integer, launchOf } from '@aloft/backend-kit/testing';
+import { integer, launchOf, errorOf, Told } from '@aloft/backend-kit/testing';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError_ErrorKind as Kind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { LiteralMap, type Literal } from '@aloft/idl/flyteidl/core/literals';
-import { errorOf, Told } from './testing/attempt.js';
 import { ConnectorWorld } from './testing/connector-world.js';
 import { serveConnectors, type ServedConnectors } from './testing/served.js';
 

@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { ExecutionError_ErrorKind as Kind } from '@aloft/idl/flyteidl/core/execution';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
-import { integer, integerType } from '@aloft/backend-kit/testing';
+import { integer, integerType, errorOf, Told } from '@aloft/backend-kit/testing';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
-import { errorOf, Told } from './testing/attempt.js';
 import { type Kube, type RealNode, startCluster } from './testing/kube.js';
 import { importFlytekit, importPlatform, PythonPods, type S3Server, startS3 } from './testing/python-world.js';
 

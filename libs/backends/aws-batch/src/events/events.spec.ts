@@ -1,9 +1,9 @@
+import { Told } from '@aloft/backend-kit/testing';
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { BackendPlugin } from '@aloft/backend-kit';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
-import { Told } from '../testing/attempt.js';
 import { BatchWorld } from '../testing/batch-world.js';
 import { FakeBatch } from '../testing/fake-batch.js';
 import { runProcess } from '../testing/process-container.js';

@@ -1,5 +1,5 @@
+import { errorOf } from '@aloft/backend-kit/testing';
 import { ExecutionError_ErrorKind as Kind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
-import { errorOf } from '../testing/attempt.js';
 import { diagnose, endedFor, isMisconfigured, type FailedJob } from './diagnosis.js';
 
 const exited = 'Essential container in task exited';

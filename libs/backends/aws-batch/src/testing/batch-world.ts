@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,16 +7,14 @@ import type { BackendPlugin } from '@aloft/backend-kit';
 import {
   type Behaviour,
   type ConformanceWorld,
-  encodeLiterals,
-  integer,
   integerType,
   launchOf,
+  shellScripts,
+  writeShellFiles,
   type LaunchOptions,
 } from '@aloft/backend-kit/testing';
 import { createLocalBlobStore } from '@aloft/blob';
 import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
-import { ContainerError_Kind, ErrorDocument } from '@aloft/idl/flyteidl/core/errors';
-import { ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
 import { BatchApi, backendOf, defaultOptions, type AwsBatchOptions } from '../index.js';
 
@@ -41,21 +39,7 @@ export function testOptions(endpoint: string, more: Partial<AwsBatchOptions> = {
 }
 
 /** What each behaviour does, in the shell; `$1` is the folder of its outputs, `$2` that with prepared files. */
-const scripts: Record<Exclude<Behaviour, 'be-unstartable'>, string> = {
-  succeed: 'cp "$2/seven.pb" "$1/outputs.pb"',
-  'until-finished': 'read -r line < "$2/$MARK.fifo"; cp "$2/seven.pb" "$1/outputs.pb"',
-  fail: 'cp "$2/error.pb" "$1/error.pb"',
-  'fail-recoverable': 'cp "$2/recoverable.pb" "$1/error.pb"',
-  'exit-nonzero': 'echo these are my last words; exit 3',
-  'be-killed': 'kill -9 $$',
-  'write-nothing': 'true',
-  'write-garbage': 'head -c 100 /dev/urandom | tr "\\000-\\177" "\\200-\\377" > "$1/outputs.pb"',
-  'write-other-name': 'cp "$2/other.pb" "$1/outputs.pb"',
-  'write-garbage-error': 'echo "this is not protobuf" > "$1/error.pb"',
-  'write-much': 'cp "$2/much.pb" "$1/outputs.pb"',
-  'use-memory': 'exit 137',
-  'run-over-time': 'sleep 60',
-};
+const scripts = { ...shellScripts, 'use-memory': 'exit 137' };
 
 /** Jobs of a Batch on this machine whose containers are processes of it. */
 export class BatchWorld implements ConformanceWorld {
@@ -68,28 +52,7 @@ export class BatchWorld implements ConformanceWorld {
     private readonly options: Partial<AwsBatchOptions> = {},
     private readonly onClose: () => Promise<void> = async () => undefined,
   ) {
-    mkdirSync(this.fixtures);
-    const put = (name: string, bytes: Uint8Array) => writeFileSync(join(this.fixtures, name), bytes);
-    put('seven.pb', encodeLiterals({ x: integer(7) }));
-    put('other.pb', encodeLiterals({ y: integer(7) }));
-    const literals = Array.from({ length: 10_000 }, (_, i) => integer(i));
-    put(
-      'much.pb',
-      encodeLiterals({ x: { value: { $case: 'collection', value: { literals } }, hash: '', metadata: {} } }),
-    );
-    const error = (kind: ContainerError_Kind) =>
-      ErrorDocument.encode({
-        error: {
-          code: 'USER:ValueError',
-          message: 'this task fails on purpose',
-          kind,
-          origin: ExecutionError_ErrorKind.USER,
-          timestamp: undefined,
-          worker: '',
-        },
-      }).finish();
-    put('error.pb', error(ContainerError_Kind.NON_RECOVERABLE));
-    put('recoverable.pb', error(ContainerError_Kind.RECOVERABLE));
+    writeShellFiles(this.fixtures);
   }
 
   api(more: Partial<AwsBatchOptions> = {}): BatchApi {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,16 +7,14 @@ import type { BackendPlugin } from '@aloft/backend-kit';
 import {
   type Behaviour,
   type ConformanceWorld,
-  encodeLiterals,
-  integer,
   integerType,
   launchOf,
+  shellScripts,
+  writeShellFiles,
   type LaunchOptions,
 } from '@aloft/backend-kit/testing';
 import { createLocalBlobStore } from '@aloft/blob';
 import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
-import { ContainerError_Kind, ErrorDocument } from '@aloft/idl/flyteidl/core/errors';
-import { ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
 import { createKubernetesBackend, kubernetesConfigSchema } from '../index.js';
 import type { Kube } from './kube.js';
@@ -24,20 +22,10 @@ import type { Kube } from './kube.js';
 export const testLogger = createLogger('kubernetes', { level: process.env['ALOFT_TEST_LOG'] ?? 'silent' });
 
 /** What each behaviour does, in the shell; `$1` is the attempt's folder, `$2` the one with prepared files. */
-const scripts: Record<Exclude<Behaviour, 'be-unstartable'>, string> = {
-  succeed: 'cp "$2/seven.pb" "$1/outputs.pb"',
-  'until-finished': 'read -r line < "$2/$MARK.fifo"; cp "$2/seven.pb" "$1/outputs.pb"',
-  fail: 'cp "$2/error.pb" "$1/error.pb"',
-  'fail-recoverable': 'cp "$2/recoverable.pb" "$1/error.pb"',
-  'exit-nonzero': 'echo these are my last words; exit 3',
+const scripts = {
+  ...shellScripts,
   'be-killed': 'sleep 600',
-  'write-nothing': 'true',
-  'write-garbage': 'printf "\\377\\377\\377\\377\\377" > "$1/outputs.pb"',
-  'write-other-name': 'cp "$2/other.pb" "$1/outputs.pb"',
-  'write-garbage-error': 'echo "this is not protobuf" > "$1/error.pb"',
-  'write-much': 'cp "$2/much.pb" "$1/outputs.pb"',
   'use-memory': 'head -c 400000000 /dev/zero | tail -n 1',
-  'run-over-time': 'sleep 60',
 };
 
 let worlds = 0;
@@ -55,15 +43,7 @@ export class PodWorld implements ConformanceWorld {
     private readonly kube: Kube,
     private readonly more: Record<string, unknown>,
   ) {
-    mkdirSync(this.fixtures);
-    const put = (name: string, bytes: Uint8Array) => writeFileSync(join(this.fixtures, name), bytes);
-    put('seven.pb', encodeLiterals({ x: integer(7) }));
-    put('other.pb', encodeLiterals({ y: integer(7) }));
-    const literals = Array.from({ length: 10_000 }, (_, i) => integer(i));
-    const list = { $case: 'collection' as const, value: { literals } };
-    put('much.pb', encodeLiterals({ x: { value: list, hash: '', metadata: {} } }));
-    put('error.pb', errorDocument(ContainerError_Kind.NON_RECOVERABLE));
-    put('recoverable.pb', errorDocument(ContainerError_Kind.RECOVERABLE));
+    writeShellFiles(this.fixtures);
   }
 
   static async open(kube: Kube, more: Record<string, unknown> = {}): Promise<PodWorld> {
@@ -206,15 +186,3 @@ export class PodWorld implements ConformanceWorld {
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
-
-const errorDocument = (kind: ContainerError_Kind): Uint8Array =>
-  ErrorDocument.encode({
-    error: {
-      code: 'USER:ValueError',
-      message: 'this task fails on purpose',
-      kind,
-      origin: ExecutionError_ErrorKind.USER,
-      timestamp: undefined,
-      worker: '',
-    },
-  }).finish();

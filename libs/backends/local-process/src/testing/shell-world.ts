@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -6,16 +6,14 @@ import { join } from 'node:path';
 import {
   type Behaviour,
   type ConformanceWorld,
-  encodeLiterals,
-  integer,
   integerType,
   launchOf,
+  shellScripts,
+  writeShellFiles,
   type LaunchOptions,
 } from '@aloft/backend-kit/testing';
 import { createLocalBlobStore } from '@aloft/blob';
 import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
-import { ContainerError_Kind, ErrorDocument } from '@aloft/idl/flyteidl/core/errors';
-import { ExecutionError_ErrorKind } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
 import { LocalProcessBackend } from '../local-process-backend.js';
 import type { LocalProcessOptions } from '../options.js';
@@ -42,20 +40,9 @@ export function testOptions(dir: string, more: Partial<LocalProcessOptions> = {}
 }
 
 /** What each behaviour does, in the shell; `$1` is the output prefix, `$2` the folder with prepared files. */
-const scripts: Record<Exclude<Behaviour, 'be-unstartable'>, string> = {
-  succeed: 'cp "$2/seven.pb" "$1/outputs.pb"',
-  'until-finished': 'read -r line < "$2/$MARK.fifo"; cp "$2/seven.pb" "$1/outputs.pb"',
-  fail: 'cp "$2/error.pb" "$1/error.pb"',
-  'fail-recoverable': 'cp "$2/recoverable.pb" "$1/error.pb"',
-  'exit-nonzero': 'echo these are my last words; exit 3',
-  'be-killed': 'kill -9 $$',
-  'write-nothing': 'true',
-  'write-garbage': 'head -c 100 /dev/urandom | tr "\\000-\\177" "\\200-\\377" > "$1/outputs.pb"',
-  'write-other-name': 'cp "$2/other.pb" "$1/outputs.pb"',
-  'write-garbage-error': 'echo "this is not protobuf" > "$1/error.pb"',
-  'write-much': 'cp "$2/much.pb" "$1/outputs.pb"',
+const scripts = {
+  ...shellScripts,
   'use-memory': `"${process.execPath}" -e 'const much = Buffer.alloc(4e8, 1); setTimeout(() => much, 60000)'`,
-  'run-over-time': 'sleep 60',
 };
 
 /** Shell tasks on the real backend, in a folder of their own. */
@@ -66,28 +53,7 @@ export class ShellWorld implements ConformanceWorld {
   private readonly plugins: LocalProcessBackend[] = [];
 
   constructor(readonly options: Partial<LocalProcessOptions> = {}) {
-    mkdirSync(this.fixtures);
-    const put = (name: string, bytes: Uint8Array) => writeFileSync(join(this.fixtures, name), bytes);
-    put('seven.pb', encodeLiterals({ x: integer(7) }));
-    put('other.pb', encodeLiterals({ y: integer(7) }));
-    const list = {
-      $case: 'collection' as const,
-      value: { literals: Array.from({ length: 10_000 }, (_, i) => integer(i)) },
-    };
-    put('much.pb', encodeLiterals({ x: { value: list, hash: '', metadata: {} } }));
-    const error = (kind: ContainerError_Kind) =>
-      ErrorDocument.encode({
-        error: {
-          code: 'USER:ValueError',
-          message: 'this task fails on purpose',
-          kind,
-          origin: ExecutionError_ErrorKind.USER,
-          timestamp: undefined,
-          worker: '',
-        },
-      }).finish();
-    put('error.pb', error(ContainerError_Kind.NON_RECOVERABLE));
-    put('recoverable.pb', error(ContainerError_Kind.RECOVERABLE));
+    writeShellFiles(this.fixtures);
   }
 
   plugin(): LocalProcessBackend {

@@ -1,6 +1,7 @@
-import { isTerminal, type AttemptContext, type PhaseReport } from '@aloft/backend-kit';
 import type { BlobStore } from '@aloft/blob';
 import { createLogger } from '@aloft/telemetry';
+import type { AttemptContext, PhaseReport } from '../contract.js';
+import { isTerminal } from '../outcome/phases.js';
 
 /** An attempt's context as a host gives it, which keeps what it was told. */
 export class Told implements AttemptContext {
@@ -39,6 +40,7 @@ export class Told implements AttemptContext {
   }
 }
 
+/** The error with which it ended. */
 export function errorOf(report: Pick<PhaseReport, 'reason' | 'outcome'>) {
   const result = report.outcome?.result;
   if (result?.$case !== 'error') throw new Error(`no error: ${report.reason}`);
