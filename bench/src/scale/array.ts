@@ -26,7 +26,7 @@ export async function* arrayWorkload(size: number): AsyncIterable<object> {
       rss_mb: Math.round(after.rssMb),
       peak_rss_mb: Math.round(after.peakRssMb),
       postgres_rss_mb: Math.round(after.postgresRssMb),
-      commit_ms: run.commitMs,
+      commit_ms: run.commitMs(),
     };
   } finally {
     await run.stop();

@@ -48,7 +48,7 @@ async function measure(run: ScaleRun, nodes: number, times: number): Promise<{ r
     cpu_ms_per_step: cpu,
     rss_mb: Math.round(after.rssMb),
     peak_rss_mb: Math.round(after.peakRssMb),
-    commit_ms: run.commitMs,
+    commit_ms: run.commitMs(),
   };
   return { row, cost: cpu.ours + cpu.postgres };
 }

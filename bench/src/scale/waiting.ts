@@ -50,7 +50,7 @@ export async function* waitingWorkload(size: number): AsyncIterable<object> {
       postgres_rss_mb: Math.round(held.postgresRssMb),
       wake_p50_ms: round(quantile(samples, 0.5)),
       wake_p99_ms: round(quantile(samples, 0.99)),
-      commit_ms: run.commitMs,
+      commit_ms: run.commitMs(),
     };
   } finally {
     await run.stop();

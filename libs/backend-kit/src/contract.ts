@@ -49,9 +49,15 @@ export interface BackendPlugin {
   launch(launch: LaunchTask, context: AttemptContext): Promise<void>;
 
   /**
+   * After `start`, before `adopt`, where it is told at once: keys of those of these attempts that this host may have begun. All others surely never
+   * started; they wait again, and are taken in little by little, however many they are. Without it, `adopt` is asked about everything.
+   */
+  begun?(attempts: readonly HeldAttempt[]): Promise<readonly string[]>;
+
+  /**
    * After this host's death: finds the work of these attempts again and goes on reporting on it; what was started and is
    * lost is reported as a retryable SYSTEM failure. Returns the attempts that surely never started: the host launches
-   * them again. Called after `start` with everything that this host holds (possibly nothing), `exclusive`: whatever the
+   * them again. Called after `start` with everything that this host holds and may have begun (possibly nothing), `exclusive`: whatever the
    * backend has of this host beyond that may be cleaned up. Plugins that reach work anywhere are called again, without it,
    * with what this host took over from others.
    */
@@ -81,6 +87,15 @@ export interface BackendPlugin {
 
   /** Stops without ending work that can be adopted again. */
   stop(): Promise<void>;
+}
+
+/** An attempt of an earlier process of this host, by what its row says without its command. */
+export interface HeldAttempt {
+  /** As `attemptKey` makes it. */
+  readonly key: string;
+  readonly generation: number;
+  /** How often it was begun anew because its host was lost. */
+  readonly losses: number;
 }
 
 /** What a plugin may ask its host. */

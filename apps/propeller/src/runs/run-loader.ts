@@ -29,6 +29,8 @@ export interface RunLoaderOptions {
 /** Entries folded before the event loop gets its turn. */
 const foldSlice = 2000;
 const loadsAtOnce = 200;
+/** Bytes of snapshots restored before the event loop gets its turn: of many large runs the first go on while the others are restored. */
+const restoreSliceBytes = 256 * 1024;
 /** Spans that ended longer ago have surely left the process that ended them, or never will. */
 const toldWithinMs = 60_000;
 
@@ -40,6 +42,9 @@ export class RunLoader {
   private waiting: RunEntry[] = [];
   private running = false;
   private stopped = false;
+  /** Of snapshots, since the last turn; and the line of those that want to be restored. */
+  private restoredBytes = 0;
+  private restoring: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly options: RunLoaderOptions,
@@ -154,6 +159,7 @@ export class RunLoader {
       for (const digest of runs.graphsOf(row.snapshot)) {
         await this.need(entry, { digest, uri: row.snapshot_graphs?.[digest] ?? '' });
       }
+      await this.turn(row.snapshot.length);
       run = runs.restore(row.snapshot, lookup);
       this.options.clock.observe(run.time);
     }
@@ -174,6 +180,18 @@ export class RunLoader {
     }
     this.tellAgain(entry, ended);
     return run;
+  }
+
+  /** Resolves when so much may be restored; one after the other. */
+  private turn(bytes: number): Promise<void> {
+    this.restoring = this.restoring.then(async () => {
+      if (this.restoredBytes > restoreSliceBytes) {
+        this.restoredBytes = 0;
+        await this.options.timing.nextTurn();
+      }
+      this.restoredBytes += bytes;
+    });
+    return this.restoring;
   }
 
   /** Whoever had the run before may have died before it had told of these. */

@@ -6,6 +6,9 @@ import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
  */
 export const attemptKey = (attempt: TaskAttempt): string => `${attempt.executionUid}/${attempt.name}`;
 
+/** The run's id in such a key. */
+export const executionIn = (key: string): string => key.slice(0, key.indexOf('/'));
+
 /** `project/domain/name` of the attempt's execution, for people and for taking turns. */
 export function executionOf(attempt: TaskAttempt): string {
   const { org, project, domain, name } = attempt.execution ?? { org: '', project: '', domain: '', name: '' };

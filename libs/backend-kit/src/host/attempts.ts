@@ -16,8 +16,9 @@ import { ReportSender, type ReportSenderOptions } from './report-sender.js';
 import type { Holder, WorkStore } from './work-store.js';
 
 /** Attempts that say at once that they wait, and milliseconds until the next do. */
-const waitingAtOnce = 250;
-const tellPauseMs = 50;
+const newcomersTell = { atOnce: 250, pauseMs: 50 };
+/** Those of an earlier process, which has mostly said so: a tenth of a core at most. */
+const earlierTell = { atOnce: 25, pauseMs: 100 };
 
 export interface AttemptsOptions {
   plugin: BackendPlugin;
@@ -59,6 +60,8 @@ export class Attempts {
   private tellTimer: NodeJS.Timeout | undefined;
   /** Came in since the last look at what fits, or have not said yet that they wait. */
   private readonly newcomers: AttemptEntry[] = [];
+  /** Likewise, of an earlier process of this host. */
+  private readonly earlier: AttemptEntry[] = [];
   private ended: AttemptEntry[] = [];
   private finishedIds: string[] = [];
   private sweepTimer: NodeJS.Timeout | undefined;
@@ -91,12 +94,12 @@ export class Attempts {
     return [...this.entries.values()].filter(({ state }) => state === 'active');
   }
 
-  /** Its row is there (or will be, where launch and commit overlap): it runs as soon as there is room. */
-  offer(entry: AttemptEntry): void {
+  /** Its row is there (or will be, where launch and commit overlap): it runs as soon as there is room. `earlier`: it waited before, too. */
+  offer(entry: AttemptEntry, earlier = false): void {
     if (entry.queued) return;
     entry.queued = true;
     this.queue.offer(entry);
-    this.newcomers.push(entry);
+    (earlier ? this.earlier : this.newcomers).push(entry);
   }
 
   /** It runs already, or may. */
@@ -129,17 +132,19 @@ export class Attempts {
    */
   private tellWaiting(): void {
     if (this.tellTimer || this.options.mode() !== 'running') return;
-    for (const entry of this.newcomers.splice(0, waitingAtOnce))
+    const [some, { atOnce, pauseMs }] =
+      this.newcomers.length > 0 ? [this.newcomers, newcomersTell] : [this.earlier, earlierTell];
+    for (const entry of some.splice(0, atOnce))
       if (entry.state === 'waiting' && !entry.last)
         this.report(entry, {
           phase: TaskExecution_Phase.WAITING_FOR_RESOURCES,
           reason: `Waiting for capacity: ${this.queue.shortage(entry.request)}.`,
         });
-    if (this.newcomers.length === 0) return;
+    if (this.newcomers.length === 0 && this.earlier.length === 0) return;
     this.tellTimer = setTimeout(() => {
       this.tellTimer = undefined;
       this.tellWaiting();
-    }, tellPauseMs);
+    }, pauseMs);
   }
 
   private async launch(entry: AttemptEntry): Promise<void> {

@@ -251,7 +251,7 @@ describe('BackendHost over Postgres', () => {
     expect(await store.abortsOf('h')).toEqual([]);
     await store.end('h', [{ key: 'u/a', generation: 1 }]);
     const loaded = await store.load('h');
-    expect(loaded.work.map(({ generation }) => generation)).toEqual([2]);
+    expect(await store.held('h')).toEqual([{ key: 'u/a', generation: 2, abortReason: undefined, losses: 0 }]);
     expect(loaded.fences).toEqual([{ key: 'u/a', generation: 1 }]);
     await store.end('h', [{ key: 'u/a', generation: 2 }]);
     expect(await count('work')).toBe(0);

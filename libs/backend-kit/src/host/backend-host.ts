@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Consumer, IncomingMessage, OutgoingMessage } from '@aloft/bus';
 import type { Transaction } from '@aloft/database';
-import { type AbortTask, type Envelope, type LaunchTask, type TaskAttempt, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import type { AbortTask, Envelope, LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { unavailable } from '@aloft/errors';
 import type { Logger } from '@aloft/telemetry';
 import { requestOf } from '../capacity/quantity.js';
@@ -11,12 +11,13 @@ import { AttemptEntry } from './attempt-entry.js';
 import { traceExecution } from './attempt-trace.js';
 import { attemptKey } from './attempt-key.js';
 import { Attempts } from './attempts.js';
-import { decodeCommand, launchIn, withoutPayload, type CommandBatch } from './command.js';
+import { decodeCommand, withoutPayload, type CommandBatch } from './command.js';
 import type { BackendHostOptions } from './host-options.js';
+import { Intake } from './intake.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { packMessages, reportMessage, unpackMessages } from './report-envelope.js';
 import { SharedWork } from './shared-work.js';
-import type { Added, FinishedBatch, Renewal, WorkRow, WorkStore } from './work-store.js';
+import type { Added, FinishedBatch, Renewal, WorkStore } from './work-store.js';
 
 /**
  * Runs one plugin's attempts: commands in, reports out. Commands are written in the transaction that moves the position. Where
@@ -31,7 +32,11 @@ export class BackendHost {
   private readonly logger: Logger;
   private readonly lease: LeaseKeeper;
   private readonly shared: SharedWork | undefined;
+  private readonly intake: Intake;
   private consumer: Consumer | undefined;
+  /** What waits of the past is being taken in. */
+  private takingUp: Promise<void> = Promise.resolve();
+  private started = false;
   private prunedAt = Date.now();
   private state: 'new' | 'running' | 'draining' | 'stopping' | 'lost' | 'stopped' = 'new';
   private readonly fenceMs: number;
@@ -66,6 +71,15 @@ export class BackendHost {
       onRefused: () => void this.lease.renew(),
       onForgotten: (entry) => this.fenceInMemory(entry.key, entry.generation, Date.now()),
     });
+    this.intake = new Intake({
+      plugin,
+      store,
+      attempts: this.attempts,
+      logger: this.logger,
+      name,
+      isRunning: () => this.state === 'running',
+      onStored: (entry) => this.stored(entry),
+    });
     if (channel)
       this.shared = new SharedWork({
         plugin,
@@ -76,7 +90,7 @@ export class BackendHost {
         attempts: this.attempts,
         lease: this.lease,
         isRunning: () => this.state === 'running',
-        takeIn: (rows, again) => this.takeIn(rows, again ? 'again' : 'adopt'),
+        takeIn: (rows, again) => this.intake.takeIn(rows, again ? 'again' : 'adopt'),
         takeFinished: (batches) => this.takeFinished(batches),
       });
   }
@@ -116,16 +130,28 @@ export class BackendHost {
     await lease.acquire();
     // From now on, however long it takes to load what there is.
     lease.start();
-    const { work, finished, fences } = await store.load(options.name);
+    const { finished, fences } = await store.load(options.name);
     const now = Date.now();
     for (const fence of fences) this.fences.set(fence.key, { generation: fence.generation, at: now });
     await plugin.start?.({ held: (attempts) => this.held(attempts) });
     this.checkStillHeld();
     this.state = 'running';
     this.takeFinished(finished);
-    await this.takeIn(work, 'exclusive');
-    await this.shared?.start();
+    const { rest } = await this.intake.takeUp();
     this.checkStillHeld();
+    if (rest) this.takingUp = rest.then(() => this.join()).catch((error: unknown) => this.joinFailed(error));
+    else await this.join();
+    this.checkStillHeld();
+    this.started = true;
+  }
+
+  /** Everything of the past is here: new commands are taken, and what other hosts leave. */
+  private async join(): Promise<void> {
+    const { plugin, options } = this;
+    if (this.state !== 'running') return;
+    await this.shared?.start();
+    // Anew: it may have been lost, or told to stop, meanwhile.
+    if (this.mode !== 'running') return;
     this.consumer = options.bus.consume({
       topic: `tasks.commands.${plugin.name}`,
       group: plugin.name,
@@ -139,6 +165,13 @@ export class BackendHost {
     });
   }
 
+  /** Nothing would ever be taken here: as if the lease had ended, so that another host of the name begins anew. */
+  private joinFailed(error: unknown): void {
+    if (this.mode !== 'running') return;
+    this.logger.error({ err: error }, 'the host could not begin to take commands');
+    this.lose('expired');
+  }
+
   /**
    * Stops taking commands, then leaves running work to be found again, or hands over what does not end within `drainMs`; lets
    * reports out.
@@ -148,6 +181,7 @@ export class BackendHost {
     const wasRunning = this.state === 'running';
     const handOver = wasRunning && this.shared && this.options.onStop === 'hand-over';
     this.state = handOver ? 'draining' : wasRunning ? 'stopping' : this.state;
+    await this.takingUp;
     await this.consumer?.close();
     if (handOver) await this.shared?.drain(drainMs);
     if (this.mode !== 'silent') {
@@ -177,6 +211,7 @@ export class BackendHost {
 
   /** Resolves when every command published before the call is taken. */
   async caughtUp(): Promise<void> {
+    await this.takingUp;
     await this.consumer?.caughtUp();
   }
 
@@ -190,77 +225,6 @@ export class BackendHost {
 
   private takeFinished(batches: readonly FinishedBatch[]): void {
     for (const batch of batches) this.attempts.sendFinished(batch.id, unpackMessages(batch.reports), true);
-  }
-
-  /**
-   * Rows that are this host's now. `exclusive`: an earlier process of the name left them, the plugin finds the work; `adopt`:
-   * another host's, the plugin finds the work too; `again`: none of it runs anywhere.
-   */
-  private async takeIn(rows: readonly WorkRow[], how: 'exclusive' | 'adopt' | 'again'): Promise<void> {
-    const found: AttemptEntry[] = [];
-    const aborting: { entry: AttemptEntry; reason: string }[] = [];
-    const { attempts } = this;
-    for (const row of rows) {
-      const launch = launchIn(row);
-      if (!launch) {
-        this.logger.error({ key: row.key }, 'a row of the work table holds no launch; it is left out');
-        continue;
-      }
-      const known = attempts.entries.get(row.key);
-      if (known && known.generation >= row.generation) {
-        if (known.generation === row.generation) this.stored(known);
-        continue;
-      }
-      const entry = new AttemptEntry(withoutPayload(row.command), launch, requestOf(launch));
-      entry.restarts = row.losses ?? 0;
-      entry.remembered = row.remembered;
-      entry.stored = true;
-      if (known) entry.after = attempts.supersede(known);
-      attempts.entries.set(entry.key, entry);
-      if (row.report) {
-        entry.last = TaskReport.decode(row.report);
-        entry.state = 'ended';
-        entry.recorded = true;
-        attempts.sendLast(entry);
-      } else if (how === 'again') this.begin(entry, row);
-      else {
-        attempts.occupy(entry);
-        if (row.abortReason === undefined) found.push(entry);
-        else aborting.push({ entry, reason: row.abortReason });
-      }
-    }
-    if (how === 'exclusive' || found.length > 0) await this.adopt(found, how === 'exclusive');
-    for (const { entry, reason } of aborting) attempts.abort(entry, reason);
-    attempts.startWhatFits();
-  }
-
-  private begin(entry: AttemptEntry, row: WorkRow): void {
-    if (row.abortReason !== undefined) this.attempts.abort(entry, row.abortReason);
-    else if (entry.restarts > maxRestarts)
-      this.attempts.report(
-        entry,
-        failure({
-          code: 'Interrupted',
-          message: `The host that had this attempt was lost ${entry.restarts} times; it is not begun anew once more.`,
-          kind: 'SYSTEM',
-          retryable: true,
-        }),
-      );
-    else this.attempts.offer(entry);
-  }
-
-  private async adopt(found: readonly AttemptEntry[], exclusive: boolean): Promise<void> {
-    const { attempts } = this;
-    const byKey = new Map(found.map((entry) => [entry.key, entry]));
-    const absent = await this.plugin.adopt(
-      found.map((entry) => entry.launch),
-      (attempt) => attempts.contextOf(byKey.get(attemptKey(attempt)) as AttemptEntry),
-      { exclusive },
-    );
-    const neverStarted = new Set(absent.map(attemptKey));
-    for (const entry of found)
-      if (neverStarted.has(entry.key) && entry.state === 'active' && entry.abortReason === undefined)
-        attempts.requeue(entry);
   }
 
   /**
@@ -461,7 +425,7 @@ export class BackendHost {
     const keys = [...this.attempts.entries.values()]
       .filter(({ stored, acceptedAt }) => !stored && acceptedAt < before)
       .map(({ key }) => key);
-    if (keys.length > 0) await this.takeIn(await this.store.rows(this.options.name, keys), 'again');
+    if (keys.length > 0) await this.intake.takeIn(await this.store.rows(this.options.name, keys), 'again');
   }
 
   private lose(state: 'fenced' | 'taken' | 'expired'): void {
@@ -472,7 +436,6 @@ export class BackendHost {
       return;
     }
     if (this.mode === 'silent') return;
-    const starting = this.consumer === undefined;
     this.state = 'lost';
     this.leaseLosses++;
     this.logger.error({ state }, 'this host lost its lease: it takes no more work');
@@ -485,7 +448,7 @@ export class BackendHost {
         this.plugin.abort(entry.attempt, 'its host lost its lease').catch((error: unknown) => {
           this.logger.error({ err: error, key: entry.key }, 'an attempt of a lost lease could not be ended');
         });
-    if (!starting) this.options.onLost?.(state);
+    if (this.started) this.options.onLost?.(state);
   }
 
   private checkStillHeld(): void {
@@ -498,5 +461,3 @@ export class BackendHost {
 
 const noRequest = { milliCpu: 0, memoryBytes: 0, gpu: 0 };
 const nothingAdded: Added = { refused: new Set(), waiting: new Map() };
-/** An attempt that has lost so many hosts may be why they are lost: the engine's budget decides from then on. */
-const maxRestarts = 3;

@@ -83,18 +83,15 @@ export class PostgresWorkStore implements WorkStore {
   }
 
   async load(host: string) {
-    return this.database.transaction(async (tx) => {
-      const { work, finished } = await this.workOf(tx, host);
-      const fences = await tx.query<{ key: string; generation: string }>(
-        'SELECT key, generation FROM fence WHERE backend = $1 ORDER BY at',
-        [this.backend],
-      );
-      return {
-        work,
-        finished,
-        fences: fences.rows.map((row) => ({ key: row.key, generation: Number(row.generation) })),
-      };
-    });
+    const { rows: finished } = await this.database.query<FinishedBatch>(
+      'SELECT id, reports FROM finished WHERE backend = $1 AND host = $2',
+      [this.backend, host],
+    );
+    const { rows } = await this.database.query<{ key: string; generation: string }>(
+      'SELECT key, generation FROM fence WHERE backend = $1 ORDER BY at',
+      [this.backend],
+    );
+    return { finished, fences: rows.map((row) => ({ key: row.key, generation: Number(row.generation) })) };
   }
 
   async take(holder: Holder, marginMs: number) {
@@ -138,14 +135,15 @@ export class PostgresWorkStore implements WorkStore {
   }
 
   async held(host: string) {
-    const { rows } = await this.database.query<{ key: string; generation: string; abort_reason: string | null }>(
-      'SELECT key, generation, abort_reason FROM work WHERE backend = $1 AND host = $2',
+    const { rows } = await this.database.query<Pick<WorkColumns, 'key' | 'generation' | 'abort_reason' | 'losses'>>(
+      'SELECT key, generation, abort_reason, losses FROM work WHERE backend = $1 AND host = $2 ORDER BY seq',
       [this.backend, host],
     );
     return rows.map((row) => ({
       key: row.key,
       generation: Number(row.generation),
       abortReason: row.abort_reason ?? undefined,
+      losses: row.losses,
     }));
   }
 
@@ -444,18 +442,6 @@ export class PostgresWorkStore implements WorkStore {
       [this.backend, name, epoch],
     );
     if (rowCount === 0) throw notHeld(this.backend, name);
-  }
-
-  private async workOf(tx: Transaction, host: string) {
-    const work = await tx.query<WorkColumns>(
-      `SELECT ${columns} FROM work WHERE backend = $1 AND host = $2 ORDER BY seq`,
-      [this.backend, host],
-    );
-    const finished = await tx.query<FinishedBatch>(
-      'SELECT id, reports FROM finished WHERE backend = $1 AND host = $2',
-      [this.backend, host],
-    );
-    return { work: work.rows.map(rowOf), finished: finished.rows };
   }
 }
 

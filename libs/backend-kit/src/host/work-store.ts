@@ -17,6 +17,11 @@ export interface WorkRow {
   remembered?: Uint8Array | undefined;
 }
 
+export interface HeldRow extends Fence {
+  abortReason: string | undefined;
+  losses: number;
+}
+
 /** What a plugin wants remembered of one attempt. */
 export interface Memory extends Fence {
   state: Uint8Array;
@@ -83,16 +88,16 @@ export interface WorkStore {
   renew(holder: Holder, leaseMs: number): Promise<Renewal>;
   /** Gives up the lease; with `forget` the host is gone for good (it holds nothing any more). */
   release(holder: Holder, forget?: boolean): Promise<void>;
-  /** Everything of this host in the order of arrival. */
-  load(host: string): Promise<Work & { fences: Fence[] }>;
+  /** What this host has yet to tell of ends, and what must not start any more. */
+  load(host: string): Promise<{ finished: FinishedBatch[]; fences: Fence[] }>;
   /**
    * Makes this holder's: everything of hosts whose lease ended `marginMs` ago, and some of what nobody holds (`more`: there
    * may be more of it). `lost`: names of the hosts that are gone now.
    */
   take(holder: Holder, marginMs: number): Promise<Work & { lost: string[]; more: boolean }>;
-  /** What this host holds now, by key: for comparing with what it knows. */
-  held(host: string): Promise<{ key: string; generation: number; abortReason: string | undefined }[]>;
-  /** Rows of these keys that this host holds. */
+  /** What this host holds now, in the order of arrival, without its commands. */
+  held(host: string): Promise<HeldRow[]>;
+  /** Rows of these keys that this host holds, in the order of arrival. */
   rows(host: string, keys: readonly string[]): Promise<WorkRow[]>;
   /** Those of these keys that any host holds, or nobody yet. */
   existing(keys: readonly string[]): Promise<ReadonlySet<string>>;

@@ -47,7 +47,7 @@ export class MemoryWorkStore implements WorkStore {
 
   async load(host: string) {
     return {
-      ...this.of(host),
+      finished: this.of(host).finished,
       fences: [...this.fences].map(([key, generation]) => ({ key, generation })),
     };
   }
@@ -69,7 +69,12 @@ export class MemoryWorkStore implements WorkStore {
   }
 
   async held(host: string) {
-    return this.of(host).work.map(({ key, generation, abortReason }) => ({ key, generation, abortReason }));
+    return this.of(host).work.map(({ key, generation, abortReason, losses = 0 }) => ({
+      key,
+      generation,
+      abortReason,
+      losses,
+    }));
   }
 
   async rows(host: string, keys: readonly string[]): Promise<WorkRow[]> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   type AttemptContext,
@@ -7,6 +7,7 @@ import {
   type BackendPlugin,
   cannotCollect,
   type Capacity,
+  type HeldAttempt,
   dataPlaceOf,
   failure,
   failureOf,
@@ -172,6 +173,14 @@ export class LocalProcessBackend implements BackendPlugin {
     }
     const report = runInline(launch, () => inputs);
     if (report) context.report(report);
+  }
+
+  /** What was begun has a folder, whose name ends in what follows from the attempt's key. */
+  async begun(attempts: readonly HeldAttempt[]): Promise<string[]> {
+    const folders = await readdir(join(this.options.workDir, 'attempts')).catch(nothingThere);
+    const marks = new Set(folders.map((folder) => /[0-9a-f]{10}\.\d+(?:\.r\d+)?$/.exec(folder)?.[0]));
+    if (marks.size === 0) return [];
+    return attempts.flatMap(({ key, generation, losses }) => (marks.has(markOf(key, generation, losses)) ? [key] : []));
   }
 
   async adopt(
@@ -384,9 +393,19 @@ export class LocalProcessBackend implements BackendPlugin {
  * it was begun anew on another host: what an earlier start left here never answers for a later one.
  */
 export function folderName(attempt: TaskAttempt, restarts = 0): string {
-  const hash = createHash('sha256').update(attemptKey(attempt)).digest('hex').slice(0, 10);
   const name = attempt.name.replace(/[^\w.-]/g, '_').slice(0, 60);
-  return `${name}.${hash}.${attempt.generation}${restarts > 0 ? `.r${restarts}` : ''}`;
+  return `${name}.${markOf(attemptKey(attempt), attempt.generation, restarts)}`;
+}
+
+/** The end of that name. */
+function markOf(key: string, generation: number, restarts: number): string {
+  const hash = createHash('sha256').update(key).digest('hex').slice(0, 10);
+  return `${hash}.${generation}${restarts > 0 ? `.r${restarts}` : ''}`;
+}
+
+function nothingThere(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
 }
 
 const generationKey = (attempt: TaskAttempt): string => `${attemptKey(attempt)}#${attempt.generation}`;

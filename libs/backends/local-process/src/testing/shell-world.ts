@@ -79,7 +79,7 @@ export class ShellWorld implements ConformanceWorld {
       name,
       generation,
       outputs: { x: integerType },
-      env: { MARK: mark },
+      env: { MARK: mark, WORLD: this.dir },
       ...more,
       ...(behaviour === 'use-memory' ? { memory: '150Mi' } : {}),
       ...(behaviour === 'run-over-time' ? { executionTimeoutMs: 300 } : {}),
@@ -123,12 +123,14 @@ export class ShellWorld implements ConformanceWorld {
 
   /** Pids that carry the attempt's mark in their environment. */
   processesOf(attempt: TaskAttempt): number[] {
-    const wanted = `MARK=${attempt.name}.${attempt.generation}`;
+    // Other test runs on this machine have attempts of the same names.
+    const wanted = [`MARK=${attempt.name}.${attempt.generation}`, `WORLD=${this.dir}`];
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .filter((pid) => {
         try {
-          return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(wanted);
+          const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+          return wanted.every((each) => environment.includes(each));
         } catch {
           return false;
         }
