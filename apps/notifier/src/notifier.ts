@@ -9,7 +9,7 @@ import { DeliveriesRepository } from './deliveries/deliveries.repository.js';
 import { SenderService } from './deliveries/sender.service.js';
 import { EndedRunsRepository } from './runs/ended-runs.repository.js';
 import { ExpansionService, type ExecutionReader } from './runs/expansion.service.js';
-import { endless, runEndsOf } from './runs/run-ends.js';
+import { readableEnds, runEndsOf } from './runs/run-ends.js';
 
 export interface NotifierDependencies {
   /** On the notifier's own schema, migrated with `notifierMigrations` and the bus's consumer tables. */
@@ -23,15 +23,17 @@ export interface NotifierDependencies {
 }
 
 /**
- * Tells people how runs ended. The end of a run is kept in the transaction that moves the consumer's position; whom to tell
- * is found out and stored as deliveries; each delivery is sent, with retries, until it is accepted or given up. So none is
- * lost by a restart, and at most the one being sent is repeated.
+ * Tells people how runs ended. Whom to tell is asked of admin, and stored as deliveries before the consumer's position passes the end; where admin
+ * does not answer, the end itself is stored and asked about later. Each delivery is there once, and is sent, with retries, until it is accepted or
+ * given up. So none is lost by a restart, and at most the one being sent is repeated.
  */
 export class Notifier {
   private readonly runs = new EndedRunsRepository();
+  private readonly expander: ExpansionService;
   private readonly expansion: WorkLoop;
   private readonly sending: WorkLoop;
   private consumer: Consumer | undefined;
+  private readonly stopping = new AbortController();
   private unobserve: () => void = () => undefined;
 
   constructor(private readonly dependencies: NotifierDependencies) {
@@ -52,32 +54,34 @@ export class Notifier {
     this.sending = new WorkLoop(new SenderService(database, deliveries, channels, config, logger, counter, delay), {
       logger,
     });
-    const planned = () => this.sending.wake();
-    this.expansion = new WorkLoop(
-      new ExpansionService(database, this.runs, deliveries, admin, config, logger, planned),
-      { logger },
-    );
+    // Woken by an event of a run, but no part of its trace.
+    const planned = () => withTrace(undefined, () => this.sending.wake());
+    const postponed = () => withTrace(undefined, () => this.expansion.wake());
+    this.expander = new ExpansionService(database, this.runs, deliveries, admin, config, logger, planned, postponed);
+    this.expansion = new WorkLoop(this.expander, { logger });
   }
 
   /** Begins where the last process ended. */
   async start(): Promise<void> {
     const { bus, database, logger, metrics } = this.dependencies;
+    const { signal } = this.stopping;
     this.consumer = bus.consume({
       topic: 'executions.events',
       group: 'notifier',
       database,
       mode: 'leased',
-      // Nearly all events end no run: they cost no commit of their own.
+      // Nearly all events end no run, and of nearly all ends nobody wants to hear: those cost no commit of their own.
       handleRepeatable: (messages) => {
-        const count = endless(messages);
-        return count > 0 ? { count, done: Promise.resolve() } : undefined;
+        const { count, ends } = readableEnds(messages);
+        if (count === 0) return undefined;
+        return { count, done: ends.length > 0 ? this.expander.take(ends, signal) : Promise.resolve() };
       },
       gatherMs: 50,
+      // What is left cannot be read, or was released from its parking place.
       handle: async (messages, tx) => {
         const ends = runEndsOf(messages);
         if (ends.length === 0 || !tx) return;
         await this.runs.add(tx, ends);
-        // It is woken by this batch, but is no part of it.
         tx.afterCommit(() => withTrace(undefined, () => this.expansion.wake()));
       },
       onParked: ({ message: { envelope }, reason }) =>
@@ -99,6 +103,7 @@ export class Notifier {
   /** Stops consuming; lets the attempts under way end. */
   async stop(): Promise<void> {
     this.unobserve();
+    this.stopping.abort();
     await this.consumer?.close();
     this.consumer = undefined;
     await this.expansion.stop();

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '@aloft/database';
 import { AloftError, toAloftError } from '@aloft/errors';
 import type { Execution } from '@aloft/idl/flyteidl/admin/execution';
@@ -6,10 +7,11 @@ import type { RpcClient } from '@aloft/rpc';
 import type { Work } from '@aloft/service';
 import { readTrace, runFields, withTrace, type Logger } from '@aloft/telemetry';
 import type { NotifierConfig } from '../config.js';
-import type { DeliveriesRepository } from '../deliveries/deliveries.repository.js';
+import type { DeliveriesRepository, TracedDelivery } from '../deliveries/deliveries.repository.js';
 import { planDeliveries } from '../deliveries/plan-deliveries.js';
 import { backoff } from '../backoff.js';
 import type { EndedRun, EndedRunsRepository } from './ended-runs.repository.js';
+import type { RunEnd } from './run-ends.js';
 
 const batch = 50;
 const claimMs = 60_000;
@@ -29,6 +31,8 @@ export class ExpansionService implements Work {
     private readonly logger: Logger,
     /** Called when there are new deliveries. */
     private readonly planned: () => void,
+    /** Called when admin has to be asked again. */
+    private readonly postponed: () => void,
   ) {}
 
   async run(signal: AbortSignal): Promise<number | undefined> {
@@ -40,36 +44,65 @@ export class ExpansionService implements Work {
     return this.runs.nextDue(this.database);
   }
 
+  /**
+   * Ends that were just told of. Of most of them nobody wants to hear: then nothing is written. What has to be told, and what admin cannot say
+   * now, is durable when this resolves; it never rejects, and stays pending where `signal` aborts before that.
+   */
+  async take(ends: readonly RunEnd[], signal: AbortSignal): Promise<void> {
+    for (let from = 0; from < ends.length; from += batch) {
+      const { planned, unknown } = await this.plan(ends.slice(from, from + batch), signal);
+      if (planned.length === 0 && unknown.length === 0) continue;
+      await persist(signal, this.logger, () =>
+        this.database.transaction(async (tx) => {
+          await this.deliveries.add(tx, planned);
+          await this.runs.add(tx, unknown);
+          if (planned.length > 0) tx.afterCommit(this.planned);
+          if (unknown.length > 0) tx.afterCommit(this.postponed);
+        }),
+      );
+    }
+  }
+
   private async expand(claimed: readonly EndedRun[], signal: AbortSignal): Promise<void> {
-    const answers = await Promise.all(claimed.map((run) => this.lookUp(run, signal)));
-    const known = claimed.flatMap((run, i) =>
-      answers[i] instanceof AloftError ? [] : [{ run, execution: answers[i]! }],
-    );
-    const planned = known.flatMap(({ run, execution }) =>
-      execution === 'gone'
-        ? []
-        : planDeliveries(run, execution as Execution, this.config).map((delivery) => ({
-            ...delivery,
-            traceparent: run.traceparent,
-            toldAt: run.toldAt,
-          })),
-    );
+    const { planned, known, unknown } = await this.plan(claimed, signal);
     await this.database.transaction(async (tx) => {
       await this.deliveries.add(tx, planned);
       await this.runs.remove(
         tx,
-        known.map(({ run }) => run.uid),
+        known.map(({ uid }) => uid),
       );
-      for (const [i, run] of claimed.entries())
-        if (answers[i] instanceof AloftError)
-          await this.runs.postpone(tx, run.uid, backoff(run.attempts + 1, 500, maxDelayMs));
+      for (const { uid, attempts } of unknown)
+        await this.runs.postpone(tx, uid, backoff(attempts + 1, 500, maxDelayMs));
       if (planned.length > 0) tx.afterCommit(this.planned);
     });
   }
 
+  private async plan<T extends RunEnd>(
+    ends: readonly T[],
+    signal: AbortSignal,
+  ): Promise<{ planned: TracedDelivery[]; known: T[]; unknown: T[] }> {
+    const answers = await Promise.all(ends.map((run) => this.lookUp(run, signal)));
+    const planned: TracedDelivery[] = [];
+    const known: T[] = [];
+    const unknown: T[] = [];
+    for (const [i, run] of ends.entries()) {
+      const answer = answers[i]!;
+      if (answer instanceof AloftError) {
+        unknown.push(run);
+        continue;
+      }
+      known.push(run);
+      if (answer === 'gone') continue;
+      const { traceparent, toldAt } = run;
+      for (const delivery of planDeliveries(run, answer, this.config))
+        planned.push({ ...delivery, traceparent, toldAt });
+    }
+    return { planned, known, unknown };
+  }
+
   /** The run's execution; `gone` if it was erased; the error if admin cannot say now. */
   private async lookUp(
-    { org, project, domain, name, uid, traceparent }: EndedRun,
+    { org, project, domain, name, uid, traceparent }: RunEnd,
     signal: AbortSignal,
   ): Promise<Execution | 'gone' | AloftError> {
     try {
@@ -88,3 +121,19 @@ export class ExpansionService implements Work {
     }
   }
 }
+
+/** Repeats what fails, with growing pauses, until it is done. */
+async function persist(signal: AbortSignal, logger: Logger, work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) return never;
+      logger.warn({ err: error }, 'ends of runs could not be written down yet');
+      await delay(backoff(attempt, 100, 5_000), undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** The events come again, to whoever has their stream then. */
+const never = new Promise<void>(() => undefined);

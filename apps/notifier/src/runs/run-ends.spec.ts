@@ -1,7 +1,7 @@
 import { envelope } from '@aloft/bus';
 import { ExecutionEvents } from '@aloft/idl/aloft/v1/bus';
 import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
-import { endless } from './run-ends.js';
+import { readableEnds } from './run-ends.js';
 
 const execution = { org: '', project: 'p', domain: 'd', name: 'run' };
 const stream = { topic: 'executions.events', partition: 0 };
@@ -19,12 +19,16 @@ const told = (...phases: Phase[]) =>
     ).finish(),
   );
 
-describe('messages before the first that ends a run', () => {
+describe('ends that messages tell of', () => {
   const running = told(Phase.QUEUED, Phase.RUNNING);
+  const unreadable = message(Uint8Array.of(0x0a, 0xff));
   it.each([
-    ['all, if none does', [running, running], 2],
-    ['those before it', [running, told(Phase.RUNNING, Phase.SUCCEEDED), running], 1],
-    ['none, if it is the first', [told(Phase.FAILED)], 0],
-    ['those before one that cannot be read', [running, message(Uint8Array.of(0x0a, 0xff))], 1],
-  ])('are %s', (_name, messages, count) => expect(endless(messages)).toBe(count));
+    ['none', [running, running], 2, []],
+    ['of one message', [running, told(Phase.RUNNING, Phase.SUCCEEDED), running], 3, ['SUCCEEDED']],
+    ['of those before one that cannot be read', [told(Phase.FAILED), unreadable, told(Phase.ABORTED)], 1, ['FAILED']],
+    ['none before it', [unreadable, told(Phase.ABORTED)], 0, []],
+  ])('%s', (_name, messages, count, phases) => {
+    const found = readableEnds(messages);
+    expect([found.count, found.ends.map(({ phase }) => phase)]).toEqual([count, phases]);
+  });
 });

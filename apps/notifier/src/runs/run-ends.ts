@@ -49,16 +49,17 @@ export function runEndsOf(messages: readonly IncomingMessage[]): RunEnd[] {
   });
 }
 
-/** How many messages, from the first, tell of no end. One that cannot be read is none of them. */
-export function endless(messages: readonly IncomingMessage[]): number {
-  const first = messages.findIndex((message) => {
+/** The ends that messages tell of, up to the first message that cannot be read; and how many messages those are. */
+export function readableEnds(messages: readonly IncomingMessage[]): { count: number; ends: RunEnd[] } {
+  const ends: RunEnd[] = [];
+  for (const [count, message] of messages.entries()) {
     try {
-      return runEndsOf([message]).length > 0;
+      ends.push(...runEndsOf([message]));
     } catch {
-      return true;
+      return { count, ends };
     }
-  });
-  return first < 0 ? messages.length : first;
+  }
+  return { count: messages.length, ends };
 }
 
 const eventsField = 1;
