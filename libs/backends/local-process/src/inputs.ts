@@ -4,6 +4,12 @@ import type { BlobStore } from '@aloft/blob';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 
+/** Whether anything that the process is given names the place of its inputs (or the folder around it): else it cannot know of them. */
+export function readsInputs({ inputsUri }: LaunchTask, argv: readonly string[], env: Record<string, string>): boolean {
+  const folder = inputsUri.replace(/^[\w+.-]+:\/\//, '').replace(/\/[^/]*$/, '');
+  return folder !== '' && [...argv, ...Object.values(env)].some((text) => text.includes(folder));
+}
+
 /**
  * Puts inputs.pb where the task reads it. Inline inputs are written by us (not synced: the launch has them), stored ones are
  * there already unless they lie under another name. Several items of an array write the same bytes: each by a rename.

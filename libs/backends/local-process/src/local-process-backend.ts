@@ -27,7 +27,7 @@ import { baseEnvironment, neededBeforeStart, taskEnvironment } from './environme
 import { GpuPool } from './gpu-pool.js';
 import { StoredInputs, type InputValues } from './stored-inputs.js';
 import { isInlineType, runInline } from './inline-types.js';
-import { placeInputs } from './inputs.js';
+import { placeInputs, readsInputs } from './inputs.js';
 import type { ExitRecord, LaunchSpec } from './launcher/protocol.js';
 import { type AttemptListener, interrupted, LauncherClient } from './launcher-client.js';
 import { logLink } from './log-link.js';
@@ -243,7 +243,11 @@ export class LocalProcessBackend implements BackendPlugin {
     const { argv, env } = live.container?.relocated(line.argv, task.env) ?? { argv: line.argv, env: task.env };
     const [bundle] = await Promise.all([
       bundleUri === undefined ? undefined : this.bundles.locate(bundleUri, blob),
-      files.store === blob ? placeInputs(launch, blob, id) : files.place(argv),
+      files.store !== blob
+        ? files.place(argv)
+        : readsInputs(launch, argv, env)
+          ? placeInputs(launch, blob, id)
+          : undefined,
       live.container?.place(blob),
       ...secrets.map(async ({ path, text }) => {
         await mkdir(dirname(join(folder, path)), { recursive: true });

@@ -39,9 +39,9 @@ export class LocalBlobStore implements BlobStore {
   }
 
   async get(uri: string, { maxBytes = defaultMaxGetBytes }: { maxBytes?: number } = {}): Promise<Uint8Array> {
-    const { object, handle } = await this.open(uri);
+    const { size, handle } = await this.open(uri);
     try {
-      if (object.size > maxBytes) throw tooLargeToGet(uri, object.size, maxBytes);
+      if (size > maxBytes) throw tooLargeToGet(uri, size, maxBytes);
       return await handle.readFile();
     } finally {
       await handle.close();
@@ -49,10 +49,10 @@ export class LocalBlobStore implements BlobStore {
   }
 
   async stream(uri: string, range?: { start: number; end?: number }): Promise<Readable> {
-    const { object, handle } = await this.open(uri);
-    if (range && range.start >= object.size) {
+    const { size, handle } = await this.open(uri);
+    if (range && range.start >= size) {
       await handle.close();
-      throw new AloftError('OUT_OF_RANGE', `${uri} has ${object.size} bytes, none at ${range.start}`);
+      throw new AloftError('OUT_OF_RANGE', `${uri} has ${size} bytes, none at ${range.start}`);
     }
     return handle.createReadStream(range);
   }

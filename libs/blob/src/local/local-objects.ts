@@ -32,8 +32,11 @@ export interface WriteOptions {
 
 /** An object opened for reading: contents and facts are of the same version, whatever is put meanwhile. */
 export interface OpenObject {
-  object: StoredObject;
+  /** Bytes. */
+  size: number;
   handle: FileHandle;
+  /** Its other facts, which have to be looked up. */
+  describe(): Promise<StoredObject>;
 }
 
 /** Up to this size the MD5 of a file without a sidecar is computed when asked for. */
@@ -108,31 +111,30 @@ export class LocalObjects {
   /** `undefined` if there is none. The caller closes the handle. */
   async open(bucket: string, key: string): Promise<OpenObject | undefined> {
     const path = this.path(bucket, key);
-    let handle: FileHandle;
+    let handle: FileHandle | undefined;
     try {
-      if (!(await this.isInside(path, bucket))) return undefined;
-      handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      const opened = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      handle = opened;
+      const [stats, inside] = await Promise.all([opened.stat({ bigint: true }), this.isInside(path, bucket)]);
+      if (inside && stats.isFile())
+        return { size: Number(stats.size), handle, describe: () => this.describe(bucket, key, path, stats) };
     } catch (error) {
-      if (isAbsent(error)) return undefined;
-      throw error;
+      if (!isAbsent(error)) {
+        await handle?.close();
+        throw error;
+      }
     }
-    try {
-      const stats = await handle.stat({ bigint: true });
-      if (stats.isFile()) return { object: await this.describe(bucket, key, path, stats), handle };
-      await handle.close();
-      return undefined;
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
+    await handle?.close();
+    return undefined;
   }
 
   async head(bucket: string, key: string): Promise<StoredObject | undefined> {
     const path = this.path(bucket, key);
     try {
-      if (!(await this.isInside(path, bucket))) return undefined;
       const stats = await lstat(path, { bigint: true });
-      return stats.isFile() ? await this.describe(bucket, key, path, stats) : undefined;
+      return stats.isFile() && (await this.isInside(path, bucket))
+        ? await this.describe(bucket, key, path, stats)
+        : undefined;
     } catch (error) {
       if (isAbsent(error)) return undefined;
       throw error;

@@ -14,8 +14,9 @@ export const defaultContentType = 'binary/octet-stream';
 export async function readObject(objects: LocalObjects, request: S3Request, response: ServerResponse): Promise<void> {
   const opened = await objects.open(request.bucket, request.key);
   if (!opened) throw noSuchKey(request);
-  const { object, handle } = opened;
+  const { handle } = opened;
   try {
+    const object = await opened.describe();
     const headers = objectHeaders(object, request);
     if (checkConditions(request, object) === 'not-modified') {
       response.writeHead(304, headers).end();

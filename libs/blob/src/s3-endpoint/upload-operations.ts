@@ -41,7 +41,11 @@ export async function uploadPartCopy(
   if (header !== undefined && !range)
     throw invalidArgument(`x-amz-copy-source-range "${header}" should be bytes=<first>-<last>`);
   const opened = await objects.open(source.bucket, source.key);
-  if (!opened || opened.object.etag !== source.etag) throw invalidArgument('the source changed while it was copied');
+  const same = opened !== undefined && (await opened.describe()).etag === source.etag;
+  if (!opened || !same) {
+    await opened?.handle.close();
+    throw invalidArgument('the source changed while it was copied');
+  }
   const contents = opened.handle.createReadStream(range ?? {});
   const part = await uploads.put(upload, Number(request.param('partNumber')), contents, () => undefined);
   return xmlDocument('CopyPartResult', { LastModified: part.lastModified.toISOString(), ETag: `"${part.etag}"` });
