@@ -51,7 +51,7 @@ export function append(
     else byName.set(name, [message]);
   }
   const streams = [...byName.keys()].sort().map((name) => byName.get(name)!);
-  const rows = streams.flatMap((list, i) => packRows(list).map((row) => ({ ...row, stream: i + 1 })));
+  const rows = streams.flatMap((list, i) => rowsOf(list, i + 1));
   return {
     sql: statement,
     values: [
@@ -60,8 +60,8 @@ export function append(
       streams.map((list) => list.length),
       rows.map((row) => row.stream),
       rows.map((row) => row.count),
-      rows.map((row) => row.data.length),
-      rows.length === 1 ? rows[0]!.data : Buffer.concat(rows.map((row) => row.data)),
+      rows.map((row) => row.size),
+      packed(rows),
     ],
     committed: (result) => {
       // A connection with pg's own parsers (TypeORM's) gives int8 as text.
@@ -80,8 +80,18 @@ export function append(
   };
 }
 
-function packRows(messages: readonly Encoded[]): { count: number; data: Buffer }[] {
-  const rows: { count: number; data: Buffer }[] = [];
+/** Messages of one row: each with its length (4 bytes, little-endian) before it. */
+interface Row {
+  /** From 1. */
+  stream: number;
+  count: number;
+  /** Bytes. */
+  size: number;
+  messages: readonly Encoded[];
+}
+
+function rowsOf(messages: readonly Encoded[], stream: number): Row[] {
+  const rows: Row[] = [];
   for (let from = 0; from < messages.length;) {
     let size = 0;
     let to = from;
@@ -91,17 +101,23 @@ function packRows(messages: readonly Encoded[]): { count: number; data: Buffer }
       size += more;
       to++;
     }
-    const data = Buffer.allocUnsafe(size);
-    let at = 0;
-    for (const { bytes } of messages.slice(from, to)) {
+    rows.push({ stream, count: to - from, size, messages: messages.slice(from, to) });
+    from = to;
+  }
+  return rows;
+}
+
+/** All rows one behind the other, written once: a large commit is tens of megabytes otherwise, mostly copies. */
+function packed(rows: readonly Row[]): Buffer {
+  const data = Buffer.allocUnsafe(rows.reduce((total, { size }) => total + size, 0));
+  let at = 0;
+  for (const { messages } of rows)
+    for (const { bytes } of messages) {
       at = data.writeUInt32LE(bytes.length, at);
       data.set(bytes, at);
       at += bytes.length;
     }
-    rows.push({ count: to - from, data });
-    from = to;
-  }
-  return rows;
+  return data;
 }
 
 /** The messages' bytes in a row, without the first `skip`. */
