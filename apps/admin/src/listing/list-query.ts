@@ -28,6 +28,11 @@ export interface ListOptions {
   unlimited?: boolean;
   /** Largest page; above it the page is this long. */
   maxLimit?: number;
+  /**
+   * The page's length stands in the text itself: Postgres, which then knows it, keeps one plan for a prepared statement and makes none for each
+   * call. Only where few lengths can occur.
+   */
+  fixedLimit?: boolean;
 }
 
 export interface ListQuery {
@@ -65,7 +70,7 @@ export function compileList(options: ListOptions): ListQuery {
   const from = lead ? `${lead.model.table} ${lead.model.alias} JOIN ${own} ON ${lead.join.on}` : own;
   const { limit, offset } = page(request, options);
   const paging =
-    (limit === undefined ? '' : ` LIMIT ${parameters.add(limit)}`) +
+    (limit === undefined ? '' : ` LIMIT ${options.fixedLimit ? limit : parameters.add(limit)}`) +
     (offset === 0 ? '' : ` OFFSET ${parameters.add(offset)}`);
   return {
     tail: `FROM ${from}${where} ORDER BY ${orderText(order, lead?.join.order)}${paging}`,

@@ -58,11 +58,21 @@ export class VersionedRepository<Row extends EntityKey> implements VersionWriter
     };
     this.existingStatement = {
       name: `admin-registered-${model.table}`,
-      text:
-        `SELECT ${keyParts.map((part) => `v.${part}`).join(', ')} ` +
-        `FROM unnest(${keyParts.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS k(${keyParts.join(', ')}) ` +
-        `JOIN ${model.table} v ON ${keyParts.map((part) => `v.${part} = k.${part}`).join(' AND ')}`,
+      text: this.ofKeys([]),
     };
+  }
+
+  /** SELECT of the keys and these columns of the versions whose keys are {@link keyParameters}. */
+  protected ofKeys(columns: readonly string[]): string {
+    return (
+      `SELECT ${[...keyParts, ...columns].map((column) => `v.${column}`).join(', ')} ` +
+      `FROM unnest(${keyParts.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS k(${keyParts.join(', ')}) ` +
+      `JOIN ${this.table} v ON ${keyParts.map((part) => `v.${part} = k.${part}`).join(' AND ')}`
+    );
+  }
+
+  protected keyParameters(keys: readonly EntityKey[]): string[][] {
+    return keyParts.map((part) => keys.map((key) => key[part]));
   }
 
   get table(): string {
@@ -96,8 +106,7 @@ export class VersionedRepository<Row extends EntityKey> implements VersionWriter
 
   /** Those of these that are registered, in any order. */
   async existing(db: Queryable, keys: readonly EntityKey[]): Promise<EntityKey[]> {
-    const values = keyParts.map((part) => keys.map((key) => key[part]));
-    return (await db.query<EntityKey>(this.existingStatement, values)).rows;
+    return (await db.query<EntityKey>(this.existingStatement, this.keyParameters(keys))).rows;
   }
 
   find(manager: EntityManager, key: EntityKey): Promise<Row | null> {
@@ -125,17 +134,22 @@ export class VersionedRepository<Row extends EntityKey> implements VersionWriter
       ...(scope.name === '' ? [] : [`${alias}.name = ${parameters.add(scope.name)}`]),
       ...conditions,
     ];
-    const list = compileList({ model: this.model, request, parameters, where });
+    // Those without filters have few texts, and are asked for all the time.
+    const plain = isFirstPage(request);
+    const fixedLimit = plain && usualLengths.has(request.limit);
+    const list = compileList({ model: this.model, request, parameters, where, fixedLimit });
     const columns = this.listed.map((column) => `${alias}.${column}`).join(', ');
     const text = `SELECT ${columns} ${list.tail}`;
-    // Those without filters have few texts, and are asked for all the time.
-    const statement = isFirstPage(request) ? this.prepared(text) : text;
+    const statement = plain ? this.prepared(text) : text;
     const { rows } = await listQuery(database, limitMs, request, (db) =>
       db.query<Record<string, unknown>>(statement, parameters.values),
     );
     return { rows, token: list.nextToken(rows.length) };
   }
 }
+
+/** Of pages, as Flyte's tools ask for them. */
+const usualLengths: ReadonlySet<number> = new Set([1, 10, 20, 25, 50, 100]);
 
 const keyParts = ['org', 'project', 'domain', 'name', 'version'] as const;
 

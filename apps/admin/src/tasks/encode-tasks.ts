@@ -20,19 +20,22 @@ const ofList = { tasks: tag(1), token: tag(2) };
 const ofTask = { id: tag(1), closure: tag(2), shortDescription: tag(3) };
 const ofClosure = { compiledTask: tag(1), createdAt: tag(2) };
 
-/** A TaskList of templates as they are stored: decoding twenty of them, to encode them again, is most of what a list costs. */
-export function encodeTaskList(tasks: readonly ListedTask[], token: string): Encoded<TaskList> {
+/** One entry of a TaskList, with the template as it is stored: decoding twenty of them, to encode them again, is most of what a list costs. */
+export function encodeListedTask({ id, compiled, createdAt, shortDescription }: ListedTask): Uint8Array {
   const list = new BinaryWriter();
-  for (const { id, compiled, createdAt, shortDescription } of tasks) {
-    const task = list.uint32(ofList.tasks).fork();
-    Identifier.encode(id, task.uint32(ofTask.id).fork()).join();
-    const closure = task.uint32(ofTask.closure).fork();
-    closure.uint32(ofClosure.compiledTask).bytes(compiled);
-    Timestamp.encode(createdAt, closure.uint32(ofClosure.createdAt).fork()).join();
-    closure.join();
-    if (shortDescription !== '') task.uint32(ofTask.shortDescription).string(shortDescription);
-    task.join();
-  }
-  if (token !== '') list.uint32(ofList.token).string(token);
-  return new Encoded(Buffer.from(list.finish()));
+  const task = list.uint32(ofList.tasks).fork();
+  Identifier.encode(id, task.uint32(ofTask.id).fork()).join();
+  const closure = task.uint32(ofTask.closure).fork();
+  closure.uint32(ofClosure.compiledTask).bytes(compiled);
+  Timestamp.encode(createdAt, closure.uint32(ofClosure.createdAt).fork()).join();
+  closure.join();
+  if (shortDescription !== '') task.uint32(ofTask.shortDescription).string(shortDescription);
+  task.join();
+  return list.finish();
+}
+
+/** A TaskList of encoded entries. */
+export function encodeTaskList(entries: readonly Uint8Array[], token: string): Encoded<TaskList> {
+  if (token === '') return new Encoded(Buffer.concat(entries));
+  return new Encoded(Buffer.concat([...entries, new BinaryWriter().uint32(ofList.token).string(token).finish()]));
 }

@@ -14,7 +14,6 @@ import type { DescriptionsService } from '../descriptions/descriptions.service.j
 import type { ProjectsService } from '../projects/projects.service.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
 import { describeDifference } from '../registry/diff.js';
-import type { TaskRow } from '../registry/entities.js';
 import {
   describeKey,
   identifierOf,
@@ -29,6 +28,7 @@ import type { RegistrationWriter } from '../registry/registration-writer.js';
 import type { Registry } from '../registry/registry.js';
 import { timestampOf } from '../time.js';
 import { encodeTaskList } from './encode-tasks.js';
+import { ListedTasks } from './listed-tasks.js';
 import { requireTask } from './task-validation.js';
 import type { TasksRepository } from './tasks.repository.js';
 
@@ -42,6 +42,7 @@ export interface RegisteredTask {
 /** Registration and reading of tasks (A-10…A-12). */
 export class TasksService {
   private readonly cache: LoadCache<RegisteredTask>;
+  private readonly listed: ListedTasks;
 
   constructor(
     private readonly registry: Registry,
@@ -53,6 +54,7 @@ export class TasksService {
     private readonly config: AdminConfig,
   ) {
     this.cache = new LoadCache({ max: config.caches.registryEntries });
+    this.listed = new ListedTasks(tasks, config.caches.listBytes);
   }
 
   /** `originalSpec`: the TaskSpec as it was sent. */
@@ -106,19 +108,11 @@ export class TasksService {
   }
 
   async list(request: ResourceListRequest): Promise<Encoded<TaskList>> {
-    const { rows, token } = await this.tasks.list(
-      this.registry.sql,
-      requireScope(request.id),
-      request,
-      this.config.limits.listMs,
-    );
-    const tasks = rows.map((row) => ({
-      id: identifierOf(row as unknown as TaskRow, ResourceType.TASK),
-      compiled: row.compiled as Buffer,
-      createdAt: timestampOf(row.created_at as Date),
-      shortDescription: row.short_description as string,
-    }));
-    return encodeTaskList(tasks, token);
+    const scope = requireScope(request.id);
+    const { sql } = this.registry;
+    const { rows, token } = await this.tasks.list(sql, scope, request, this.config.limits.listMs);
+    const keys = rows.map(({ name, version }) => ({ ...scope, name: name as string, version: version as string }));
+    return encodeTaskList(await this.listed.entries(sql, keys), token);
   }
 
   private async limits(key: EntityKey) {

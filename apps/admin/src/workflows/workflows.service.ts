@@ -191,10 +191,13 @@ export class WorkflowsService {
     );
   }
 
-  /** A-6, with the digest at its end: a racing registration of another structure can't replace what is registered. */
-  private closureUri({ org, project, domain, name, version }: EntityKey, digest: Buffer): string {
-    const path = [...(org === '' ? [] : [org]), project, domain, name, version].map(segmentOf).join('/');
-    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/${path}.${digest.toString('hex').slice(0, 16)}.pb`;
+  /**
+   * A-6, by digest: a racing registration of another structure can't replace what is registered. All closures of a project and domain share a
+   * folder, so that those who register at once share its syncing.
+   */
+  private closureUri({ org, project, domain }: EntityKey, digest: Buffer): string {
+    const folder = [...(org === '' ? [] : [org]), project, domain].map(segmentOf).join('/');
+    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/${folder}/${digest.toString('hex')}.pb`;
   }
 
   /** A-21: identical is ALREADY_EXISTS, another structure INVALID_ARGUMENT with what differs; both typed. */
