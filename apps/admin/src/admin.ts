@@ -67,6 +67,7 @@ import { TasksRepository } from './tasks/tasks.repository.js';
 import { TasksService } from './tasks/tasks.service.js';
 import { LiveEvents } from './watch/live-events.js';
 import { WatchService } from './watch/watch.service.js';
+import { Closures } from './workflows/closures.js';
 import { WorkflowCompiler } from './workflows/workflow-compiler.js';
 import { WorkflowsRepository } from './workflows/workflows.repository.js';
 import { WorkflowsService } from './workflows/workflows.service.js';
@@ -134,14 +135,16 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
   const writer = new RegistrationWriter(database, names, descriptionRows, bus, growing);
   const tasks = new TasksService(registry, new TasksRepository(), writer, descriptions, projects, attributes, config);
   const compiler = new WorkflowCompiler(registry, tasks, plansRepository);
+  const workflowRows = new WorkflowsRepository();
+  const closures = new Closures(registry, workflowRows, blob, config);
   const workflows = new WorkflowsService(
     registry,
-    new WorkflowsRepository(),
+    workflowRows,
     writer,
     descriptions,
     projects,
     compiler,
-    blob,
+    closures,
     config,
   );
   const launchPlans = new LaunchPlansService(registry, plansRepository, writer, workflows, projects, bus, config);
@@ -161,6 +164,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     projects,
     attributes,
     inherited,
+    closures,
     blob,
     bus,
     config,
@@ -211,7 +215,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
       executionRows,
       revisionRows,
       inherited,
-      new NodePlaces(database, nodeRows, workflows),
+      new NodePlaces(database, nodeRows, workflows, closures),
       tasks,
       executions,
       live,
@@ -219,13 +223,13 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
       config,
     ),
     reads: new ExecutionReadsService(database, executionRows, executionReader, literals, config),
-    metrics: new ExecutionMetricsService(database, executionRows, nodeRows, taskRows, workflows),
+    metrics: new ExecutionMetricsService(database, executionRows, nodeRows, taskRows, workflows, closures),
     nodeExecutions: new NodeExecutionsService(
       database,
       executionRows,
       nodeRows,
       taskRows,
-      workflows,
+      closures,
       literals,
       config,
       logger,

@@ -137,7 +137,11 @@ export const adminConfigSchema = z
         /** Launch plans, workflows and task specs kept in memory, each. */
         registryEntries: z.number().int().positive().default(2_000),
         /** Bytes of tasks kept as lists show them. */
-        listBytes: z.number().int().positive().default(16 * 1024 * 1024),
+        listBytes: z
+          .number()
+          .int()
+          .positive()
+          .default(16 * 1024 * 1024),
         /** Milliseconds for which another replica's change of a project or an attribute may go unseen. */
         settingsTtlMs: z.number().int().nonnegative().default(1_000),
       })

@@ -21,7 +21,10 @@ import {
 } from '@aloft/idl/flyteidl/core/execution';
 import { ResourceType, type Identifier, type WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
-import type { AloftError } from '@aloft/errors';
+import { AloftError } from '@aloft/errors';
+import { jest } from '@jest/globals';
+import { ExecutionEngine } from '@aloft/idl/aloft/v1/project_settings';
+import { Project } from '@aloft/idl/flyteidl/admin/project';
 import { literalOf, typeOf } from '@aloft/literals';
 import { domain, idOf, literals, project, register, taskSpec, x } from './testing/entities.js';
 import { node, task, workflow } from './testing/events.js';
@@ -58,6 +61,67 @@ const list = async (filters = '', rest: object = {}) =>
   (
     await platform.admin.listExecutions(ResourceListRequest.fromPartial({ id: scope, limit: 100, filters, ...rest }))
   ).executions.map(({ id }) => id?.name);
+
+describe('where closures are (A-6, A-22)', () => {
+  const stored = async (name: string): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { uri } of platform.blob.list(`s3://aloft/metadata/admin/${project}/${domain}/`)) {
+      const closure = CompiledWorkflowClosure.decode(await platform.blob.get(uri));
+      if (closure.primary?.template?.id?.name === name) found.push(uri);
+    }
+    return found;
+  };
+  const launch = async (plan: Identifier, name: string) => {
+    await platform.admin.createExecution(request(name, x(1), { launchPlan: plan }));
+    return platform.commands.start(name);
+  };
+  const nodesOf = async (name: string) =>
+    (await platform.admin.getWorkflow({ id: idOf(ResourceType.WORKFLOW, name) })).closure?.compiledWorkflow?.primary
+      ?.template?.nodes.length;
+
+  test('a small one is stored for the engine by the first launch, and only then', async () => {
+    const small = await register(platform, 'closure.small');
+    expect(await nodesOf('closure.small')).toBe(3);
+    expect(await stored('closure.small')).toEqual([]);
+    const starts = await Promise.all(['first', 'second'].map((run) => launch(small, `small-${run}`)));
+    expect(await stored('closure.small')).toEqual([starts[0]?.closureUri]);
+    expect(starts[1]?.closureUri).toBe(starts[0]?.closureUri);
+    expect(await nodesOf('closure.small')).toBe(3);
+  });
+
+  test('a large one is stored when it is registered', async () => {
+    const large = await register(platform, 'closure.large', {}, 500);
+    const [uri] = await stored('closure.large');
+    expect(await nodesOf('closure.large')).toBe(502);
+    expect((await launch(large, 'large-run')).closureUri).toBe(uri);
+  });
+
+  test('without the storage that an engine reads from, no run is begun', async () => {
+    const small = await register(platform, 'closure.away');
+    const put = jest.spyOn(platform.blob, 'put').mockRejectedValue(new AloftError('UNAVAILABLE', 'storage is away'));
+    await refused(launch(small, 'away-run'), 'UNAVAILABLE', 'storage is away');
+    put.mockRestore();
+    await refused(platform.admin.getExecution({ id: execution('away-run') }), 'NOT_FOUND');
+    expect(await stored('closure.away')).toEqual([]);
+    const { closureUri } = await launch(small, 'back-run');
+    expect(await stored('closure.away')).toEqual([closureUri]);
+  });
+
+  test('a foreign engine needs none there', async () => {
+    const { admin, settings } = platform;
+    const foreign = { id: 'foreign', name: 'foreign' };
+    await admin.registerProject({ project: Project.fromPartial(foreign) });
+    await settings.updateProjectSettings({ project: foreign.id, org: '', engine: ExecutionEngine.EXTERNAL });
+    const small = await register(platform, 'closure.foreign');
+    await admin.createExecution({ ...request('foreign-run', x(1), { launchPlan: small }), project: foreign.id });
+    expect(await stored('closure.foreign')).toEqual([]);
+    const metrics = await admin.getExecutionMetrics({
+      id: { ...execution('foreign-run'), project: foreign.id },
+      depth: 1,
+    });
+    expect(metrics.span).toBeDefined();
+  });
+});
 
 describe('creating runs', () => {
   test('A-40, A-48: row and start command, with closure, inputs and settings', async () => {

@@ -23,7 +23,11 @@ import { startPlatform, type Platform } from './testing/platform.js';
 let platform: Platform;
 beforeAll(async () => {
   platform = await startPlatform({
-    config: { limits: { workflowNodes: 100, workflowSize: '64Ki' }, taskResources: { limits: { cpu: '8' } } },
+    config: {
+      limits: { workflowNodes: 100, workflowSize: '64Ki' },
+      taskResources: { limits: { cpu: '8' } },
+      caches: { listBytes: 10_000, settingsTtlMs: 0 },
+    },
   });
 });
 afterAll(() => platform?.stop());
@@ -194,6 +198,13 @@ describe('tasks', () => {
     await refused(list({ limit: 0 }), 'INVALID_ARGUMENT', 'limit');
     await refused(list({ token: 'abc' }), 'INVALID_ARGUMENT', 'token');
     await refused(list({ filters: 'eq(colour,red)' }), 'INVALID_ARGUMENT', 'colour');
+    // What was listed before and what is new, from memory and from the table; large ones do not stay.
+    await admin.createTask({ id: task('paged', 'v4'), spec: taskSpec({ custom: { large: 'x'.repeat(20_000) } }) });
+    for (const _again of [1, 2]) {
+      const all = await list({ limit: 9 });
+      expect(all.tasks.map(({ id }) => id?.version)).toEqual(['v4', 'v3', 'v2', 'v1']);
+      for (const listed of all.tasks) expect(listed).toEqual(await admin.getTask({ id: listed.id }));
+    }
     const ids = await admin.listTaskIds(NamedEntityIdentifierListRequest.fromPartial({ project, domain, limit: 100 }));
     expect(ids.entities.filter(({ name }) => name === 'paged')).toHaveLength(1);
   });
@@ -202,7 +213,7 @@ describe('tasks', () => {
 describe('workflows', () => {
   beforeAll(() => platform.admin.createTask({ id: task('step'), spec: taskSpec() }));
 
-  test('K-9: identical and different, typed; closures come from blob storage, lists have none', async () => {
+  test('K-9: identical and different, typed; closures are read back, lists have none', async () => {
     const { admin } = platform;
     const id = workflow('chain');
     await admin.createWorkflow({ id, spec: chainSpec('step', 2) });

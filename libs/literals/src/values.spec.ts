@@ -3,6 +3,7 @@ import type { ParameterMap, Variable } from '@aloft/idl/flyteidl/core/interface'
 import {
   AttributePathError,
   checkLiteral,
+  deterministicBytes,
   digestOf,
   executionInputs,
   expectedInputsOf,
@@ -305,6 +306,29 @@ describe('A-11: digests', () => {
     expect(map({ a, b })).toBe(map({ b: literalOf.struct({ x: { p: null, q: [1] }, y: 1 }), a }));
     const digests = [map({ a, b }), map({ a }), map({ a: literalOf.integer(2), b }), map({ a: literalOf.float(1), b }), map({ a, b: { ...b, hash: 'h' } })]; // prettier-ignore
     expect(new Set(digests).size).toBe(digests.length);
+  });
+
+  test('are those of what was sent and of what was read back, whatever names maps have', () => {
+    const names = ['z', '10', '9', '__proto__', '_unknownFields', 'ü', 'a', '\u{1f600}', '\uff5e'];
+    const mapOf = (keys: readonly string[]): LiteralMap['literals'] => {
+      const map = {};
+      for (const key of keys)
+        Object.defineProperty(map, key, {
+          value: literalOf.struct({ [key]: 0, b: 1, a: { d: 1, c: 2 } }),
+          enumerable: true,
+        });
+      return map;
+    };
+    const there = { literals: mapOf(names) };
+    const back = { literals: mapOf([...names].reverse()) };
+    const bytes = deterministicBytes(LiteralMap, there);
+    expect(deterministicBytes(LiteralMap, back)).toEqual(bytes);
+    expect(deterministicBytes(LiteralMap, LiteralMap.decode(bytes))).toEqual(bytes);
+    expect(deterministicBytes(LiteralMap, LiteralMap.decode(LiteralMap.encode(back).finish()))).toEqual(bytes);
+    // What was given stays as it was.
+    expect(Object.keys(back.literals)).toEqual(Object.keys(mapOf([...names].reverse())));
+    // Digests lie in databases: a new version must find the same ones.
+    expect(digestOf(LiteralMap, there)).toBe('482d5cc337e23408c8e626c1cc814492ed60adc762d21718f8ebc8b47b091d33');
   });
 });
 

@@ -12,6 +12,7 @@ import { requireExecutionId, requireIdentifier, type NameKey } from '../registry
 import { toTaskExecution } from '../task-executions/task-answers.js';
 import type { TaskExecutionsRepository } from '../task-executions/task-executions.repository.js';
 import { timestampOf } from '../time.js';
+import type { Closures } from '../workflows/closures.js';
 import type { WorkflowsService } from '../workflows/workflows.service.js';
 import { toExecution } from './execution-answers.js';
 import { knownExecution } from './execution-lookup.js';
@@ -39,6 +40,7 @@ export class ExecutionMetricsService {
     private readonly nodes: NodeExecutionsRepository,
     private readonly tasks: TaskExecutionsRepository,
     private readonly workflows: WorkflowsService,
+    private readonly closures: Closures,
   ) {}
 
   /** `depth` 0: the run as a whole; below 0: everything. NOT_FOUND for an unknown run. */
@@ -100,7 +102,8 @@ export class ExecutionMetricsService {
     const parents = new Set(nodes.map(({ parent }) => parent));
     const dynamic = nodes.filter(({ row }) => row.dynamicClosureUri && parents.has(row.nodeId)).slice(0, maxGenerated);
     const generated = new Map<string, CompiledWorkflowClosure | undefined>();
-    for (const { row } of dynamic) generated.set(row.nodeId, await this.closure(row.dynamicClosureUri as string));
+    for (const { row } of dynamic)
+      generated.set(row.nodeId, await ifThere(this.closures.readAt(row.dynamicClosureUri as string)));
     return nodes.map(({ row, parent }) => ({
       nodeId: row.nodeId,
       specNodeId: NodeExecutionMetaData.decode(row.metadata).specNodeId,
@@ -112,17 +115,17 @@ export class ExecutionMetricsService {
   private async workflowOf(row: ExecutionRow): Promise<CompiledWorkflowClosure | undefined> {
     const { workflowId } = ExecutionClosure.decode(row.closure);
     const workflow = await this.workflows.find(requireIdentifier(workflowId, ResourceType.WORKFLOW, 'workflow_id'));
-    return workflow && this.closure(workflow.closureUri);
+    return workflow && ifThere(this.closures.read(workflow));
   }
+}
 
-  /** Without it, nothing is known of what a node waited for; the times are there all the same. */
-  private async closure(uri: string): Promise<CompiledWorkflowClosure | undefined> {
-    try {
-      return await this.workflows.readClosure(uri);
-    } catch (error) {
-      if (error instanceof AloftError && error.code === 'NOT_FOUND') return undefined;
-      throw error;
-    }
+/** Without a closure, nothing is known of what a node waited for; the times are there all the same. */
+async function ifThere(closure: Promise<CompiledWorkflowClosure>): Promise<CompiledWorkflowClosure | undefined> {
+  try {
+    return await closure;
+  } catch (error) {
+    if (error instanceof AloftError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
   }
 }
 

@@ -30,6 +30,7 @@ import { executionCommand } from './commands.js';
 import { executionFolder, keepLiterals, literalsValue } from './execution-inputs.js';
 import { randomExecutionName, requireExecutionRequest } from './execution-validation.js';
 import { keptSpec, launchOnly, newClosure, referring, revisionAnnotations } from './kept-spec.js';
+import type { Closures } from '../workflows/closures.js';
 import type { ExecutionWriter } from './execution-writer.js';
 import type { ExecutionDataRow, ExecutionsRepository, NewExecution } from './executions.repository.js';
 import type { LaunchResolver, ResolvedLaunch } from './launch-resolver.js';
@@ -81,6 +82,7 @@ export class ExecutionsService {
     private readonly projects: ProjectsService,
     private readonly attributes: AttributesService,
     private readonly inherited: InheritedRevisions,
+    private readonly closures: Closures,
     private readonly blob: BlobStore,
     private readonly bus: Bus,
     private readonly config: AdminConfig,
@@ -107,6 +109,7 @@ export class ExecutionsService {
     const given = hasLiterals(request.inputs) ? request.inputs : (spec.inputs ?? { literals: {} });
     const merged = executionInputs(launch.plan.expectedInputs, launch.plan.spec.fixedInputs, given);
     const settings = await this.settingsOf(id, spec, launch, origin, parent);
+    if (engine !== 'EXTERNAL') await this.closures.publish(launch.workflow);
     const folder = executionFolder(this.blob, this.config.storagePrefix, id, uid);
     const inputs = await keepLiterals(this.blob, merged, `${folder}/inputs`);
     const userInputs = await keepLiterals(this.blob, given ?? { literals: {} }, `${folder}/user_inputs`);

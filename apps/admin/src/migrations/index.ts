@@ -7,6 +7,7 @@ import { waitsSql } from './waits.sql.js';
 import { listFiltersSql } from './list-filters.sql.js';
 import { listPagesSql } from './list-pages.sql.js';
 import { listOrderSql } from './list-order.sql.js';
+import { closuresSql } from './closures.sql.js';
 import { registryOrderSql } from './registry-order.sql.js';
 import { nodeRevisionsSql } from './node-revisions.sql.js';
 import { searchableValuesSql } from './searchable-values.sql.js';
@@ -24,4 +25,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: 'filters of lists of executions', sql: listFiltersSql },
   { name: 'what lists of executions look through', sql: listPagesSql },
   { name: 'order of lists of the registry', sql: registryOrderSql },
+  { name: 'small closures of workflows', sql: closuresSql },
 ];

@@ -12,6 +12,7 @@ import type { KnownExecution } from '../executions/execution-lookup.js';
 import type { NodeExecutionRow, NodeExecutionsRepository } from '../node-executions/node-executions.repository.js';
 import { isTerminalNode } from '../projection/phases.js';
 import { describeKey, requireIdentifier } from '../registry/identifiers.js';
+import type { Closures } from '../workflows/closures.js';
 import type { WorkflowsService } from '../workflows/workflows.service.js';
 
 /** A node of a run: what it is in its workflow, and how far it is. */
@@ -40,6 +41,7 @@ export class NodePlaces {
     private readonly database: Database,
     private readonly rows: NodeExecutionsRepository,
     private readonly workflows: WorkflowsService,
+    private readonly closures: Closures,
   ) {}
 
   /** NOT_FOUND if the run has no such node, begun or not. */
@@ -58,13 +60,7 @@ export class NodePlaces {
     const { workflowId } = ExecutionClosure.decode(bytes);
     const workflow = await this.workflows.find(requireIdentifier(workflowId, ResourceType.WORKFLOW, 'workflow_id'));
     if (!workflow) throw notFound(`the workflow ${workflowId?.name}@${workflowId?.version} of the run is gone`);
-    return this.levelOf(workflow.closureUri);
-  }
-
-  private async levelOf(closureUri: string): Promise<Level> {
-    const closure = await this.workflows.readClosure(closureUri);
-    const template = closure.primary?.template;
-    return { closure, nodes: template ? nodesOf(template) : [], inBranch: false };
+    return topLevel(await this.closures.read(workflow));
   }
 
   private async begun(executionId: bigint, row: NodeExecutionRow, root: Level): Promise<NodePlace | undefined> {
@@ -89,7 +85,7 @@ export class NodePlaces {
 
   /** What runs under a node that has begun; of a dynamic one that is what it generated. */
   private async under(node: Node, row: NodeExecutionRow, { closure }: Level): Promise<Level> {
-    if (row.dynamicClosureUri) return this.levelOf(row.dynamicClosureUri);
+    if (row.dynamicClosureUri) return topLevel(await this.closures.readAt(row.dynamicClosureUri));
     return { closure, nodes: nodesUnder(node, closure), inBranch: node.target?.$case === 'branchNode' };
   }
 
@@ -118,6 +114,11 @@ export class NodePlaces {
 
 /** Of a sub-workflow or dynamic node, for the ids of what has not begun in it. */
 const maxAttempts = 20;
+
+function topLevel(closure: CompiledWorkflowClosure): Level {
+  const template = closure.primary?.template;
+  return { closure, nodes: template ? nodesOf(template) : [], inBranch: false };
+}
 
 function specIdOf(row: NodeExecutionRow): string {
   return NodeExecutionMetaData.decode(row.metadata).specNodeId;

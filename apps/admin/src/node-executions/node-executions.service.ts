@@ -20,7 +20,7 @@ import type { ExecutionsRepository } from '../executions/executions.repository.j
 import { parentTaskKey } from '../projection/fold-node.js';
 import type { TaskExecutionsRepository } from '../task-executions/task-executions.repository.js';
 import { describeKey, requireIdentifier, requirePart, type NameKey } from '../registry/identifiers.js';
-import type { WorkflowsService } from '../workflows/workflows.service.js';
+import type { Closures } from '../workflows/closures.js';
 import type { AdminConfig } from '../config.js';
 import { inputsOf, outputsOf, toNodeExecution } from './node-answers.js';
 import type { NodeExecutionRow, NodeExecutionsRepository, NodeParent } from './node-executions.repository.js';
@@ -32,7 +32,7 @@ export class NodeExecutionsService {
     private readonly executions: ExecutionsRepository,
     private readonly nodes: NodeExecutionsRepository,
     private readonly tasks: TaskExecutionsRepository,
-    private readonly workflows: WorkflowsService,
+    private readonly closures: Closures,
     private readonly literals: LiteralReader,
     private readonly config: AdminConfig,
     private readonly logger: Logger,
@@ -155,7 +155,7 @@ export class NodeExecutionsService {
     if (!row.dynamicClosureUri) return undefined;
     return {
       id: row.dynamicWorkflowId ? Identifier.decode(row.dynamicWorkflowId) : undefined,
-      compiledWorkflow: await this.workflows.readClosure(row.dynamicClosureUri),
+      compiledWorkflow: await this.closures.readAt(row.dynamicClosureUri),
       dynamicJobSpecUri: closure.dynamicJobSpecUri,
     };
   }

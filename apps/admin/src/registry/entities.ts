@@ -48,7 +48,9 @@ export class WorkflowRow extends VersionedRow {
   @Column('bytea') spec!: Buffer;
   @Column('bytea') interface!: Buffer;
   @Column('bytea', { name: 'quality_of_service', nullable: true }) qualityOfService!: Buffer | null;
-  /** Where the CompiledWorkflowClosure lies, and the SHA-256 of its bytes. */
+  /** The CompiledWorkflowClosure if it is small; read where it is needed only. */
+  @Column('bytea', { nullable: true, select: false }) closure!: Buffer | null;
+  /** Where it lies otherwise, or once an engine needs it, and the SHA-256 of its bytes. */
   @Column('text', { name: 'closure_uri' }) closureUri!: string;
   @Column('bytea', { name: 'closure_digest' }) closureDigest!: Buffer;
 }

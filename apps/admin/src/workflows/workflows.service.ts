@@ -1,4 +1,3 @@
-import type { BlobStore } from '@aloft/blob';
 import { alreadyExists, invalidArgument, notFound } from '@aloft/errors';
 import { RegistryEvent_Change } from '@aloft/idl/aloft/v1/bus';
 import type { ResourceListRequest } from '@aloft/idl/flyteidl/admin/common';
@@ -28,26 +27,21 @@ import {
 } from '../registry/identifiers.js';
 import { parseQuantity } from '../registry/quantities.js';
 import { registryMessage } from '../registry/registry-events.js';
-import { sha256 } from '../registry/canonical.js';
 import { GroupRead } from '../registry/group-read.js';
 import { LoadCache } from '../registry/load-cache.js';
 import type { RegistrationWriter } from '../registry/registration-writer.js';
 import type { Registry } from '../registry/registry.js';
 import { timestampOf } from '../time.js';
+import type { ClosurePlace, Closures } from './closures.js';
 import type { WorkflowCompiler } from './workflow-compiler.js';
 import type { WorkflowsRepository } from './workflows.repository.js';
 
 /** What launches need of a workflow: immutable. */
-export interface RegisteredWorkflow {
-  key: EntityKey;
+export interface RegisteredWorkflow extends ClosurePlace {
   interface: TypedInterface;
-  closureUri: string;
   closureDigest: Buffer;
   qualityOfService: QualityOfService | undefined;
 }
-
-/** Largest closure read back in one piece. */
-const maxClosureBytes = 512 * 1024 * 1024;
 
 /** Registration and reading of workflows (A-20…A-23). */
 export class WorkflowsService {
@@ -61,7 +55,7 @@ export class WorkflowsService {
     private readonly descriptions: DescriptionsService,
     private readonly projects: ProjectsService,
     private readonly compiler: WorkflowCompiler,
-    private readonly blob: BlobStore,
+    private readonly closures: Closures,
     private readonly config: AdminConfig,
   ) {
     this.cache = new LoadCache({ max: config.caches.registryEntries });
@@ -100,10 +94,9 @@ export class WorkflowsService {
     const compiled = await this.compiler.compile(identifier, spec, originalSpec);
     this.requireSize(compiled.closure);
     const digest = Buffer.from(compiled.digest);
-    // Before the upload (A-21): repeats cost no storage.
+    // Before anything is stored (A-21): repeats cost no storage.
     if (await this.known.find(key)) await this.refuseRepeat(key, compiled.closure, digest);
-    const closureUri = this.closureUri(key, digest);
-    await this.blob.put(closureUri, compiled.closure);
+    const closure = await this.closures.keep(key, compiled.closure, digest);
     const inserted = await this.writer.register({
       versions: this.workflows,
       row: {
@@ -112,7 +105,8 @@ export class WorkflowsService {
         spec: originalSpec,
         interface: Buffer.from(compiled.interface),
         qualityOfService: compiled.qualityOfService ? Buffer.from(compiled.qualityOfService) : null,
-        closureUri,
+        closure: closure.inRow,
+        closureUri: closure.uri,
         closureDigest: digest,
         shortDescription: spec.description?.shortDescription ?? '',
       },
@@ -129,7 +123,10 @@ export class WorkflowsService {
     if (!row) throw notFound(`there is no workflow ${describeKey(key)}`);
     return {
       id: identifierOf(key, ResourceType.WORKFLOW),
-      closure: { compiledWorkflow: await this.readClosure(row.closureUri), createdAt: timestampOf(row.createdAt) },
+      closure: {
+        compiledWorkflow: await this.closures.read({ key, closureUri: row.closureUri }),
+        createdAt: timestampOf(row.createdAt),
+      },
       shortDescription: row.shortDescription,
     };
   }
@@ -176,10 +173,6 @@ export class WorkflowsService {
     return { workflows, token };
   }
 
-  async readClosure(uri: string): Promise<CompiledWorkflowClosure> {
-    return CompiledWorkflowClosure.decode(await this.blob.get(uri, { maxBytes: maxClosureBytes }));
-  }
-
   /** A-20: what is uploaded, and read at every launch. */
   private requireSize({ length }: Uint8Array): void {
     const { workflowSize } = this.config.limits;
@@ -191,15 +184,6 @@ export class WorkflowsService {
     );
   }
 
-  /**
-   * A-6, by digest: a racing registration of another structure can't replace what is registered. All closures of a project and domain share a
-   * folder, so that those who register at once share its syncing.
-   */
-  private closureUri({ org, project, domain }: EntityKey, digest: Buffer): string {
-    const folder = [...(org === '' ? [] : [org]), project, domain].map(segmentOf).join('/');
-    return `s3://${this.blob.bucket}/${this.config.storagePrefix}/${folder}/${digest.toString('hex')}.pb`;
-  }
-
   /** A-21: identical is ALREADY_EXISTS, another structure INVALID_ARGUMENT with what differs; both typed. */
   private async refuseRepeat(key: EntityKey, closure: Uint8Array, digest: Buffer): Promise<never> {
     const row = await this.workflows.find(this.registry.read, key);
@@ -208,19 +192,14 @@ export class WorkflowsService {
     if (identical)
       throw alreadyExists(`workflow ${describeKey(key)} with identical structure exists already`, { details });
     const sent = CompiledWorkflowClosure.decode(closure);
-    const difference = describeDifference(await this.readClosure(row.closureUri), sent);
+    const registered = await this.closures.read({ key, closureUri: row.closureUri });
+    const difference = describeDifference(registered, sent);
     throw invalidArgument(
       `workflow ${describeKey(key)} with different structure exists already; register the change under a new version. ` +
         `What differs (registered → sent):\n${difference}`,
       { details },
     );
   }
-}
-
-/** A part of a key as a path's segment, which may have 255 bytes: longer ones (255 characters are allowed, of any script) end with their hash. */
-function segmentOf(part: string): string {
-  const encoded = encodeURIComponent(part);
-  return encoded.length <= 200 ? encoded : `${encoded.slice(0, 150)}.${sha256(Buffer.from(part)).toString('hex')}`;
 }
 
 function emptyTemplate() {
