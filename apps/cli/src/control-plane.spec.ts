@@ -5,6 +5,7 @@ import { jest } from '@jest/globals';
 import { Erasure_State, EraseExecutionResponse } from '@aloft/idl/aloft/v1/retention';
 import { WatchProjectResponse } from '@aloft/idl/aloft/v1/watch';
 import type { MatchingAttributes } from '@aloft/idl/flyteidl/admin/matchable_resource';
+import type { Span } from '@aloft/idl/flyteidl/core/metrics';
 import { candidates } from './commands/completion.js';
 import { secondsOf, spanText } from './inputs/time-span.js';
 import { program, runProgram } from './program.js';
@@ -79,6 +80,41 @@ describe('projects, registered entities and runs', () => {
       code: 2,
       stderr: expect.stringContaining('key=value'),
     });
+  });
+
+  test('A-55: where the time of a run went, part by part', async () => {
+    const at = (seconds: number) => ({ seconds: BigInt(seconds), nanos: 0 });
+    const part = (id: Span['id'], from: number, to: number, spans: Span[] = []): Span => ({
+      id,
+      startTime: at(from),
+      endTime: at(to),
+      spans,
+    });
+    const executionId = { ...here, name: 'r', org: '' };
+    const node = part({ $case: 'nodeId', value: { nodeId: 'n0', executionId } }, 101, 104, [
+      part({ $case: 'operationId', value: 'NODE_SETUP' }, 101, 102),
+    ]);
+    const span = part({ $case: 'workflowId', value: executionId }, 100, 104, [
+      part({ $case: 'operationId', value: 'WORKFLOW_SETUP' }, 100, 101),
+      node,
+    ]);
+    platform.answers['getExecutionMetrics'] = { span };
+    const { code, stdout } = await aloft('execution', 'times', 'r');
+    expect(code).toBe(0);
+    const lines = stdout.split('\n').map((line) => line.trim().replaceAll(/ {2,}/g, '|'));
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^r\|0.*\|4.*s\|100\.0 %$/),
+        expect.stringMatching(/^workflow setup\|0.*\|1.*s\|25\.0 %$/),
+        expect.stringMatching(/^n0\|1.*s\|3.*s\|75\.0 %$/),
+        expect.stringMatching(/^node setup\|1.*s\|1.*s\|25\.0 %$/),
+      ]),
+    );
+    expect(called('getExecutionMetrics')).toMatchObject([{ id: executionId, depth: 10 }]);
+    const json = await aloft('execution', 'times', 'r', '--depth', '0', '--json');
+    expect(JSON.parse(json.stdout)).toMatchObject({ span: { spans: [{ operationId: 'WORKFLOW_SETUP' }, {}] } });
+    expect(called('getExecutionMetrics')[1]).toMatchObject({ depth: 0 });
+    expect((await aloft('execution', 'times', 'r', '--depth', '-1')).code).toBe(2);
   });
 
   test('archiving a name keeps its description', async () => {

@@ -24,7 +24,8 @@ const workloads: Record<string, ScaleWorkload> = {
 
 /**
  * One of the workloads that ask how far the platform reaches, each on a platform of its own (embedded). `size`: nodes, items, nodes
- * in flight, waiting runs, calls of each rpc, or runs in the read model. `only`: of `admin`, the rpcs that are called; all, if none is named.
+ * in flight, waiting runs, calls of each rpc, or runs in the read model. `only`: of `admin`, the rpcs that are called; of
+ * `read-model`, parts of its queries' names; all, if none is named.
  */
 export function scaleWorkload(name: string, size?: number, only: readonly string[] = []): AsyncIterable<object> {
   const workload = workloads[name];

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { quantile } from '../commit-time.js';
 import { round } from '../processes.js';
 import { chain } from '../shapes.js';
-import { readModelQueries } from './read-model-queries.js';
+import { readModelQueries, type Query } from './read-model-queries.js';
 import { fill, steps } from './read-model-rows.js';
 import { ScaleRun } from './scale-run.js';
 
@@ -15,9 +15,9 @@ const callsOfSlow = 20;
 /**
  * The queries that clients and consoles make, over a read model of so many runs of ten nodes each: copies of one real run's rows, made in bulk
  * by the database (other names, times, phases, plans, users, labels, inputs; half of them in one project and domain). With
- * ALOFT_BENCH_KEEP=<folder> they stay there, and are used again if they are there.
+ * ALOFT_BENCH_KEEP=<folder> they stay there, and are used again if they are there. `only`: parts of queries' names; all, if none is given.
  */
-export async function* readModelWorkload(size: number): AsyncIterable<object> {
+export async function* readModelWorkload(size: number, only: readonly string[]): AsyncIterable<object> {
   const kept = process.env['ALOFT_BENCH_KEEP'];
   const run = await ScaleRun.start(kept ? { folder: kept, keep: true } : {});
   const database = new pg.Client({ connectionString: urlOf(run.platform.dataDir), options: '-c search_path=admin' });
@@ -33,7 +33,8 @@ export async function* readModelWorkload(size: number): AsyncIterable<object> {
     }
     const filled = round((performance.now() - began) / 1000);
     yield { workload: 'read-model', ...(await count(database)), filled_s: filled };
-    for (const query of readModelQueries(run.client, size)) {
+    const wanted = ({ name }: Query) => only.length === 0 || only.some((part) => name.includes(part));
+    for (const query of readModelQueries(run.client, size).filter(wanted)) {
       const n = query.goal > 1_000 ? callsOfSlow : calls;
       for (let i = 0; i < n / 10; i += 1) await query.run(calls + i);
       const samples: number[] = [];

@@ -18,6 +18,7 @@ import {
 } from './listings.js';
 import { logsCommand } from './logs.js';
 import { runCommand } from './run.js';
+import { timesCommand } from './times.js';
 
 export function executionCommand(): Command {
   return new Command('execution')
@@ -41,6 +42,7 @@ export function executionCommand(): Command {
         }),
     )
     .addCommand(attemptsCommand())
+    .addCommand(timesCommand())
     .addCommand(
       runCommand('create').description(
         'start a registered launch plan, or a workflow of a file; the same as aloft run',
