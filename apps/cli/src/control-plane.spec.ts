@@ -117,6 +117,16 @@ describe('projects, registered entities and runs', () => {
     expect((await aloft('execution', 'times', 'r', '--depth', '-1')).code).toBe(2);
   });
 
+  test('S-20: a promotion needs another place to go to', async () => {
+    const promote = (...more: string[]) => aloft('launchplan', 'promote', 'p', 'v1', ...more);
+    expect(await promote('--to', 'development')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--to-project'),
+    });
+    expect((await promote()).code).toBe(2);
+    expect(platform.calls).toEqual([]);
+  });
+
   test('archiving a name keeps its description', async () => {
     platform.answers['getNamedEntity'] = { metadata: { description: 'kept', state: 0 } };
     await aloft('workflow', 'archive', 'w');

@@ -7,7 +7,8 @@ import pytest
 from conftest import new_project
 from flyteidl.admin import common_pb2, event_pb2, execution_pb2, launch_plan_pb2, project_pb2
 from flyteidl.core import execution_pb2 as core_execution
-from flyteidl.core import identifier_pb2, interface_pb2, security_pb2
+from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, security_pb2
+from google.protobuf import wrappers_pb2
 from registry import DOMAIN, INTEGER, LAUNCH_PLAN, STRING, TASK, WORKFLOW, Registry, literals, primitive, task_template
 from transports import Refusal
 
@@ -204,6 +205,24 @@ def test_A_43_the_request_wins_over_the_plan(api, registry, name):
     assert (spec.max_parallelism, spec.labels.values["a"]) == (5, "request")
     spec = get(api, plans).spec
     assert (spec.max_parallelism, spec.labels.values["a"]) == (3, "plan")
+
+
+def test_A_37_what_a_plan_says_reaches_its_runs(api, registry, name):
+    said = {
+        "annotations": common_pb2.Annotations(values={"note": "plan"}),
+        "security_context": security_pb2.SecurityContext(run_as=security_pb2.Identity(iam_role="arn:aws:iam::1:role/r")),
+        "raw_output_data_config": common_pb2.RawOutputDataConfig(output_location_prefix="s3://aloft/data/elsewhere"),
+        "interruptible": wrappers_pb2.BoolValue(value=True),
+        "overwrite_cache": True,
+        "envs": common_pb2.Envs(values=[literals_pb2.KeyValuePair(key="A", value="b")]),
+        "quality_of_service": core_execution.QualityOfService(tier=core_execution.QualityOfService.HIGH),
+    }
+    plan = registry.plan_of_one_task(name, **said)
+    spec = get(api, registry.execute(plan, run_name())).spec
+    context = spec.security_context.run_as
+    assert context.iam_role == said["security_context"].run_as.iam_role
+    for field in said.keys() - {"security_context"}:
+        assert getattr(spec, field) == said[field], field
 
 
 def test_A_44_labels_of_the_project_fill_gaps(api, name):

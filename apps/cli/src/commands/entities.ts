@@ -6,6 +6,7 @@ import { LaunchPlanState } from '@aloft/idl/flyteidl/admin/launch_plan';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { table } from '../output.js';
 import { within, withGlobalOptions, type CommandContext } from './context.js';
+import { promoteCommand } from './promote.js';
 import {
   listLaunchPlans,
   listTasks,
@@ -57,12 +58,13 @@ export const taskCommand = (): Command => entityCommand(task, 'tasks: list, desc
 export const workflowCommand = (): Command => entityCommand(workflow, 'workflows: list, describe, archive');
 
 export function launchPlanCommand(): Command {
-  return entityCommand(launchPlan, 'launch plans: list, describe, activate and deactivate versions, archive')
+  return entityCommand(launchPlan, 'launch plans: list, describe, activate, deactivate and promote versions, archive')
     .addCommand(
       stateCommand('activate', LaunchPlanState.ACTIVE, 'make a version the one that runs by default, and on schedule'),
     )
     .addCommand(stateCommand('deactivate', LaunchPlanState.INACTIVE, 'of the active version, if none is named'))
-    .addCommand(activeCommand());
+    .addCommand(activeCommand())
+    .addCommand(promoteCommand());
 }
 
 function entityCommand(entity: Entity, description: string): Command {
