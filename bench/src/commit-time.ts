@@ -18,7 +18,8 @@ export function commitMs(folder: string, times = 200): number {
   return quantile(samples, 0.5);
 }
 
+/** By nearest rank: so large a share of the samples is no longer than that. */
 export function quantile(samples: readonly number[], q: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] as number;
 }

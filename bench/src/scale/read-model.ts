@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { collectGarbage } from '../collect-garbage.js';
 import { quantile } from '../commit-time.js';
 import { round } from '../processes.js';
 import { chain } from '../shapes.js';
@@ -9,8 +10,10 @@ import { fill, steps } from './read-model-rows.js';
 import { ScaleRun } from './scale-run.js';
 
 /** Calls of each query; of those that may take seconds. */
-const calls = 100;
+const calls = 200;
 const callsOfSlow = 20;
+/** Calls between two collections of what this process throws away: some answers are large, and their garbage is the client's. */
+const callsPerCollection = 20;
 
 /**
  * The queries that clients and consoles make, over a read model of so many runs of ten nodes each: copies of one real run's rows, made in bulk
@@ -40,6 +43,7 @@ export async function* readModelWorkload(size: number, only: readonly string[]):
       const samples: number[] = [];
       let rows = 0;
       for (let i = 0; i < n; i += 1) {
+        if (i % callsPerCollection === 0) collectGarbage();
         const started = performance.now();
         rows = (await query.run(i)).rows;
         samples.push(performance.now() - started);
