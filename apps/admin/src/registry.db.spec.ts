@@ -444,6 +444,9 @@ describe('launch plans', () => {
     const filters = 'eq(workflow.name,lp)+eq(state,1)';
     const list = await admin.listLaunchPlans(ResourceListRequest.fromPartial({ id: scope, limit: 10, filters }));
     expect(list.launchPlans.map((found) => found.id?.name)).toEqual(['switched']);
+    const all = await admin.listLaunchPlans(ResourceListRequest.fromPartial({ id: scope, limit: 100 }));
+    for (const listed of all.launchPlans) expect(listed).toEqual(await admin.getLaunchPlan({ id: listed.id }));
+    expect(all.launchPlans.map(({ closure }) => closure?.state)).toEqual(expect.arrayContaining([0, 1]));
     await refused(admin.updateLaunchPlan({ id: plan('nope'), state: 1 }), 'NOT_FOUND');
   });
 });

@@ -1,4 +1,4 @@
-import { GrpcController, type CallContext, type Handlers } from '@aloft/rpc';
+import { GrpcController, type CallContext, type Encoded, type Handlers } from '@aloft/rpc';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import type {
   NamedEntityIdentifierList,
@@ -55,11 +55,11 @@ export class LaunchPlansController implements Pick<Handlers<typeof AdminServiceS
     return this.plans.getActive(id);
   }
 
-  listActiveLaunchPlans(request: ActiveLaunchPlanListRequest): Promise<LaunchPlanList> {
+  listActiveLaunchPlans(request: ActiveLaunchPlanListRequest): Promise<Encoded<LaunchPlanList>> {
     return this.plans.listActive(request);
   }
 
-  listLaunchPlans(request: ResourceListRequest): Promise<LaunchPlanList> {
+  listLaunchPlans(request: ResourceListRequest): Promise<Encoded<LaunchPlanList>> {
     return this.plans.list(request);
   }
 

@@ -12,10 +12,7 @@ export class LaunchPlansRepository extends VersionedRepository<LaunchPlanRow> {
     super(
       LaunchPlanRow,
       launchPlanModel,
-      [
-        ...['org', 'project', 'domain', 'name', 'version'],
-        ...['spec', 'expected_inputs', 'expected_outputs', 'state', 'created_at', 'updated_at'],
-      ],
+      ['name', 'version', 'spec', 'expected_inputs', 'expected_outputs', 'state', 'created_at', 'updated_at'],
       {
         ...({
           workflowProject: 'text',

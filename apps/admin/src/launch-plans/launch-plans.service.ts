@@ -14,6 +14,7 @@ import {
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { ParameterMap, VariableMap } from '@aloft/idl/flyteidl/core/interface';
 import { expectedInputsOf } from '@aloft/literals';
+import type { Encoded } from '@aloft/rpc';
 import type { AdminConfig } from '../config.js';
 import type { ProjectsService } from '../projects/projects.service.js';
 import { canonicalBytes, sha256 } from '../registry/canonical.js';
@@ -35,6 +36,7 @@ import type { Registry } from '../registry/registry.js';
 import type { New } from '../registry/versioned.repository.js';
 import { timestampOf } from '../time.js';
 import type { WorkflowsService } from '../workflows/workflows.service.js';
+import { encodeLaunchPlanList } from './encode-launch-plans.js';
 import { requireLaunchPlanSpec } from './launch-plan-validation.js';
 import type { LaunchPlansRepository } from './launch-plans.repository.js';
 import { requireSchedule } from './schedules.js';
@@ -168,11 +170,11 @@ export class LaunchPlansService {
     return toLaunchPlan(row);
   }
 
-  list(request: ResourceListRequest): Promise<LaunchPlanList> {
+  list(request: ResourceListRequest): Promise<Encoded<LaunchPlanList>> {
     return this.listWhere(requireScope(request.id), request, []);
   }
 
-  listActive(request: ActiveLaunchPlanListRequest): Promise<LaunchPlanList> {
+  listActive(request: ActiveLaunchPlanListRequest): Promise<Encoded<LaunchPlanList>> {
     const scope = requireScope({ ...request, name: '' }, 'request');
     return this.listWhere(scope, { ...request, filters: '' }, ['l.state = 1']);
   }
@@ -181,7 +183,7 @@ export class LaunchPlansService {
     scope: ReturnType<typeof requireScope>,
     request: Parameters<LaunchPlansRepository['list']>[2],
     conditions: string[],
-  ): Promise<LaunchPlanList> {
+  ): Promise<Encoded<LaunchPlanList>> {
     const { rows, token } = await this.plans.list(
       this.registry.sql,
       scope,
@@ -189,16 +191,18 @@ export class LaunchPlansService {
       this.config.limits.listMs,
       conditions,
     );
-    const launchPlans = rows.map((row) =>
-      toLaunchPlan({
-        ...(row as unknown as LaunchPlanRow),
-        expectedInputs: row.expected_inputs as Buffer,
-        expectedOutputs: row.expected_outputs as Buffer,
-        createdAt: row.created_at as Date,
-        updatedAt: row.updated_at as Date,
-      }),
-    );
-    return { launchPlans, token };
+    const plans = rows.map((row) => ({
+      ...scope,
+      name: row.name as string,
+      version: row.version as string,
+      spec: row.spec as Buffer,
+      state: row.state as number,
+      expectedInputs: row.expected_inputs as Buffer,
+      expectedOutputs: row.expected_outputs as Buffer,
+      createdAt: row.created_at as Date,
+      updatedAt: row.updated_at as Date,
+    }));
+    return encodeLaunchPlanList(plans, token);
   }
 
   private async refuseRepeat(key: EntityKey, spec: LaunchPlanSpec, digest: Buffer): Promise<never> {
