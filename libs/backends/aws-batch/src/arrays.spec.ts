@@ -102,7 +102,9 @@ describe('items of arrays as array jobs', () => {
     };
     await stage.launch(...items(4));
     await stage.ended(4);
-    expect([...stage.ends.values()].map((end) => errorOf(end).code)).toEqual(Array.from({ length: 4 }, () => 'ExitCode'));
+    expect([...stage.ends.values()].map((end) => errorOf(end).code)).toEqual(
+      Array.from({ length: 4 }, () => 'ExitCode'),
+    );
   });
 
   it('that have ended are told while others of their array still run', async () => {

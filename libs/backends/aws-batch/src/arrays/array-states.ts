@@ -121,7 +121,9 @@ export class ArrayStates {
     }
     // A listing is behind: who is not in it yet may have failed all the same.
     if (failed.size < count)
-      throw unavailable(`AWS Batch lists ${failed.size} of ${count} failed children of the array job ${arrayJobId} so far`);
+      throw unavailable(
+        `AWS Batch lists ${failed.size} of ${count} failed children of the array job ${arrayJobId} so far`,
+      );
     return failed;
   }
 }
