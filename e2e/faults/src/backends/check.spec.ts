@@ -101,6 +101,20 @@ describe('the checker of backends', () => {
     expect(rules(evidence)).toEqual([rule]);
   });
 
+  it('lets a pod be made again that was deleted before its host could write it down, and only then', () => {
+    const lost = {
+      ...first,
+      fate: 'deleted' as const,
+      ends: [{ at: 2, phase: 'RETRYABLE_FAILED', kind: 'SYSTEM', code: 'Interrupted' }],
+    };
+    const runs = [runOf({ plan: planOf({ items: [['deleted']] }), attempts: [lost, second] })];
+    const jobs = [job, { ...job, id: 'b', at: 5_000 }, { ...job, attempt: second.id }];
+    const fault = { n: 0, kind: 'kill recording', target: 'host-0', from: 0, to: 4_000 };
+    expect(rules({ runs, jobs, faults: [fault] })).toEqual([]);
+    expect(rules({ runs, jobs, faults: [{ ...fault, from: 3_000 }] })).toEqual(['two jobs']);
+    expect(rules({ runs, jobs: [...jobs, { ...job, id: 'c' }], faults: [fault] })).toEqual(['two jobs']);
+  });
+
   it('lets the same end be told again, and an abort that was asked for', () => {
     const again = { ...first, ends: [oom, { ...oom, at: 7 }] };
     const aborted = { ...second, abortedAt: 2, ends: [{ at: 2, phase: 'ABORTED' }] };
