@@ -6,7 +6,7 @@ import { type Database, migrate, openDatabase } from '@aloft/database';
 import { createLogger } from '@aloft/telemetry';
 import { startPostgres, type PostgresServer } from '../platform/infra.js';
 import { leftOvers } from '../platform/left-overs.js';
-import { Host } from './host.js';
+import { Host, partitions } from './host.js';
 import type { Part } from './part.js';
 import type { Plant } from './plants.js';
 import { Propeller } from './propeller.js';
@@ -37,7 +37,7 @@ export class Fleet {
     const postgres = await startPostgres(join(folder, 'postgres'));
     const databases = await migrated(postgres);
     const logger = createLogger('faults', { level: 'error' });
-    const bus = createPostgresBus({ database: databases.bus, logger });
+    const bus = createPostgresBus({ database: databases.bus, logger, partitions });
     const blobDir = join(folder, 'blob');
     const propeller = new Propeller({
       bus,

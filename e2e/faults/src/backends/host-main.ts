@@ -6,13 +6,13 @@ import { createLocalBlobStore } from '@aloft/blob';
 import { createPostgresBus } from '@aloft/bus';
 import { openDatabase } from '@aloft/database';
 import { createLogger } from '@aloft/telemetry';
-import type { HostSettings } from './host.js';
+import { type HostSettings, partitions } from './host.js';
 
 const settings = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as HostSettings;
 const { url, dataDir, blobDir, shared } = settings;
 const logger = createLogger('host', { level: process.env['ALOFT_LOG_LEVEL'] ?? 'info' });
 const database = openDatabase({ url, schema: 'backends', poolSize: 6, logger });
-const bus = createPostgresBus({ database: openDatabase({ url, schema: 'bus', poolSize: 4, logger }), logger });
+const bus = createPostgresBus({ database: openDatabase({ url, schema: 'bus', poolSize: 4, logger }), logger, partitions });
 const backends = new Backends({
   config: backendsConfigSchema.parse(settings.backends),
   database,

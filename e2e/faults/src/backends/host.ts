@@ -18,6 +18,9 @@ export interface HostSettings {
   backends: Record<string, unknown>;
 }
 
+/** Streams of the bus: so many that hosts beside each other have some of them each. */
+export const partitions = 4;
+
 /** Where in the life of an attempt its host is killed, in the order in which they come. */
 export const steps = [
   /** Its command is on the bus; perhaps its row is written. */
