@@ -115,7 +115,9 @@ const suites = {
     }
   },
   /** 100 seeded faults under load over both shapes; ALOFT_SEED repeats them (e2e/faults/README.md). */
-  faults: integration('e2e/faults'),
+  faults: integration('e2e/faults/src/faults.it'),
+  /** 100 seeded faults of the backends kubernetes and aws-batch and of their hosts; ALOFT_SEED repeats them. */
+  'backend-faults': integration('e2e/faults/src/backends'),
   /** Image folders, the Helm chart on a real kube-apiserver, the compose file, the IAM policies; the first time builds these tools. */
   deploy: (args) => {
     const python = pythonEnvironment(join(root, 'deploy', 'tests', 'requirements.txt'));

@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Shape } from './platform/platform.js';
+import { loadProgress, saveProgress } from './progress-file.js';
 import { derivedSeed } from './random.js';
 import { recoveryRows } from './report/recovery-times.js';
 import { render, type RoundReport } from './report/report.js';
@@ -39,11 +40,11 @@ if (![wanted.seed, wanted.faults, wanted.perRound].every((number) => Number.isIn
   process.exit(2);
 }
 if (!['embedded', 'distributed', 'both'].includes(wanted.shape)) {
-  console.error(`--shape ${wanted.shape}: must be embedded, distributed or both`);
+  console.error(`--shape ${wanted.shape}: must be embedded, distributed or both (or backends: tools/soak.mjs)`);
   process.exit(2);
 }
 const path = join(folder, `${wanted.shape}-${wanted.seed}-${wanted.perRound}.json`);
-const progress = values.fresh ? wanted : { ...load(), faults: wanted.faults };
+const progress = values.fresh ? wanted : { ...loadProgress(path, wanted), faults: wanted.faults };
 const done = () => progress.rounds.reduce((sum, { faults }) => sum + faults, 0);
 console.log(`soak, seed ${progress.seed}: ${done()} of ${progress.faults} faults are done (${path})`);
 let stopping = false;
@@ -54,15 +55,6 @@ process.once('SIGINT', () => {
 while (done() < progress.faults && !stopping) await round(progress.rounds.length);
 console.log(summary());
 process.exit(progress.rounds.some(({ violations }) => violations.length > 0) ? 1 : 0);
-
-function load(): Progress {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Progress;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return wanted;
-    throw error;
-  }
-}
 
 async function round(index: number): Promise<void> {
   const seed = derivedSeed(progress.seed, index);
@@ -80,16 +72,10 @@ async function round(index: number): Promise<void> {
     tell: () => undefined,
   });
   progress.rounds.push({ ...report, ...(timeline ? { timeline } : {}) });
-  save();
+  saveProgress(path, progress);
   console.log(render(report));
   if (timeline) console.log(`what happened is in ${timeline}`);
   else clean(work);
-}
-
-function save(): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(`${path}.new`, JSON.stringify(progress, null, 1));
-  renameSync(`${path}.new`, path);
 }
 
 function summary(): string {

@@ -298,7 +298,7 @@ export class PostgresWorkStore implements WorkStore {
     const highest = new Map<string, number>();
     for (const { key, generation } of fences) highest.set(key, Math.max(generation, highest.get(key) ?? 0));
     await queryable.query(
-      `INSERT INTO fence (backend, key, generation) SELECT $1, * FROM unnest($2::text[], $3::bigint[])
+      `INSERT INTO fence (backend, key, generation) SELECT $1, * FROM unnest($2::text[], $3::bigint[]) ORDER BY 2
        ON CONFLICT (backend, key) DO UPDATE SET generation = greatest(fence.generation, excluded.generation), at = now()`,
       [this.backend, [...highest.keys()], [...highest.values()]],
     );
@@ -411,15 +411,17 @@ export class PostgresWorkStore implements WorkStore {
     );
   }
 
+  /** Rows before fences, as an abort that comes at the same time: two that lock them the other way round end each other. */
   async end(host: string, ended: readonly Fence[]): Promise<void> {
     if (ended.length === 0) return;
     await this.database.query(
       `WITH ended AS (SELECT * FROM unnest($3::text[], $4::bigint[]) AS e (key, generation)),
        gone AS (
          DELETE FROM work USING ended WHERE work.backend = $1 AND work.host = $2
-           AND work.key = ended.key AND work.generation <= ended.generation
+           AND work.key = ended.key AND work.generation <= ended.generation RETURNING 1
        )
-       INSERT INTO fence (backend, key, generation) SELECT $1, key, max(generation) FROM ended GROUP BY key
+       INSERT INTO fence (backend, key, generation)
+       SELECT $1, key, max(generation) FROM ended, (SELECT count(*) FROM gone) AS first GROUP BY key ORDER BY key
        ON CONFLICT (backend, key) DO UPDATE SET generation = greatest(fence.generation, excluded.generation), at = now()`,
       [this.backend, host, ended.map((e) => e.key), ended.map((e) => e.generation)],
     );

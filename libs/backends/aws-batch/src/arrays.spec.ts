@@ -94,6 +94,19 @@ describe('items of arrays as array jobs', () => {
     expect(stage.tally).toEqual({ SUCCEEDED: 100, RETRYABLE_FAILED: 11 });
   });
 
+  it('that fail while their ends are not all listed yet: none of them is taken for a success', async () => {
+    await open({}, { listedAfterMs: 1_500 });
+    behave = async (item) => {
+      await new Promise((resolve) => setTimeout(resolve, item * 20));
+      return { exitCode: 3 };
+    };
+    await stage.launch(...items(4));
+    await stage.ended(4);
+    expect([...stage.ends.values()].map((end) => errorOf(end).code)).toEqual(
+      Array.from({ length: 4 }, () => 'ExitCode'),
+    );
+  });
+
   it('that have ended are told while others of their array still run', async () => {
     await open();
     let go!: (ended: Ended) => void;

@@ -100,6 +100,41 @@ describe('what befalls pods (C-172)', () => {
     });
   });
 
+  it('deleted by somebody while no host runs: the system, retryable, and not begun anew', async () => {
+    const launch = world.launch('run1-n0-0', { 'run-for': '60s' });
+    await world.start();
+    await world.bus.command({ launch });
+    await world.until(async () => [...world.store.work.values()].some(({ remembered }) => remembered));
+    await world.kill();
+    await kube.call('DELETE', `/api/v1/namespaces/${world.namespace}/pods/run1-n0-0`);
+    await world.until(async () => (await world.pods()).length === 0);
+    await world.start();
+    expect(errorOf(await world.bus.end(launch.attempt))).toMatchObject({
+      code: 'Interrupted',
+      kind: 'SYSTEM',
+      phase: 'RETRYABLE_FAILED',
+    });
+    expect(world.proxy.count('POST', '/pods')).toBe(1);
+  });
+
+  it('a host that dies after it ended a pod, and before it told why: the next one knows', async () => {
+    const launch = world.launch('run1-n0-0', { waiting: 'ImagePullBackOff' });
+    const config = { pods: { patience: { imageMs: 1_500 } } };
+    let killed: Promise<void> | undefined;
+    world.proxy.fate = (method) => {
+      if (method !== 'DELETE' || killed) return 'pass';
+      killed = world.kill();
+      return 'lose';
+    };
+    await world.start(config);
+    await world.bus.command({ launch });
+    await world.until(async () => killed && (await world.pods()).length === 0);
+    await killed;
+    await world.start(config);
+    expect(errorOf(await world.bus.end(launch.attempt))).toMatchObject({ code: 'ImagePullBackOff', kind: 'USER' });
+    expect(world.proxy.count('POST', '/pods')).toBe(1);
+  });
+
   it('no node has what it needs: it waits for capacity and says of what', async () => {
     const launch = world.launch('run1-n0-0');
     await world.start({ pods: { nodeSelector: { type: 'nowhere' } } });

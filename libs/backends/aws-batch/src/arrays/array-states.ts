@@ -1,4 +1,5 @@
 import type { BlobStore } from '@aloft/blob';
+import { unavailable } from '@aloft/errors';
 import type { BatchCalls } from '../client/batch-calls.js';
 import type { Described } from '../jobs/describer.js';
 import type { EndedJob } from '../jobs/verdict.js';
@@ -98,6 +99,7 @@ export class ArrayStates {
     return states;
   }
 
+  /** @throws UNAVAILABLE while not all of them are listed */
   private async failedOf(
     arrayJobId: string,
     count: number,
@@ -117,6 +119,11 @@ export class ArrayStates {
           container: job.container,
         });
     }
+    // A listing is behind: who is not in it yet may have failed all the same.
+    if (failed.size < count)
+      throw unavailable(
+        `AWS Batch lists ${failed.size} of ${count} failed children of the array job ${arrayJobId} so far`,
+      );
     return failed;
   }
 }

@@ -114,12 +114,12 @@ export class JobReader {
   /** Of a failed child more is asked: where its output is, what it was given. */
   private async failedChild(ask: Asked<BatchJob>, { job }: ChildState & { ended: true }): Promise<PhaseReport> {
     const id = jobIdOf(ask.handle);
-    const described = (await this.deps.describer.describe([id])).get(id);
+    const described = await this.endOf(id);
     const container = {
       exitCode: described?.container?.exitCode ?? job.container?.exitCode,
       reason: described?.container?.reason ?? job.container?.reason,
     };
-    const whole = { ...job, ...described, container };
+    const whole = { ...job, ...described, statusReason: described?.statusReason ?? job.statusReason, container };
     const logStreamName = described?.logStreamName;
     const output = () => this.deps.output.of(logStreamName);
     const report = await verdict(ask.launch, { blob: ask.context.blob, output }, whole);
@@ -128,6 +128,16 @@ export class JobReader {
       logs: logLinks({ job: ask.handle, logStreamName }, this.deps.options),
       usage: usageOf(whole, described),
     };
+  }
+
+  /** What Batch says of a job that has ended, once more where what was heard last is of a time before that. */
+  private async endOf(id: string): Promise<Described | undefined> {
+    const { describer } = this.deps;
+    const known = (await describer.describe([id])).get(id);
+    if (!known || hasEnded(known)) return known;
+    describer.forget(id);
+    const now = (await describer.describe([id])).get(id);
+    return now && hasEnded(now) ? now : undefined;
   }
 
   /**

@@ -37,6 +37,8 @@ export interface FakeBatchOptions {
   /** State changes, as EventBridge delivers them. */
   onEvent?: (detail: Record<string, unknown>) => void;
   queues?: readonly string[];
+  /** Milliseconds until a new job, or a child's end, is listed: ListJobs is behind. */
+  listedAfterMs?: number;
 }
 
 interface Definition {
@@ -277,15 +279,18 @@ export class FakeBatch {
     nextToken?: string;
   }): unknown {
     const { jobQueue, arrayJobId, jobStatus = 'RUNNING', filters, maxResults = 100, nextToken = '0' } = input;
+    const before = Date.now() - (this.options.listedAfterMs ?? 0);
     let found: Record<string, unknown>[];
     if (arrayJobId !== undefined) {
       const job = this.jobs.get(arrayJobId);
-      const children = [...(job?.states.keys() ?? [])].filter((child) => job?.statusOf(child) === jobStatus);
+      const children = [...(job?.states.keys() ?? [])].filter(
+        (child) => job?.statusOf(child) === jobStatus && (job.infos.get(child)?.stoppedAt ?? 0) <= before,
+      );
       found = children.map((child) => job!.summary(child));
     } else {
       const prefix = filters?.[0]?.values[0]?.replace(/\*$/, '').toLowerCase();
       found = [...this.jobs.values()]
-        .filter(({ request }) => request.jobQueue === jobQueue)
+        .filter(({ request, createdAt }) => request.jobQueue === jobQueue && createdAt <= before)
         .filter((job) =>
           prefix === undefined ? job.status() === jobStatus : job.request.jobName.toLowerCase().startsWith(prefix),
         )

@@ -11,6 +11,7 @@ import { Backoff } from '../cluster/backoff.js';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { End, Launch, ObjectKind } from '../kind.js';
 import { type Cluster, urgency } from './cluster.js';
+import { encodeMemory, type Memory } from './memory.js';
 import { vanished } from './vanished.js';
 
 export interface FollowedOptions {
@@ -20,6 +21,8 @@ export interface FollowedOptions {
   cluster: Cluster;
   namespace: string;
   name: string;
+  /** What was written down of it. */
+  memory: Memory;
   /** Seconds between SIGTERM and SIGKILL. */
   graceSeconds: number;
   /** Its end was told to the host. */
@@ -46,8 +49,10 @@ export class Followed {
   succeeded = false;
   private told = '';
   private timer: NodeJS.Timeout | undefined;
+  private memory: Memory;
 
   constructor(private readonly options: FollowedOptions) {
+    this.memory = options.memory;
     ({
       launch: this.launch,
       context: this.context,
@@ -63,6 +68,7 @@ export class Followed {
     this.object = object;
     clearTimeout(this.timer);
     if (this.state !== 'live') return;
+    if (this.memory.end) return void this.finish(this.memory.end);
     const now = Date.now();
     const { report, end, lookAgainAt } = this.kind.look(object, this.launch, now);
     if (end) return void this.finish(end, report);
@@ -78,6 +84,24 @@ export class Followed {
     // What is deleted often ends first, and its last state tells how.
     this.see(object);
     if (this.stateNow() === 'live') void this.finish(vanished(object, this.launch));
+  }
+
+  /** The object that was written down, which is not there any more although nobody here saw it go. */
+  missing(): void {
+    const { namespace, name, kind, memory } = this;
+    const object = { kind: kind.resource.kind, metadata: { namespace, name } };
+    if (this.state === 'live') void this.finish(memory.end ?? vanished(object, this.launch));
+  }
+
+  /** What a later process has to know of it; resolves when it is durable. */
+  async remember(more: Memory): Promise<void> {
+    this.memory = { ...this.memory, ...more };
+    await this.context.remember(encodeMemory(this.memory));
+  }
+
+  /** Its object, by an earlier process. */
+  get made(): string | undefined {
+    return this.memory.uid;
   }
 
   tell(report: PhaseReport): void {
@@ -116,11 +140,16 @@ export class Followed {
     this.options.onEnded(this);
   }
 
-  /** Whatever of it runs yet although it is over is ended before anybody hears of its end. */
-  private async endRest({ how }: End): Promise<void> {
+  /**
+   * Whatever of it runs yet although it is over is ended before anybody hears of its end. Why is written down first: once the object is gone, nothing
+   * else would tell.
+   */
+  private async endRest(end: End): Promise<void> {
     const { object, kind, cluster, namespace, name, options } = this;
-    if (how !== 'cut short' || !object || !kind.lingers(object)) return;
+    if (end.how !== 'cut short' || !object || !kind.lingers(object)) return;
     const { graceSeconds } = options;
+    if (!this.memory.end) await this.remember({ uid: object.metadata?.uid, end });
+    if (this.stateNow() === 'over') return;
     await cluster.remove(kind, namespace, name, { graceSeconds, uid: object.metadata?.uid, priority: urgency.abort });
   }
 

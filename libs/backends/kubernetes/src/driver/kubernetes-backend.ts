@@ -18,6 +18,7 @@ import { Creations } from './creations.js';
 import { Followed } from './followed.js';
 import { attemptOf, identityOf, objectName } from './identity.js';
 import { Orphans } from './orphans.js';
+import { encodeMemory, memoryIn } from './memory.js';
 import { choose, eligible } from './placement.js';
 import { Remover } from './remover.js';
 
@@ -139,7 +140,7 @@ export class KubernetesBackend implements BackendPlugin {
     for (const launch of launches as readonly Launch[]) {
       const context = contextOf(launch.attempt);
       const kind = this.kindOf(launch);
-      const given = clusterIn(context.remembered);
+      const given = memoryIn(context.remembered).cluster;
       const cluster = given === undefined ? this.onlyCluster : this.named(given);
       if (given !== undefined && !cluster) {
         context.report(clusterGone(given));
@@ -181,7 +182,7 @@ export class KubernetesBackend implements BackendPlugin {
   /** Of an attempt that this process does not follow: whatever object of it there may be. */
   private removals(attempt: TaskAttempt, remembered: Uint8Array | undefined): Promise<void>[] {
     const { namespaces, kinds, graceSeconds } = this.options;
-    const named = this.named(clusterIn(remembered));
+    const named = this.named(memoryIn(remembered).cluster);
     const namespace = namespaces.nameFor({ attempt, placement: undefined });
     const name = this.nameOf(attempt);
     const places = new Map<string, { cluster: Cluster; kind: ObjectKind; namespace: string }>();
@@ -209,11 +210,11 @@ export class KubernetesBackend implements BackendPlugin {
   private async follow(launch: Launch, context: AttemptContext): Promise<Followed | undefined> {
     const kind = this.kindOf(launch);
     if (!kind) throw failedPrecondition(`nothing here runs tasks of type "${launch.template?.type}"`);
-    const given = clusterIn(context.remembered);
+    const given = memoryIn(context.remembered).cluster;
     const cluster = given === undefined ? this.pick(launch) : this.named(given);
     if (!cluster) return void context.report(clusterGone(given ?? ''));
     if (given === undefined && this.clusters.length > 1)
-      await context.remember(Buffer.from(JSON.stringify({ cluster: cluster.name })));
+      await context.remember(encodeMemory({ cluster: cluster.name }));
     return this.add(launch, context, kind, cluster);
   }
 
@@ -245,6 +246,7 @@ export class KubernetesBackend implements BackendPlugin {
       cluster,
       namespace: this.namespaceOf(launch),
       name: this.nameOf(launch.attempt),
+      memory: { ...memoryIn(context.remembered), cluster: cluster.name },
       graceSeconds: this.options.graceSeconds,
       onEnded: ({ namespace }) => this.creations.roomIn(cluster, namespace),
     });
@@ -254,21 +256,38 @@ export class KubernetesBackend implements BackendPlugin {
 
   private async make(followed: Followed): Promise<void> {
     const { cluster, kind, namespace, name, launch } = followed;
-    const seen = cluster.find(kind, namespace, name);
     const creating = new AbortController();
     followed.creating = creating;
     try {
+      let seen = cluster.find(kind, namespace, name);
+      // It was made before: what is not there now was deleted while nobody looked, and is not made once more.
+      if (!seen && followed.made !== undefined) {
+        seen = await cluster.lookFor(kind, namespace, name);
+        if (!seen) return followed.missing();
+      }
       await Promise.all([
         this.options.namespaces.prepare(cluster, launch, namespace),
         seen ? undefined : storeInputs(launch, followed.context.blob),
       ]);
       const object = await this.creations.create(followed, seen, creating.signal);
-      if (object && followed.state === 'live') followed.see(followed.object ?? object);
+      if (!object || followed.state !== 'live') return;
+      followed.see(followed.object ?? object);
+      await this.writeDown(followed, object);
     } catch (error) {
       if (this.stopped) throw unavailable('the backend "kubernetes" was stopped');
       throw explained(error, namespace);
     } finally {
       followed.creating = undefined;
+    }
+  }
+
+  /** That it was made. Whoever cannot write that down goes on all the same: as long as the object is there, it is found by its name. */
+  private async writeDown(followed: Followed, { metadata }: ClusterObject): Promise<void> {
+    if (followed.made === metadata?.uid) return;
+    try {
+      await followed.remember({ uid: metadata?.uid });
+    } catch (error) {
+      followed.context.logger.debug({ err: error }, 'that the object of an attempt was made is not written down');
     }
   }
 
@@ -319,12 +338,6 @@ export class KubernetesBackend implements BackendPlugin {
   private nameOf(attempt: TaskAttempt): string {
     return objectName(attempt, this.options.namespaces.tellProject);
   }
-}
-
-/** Name of the cluster that an attempt was given to. */
-function clusterIn(remembered: Uint8Array | undefined): string | undefined {
-  if (remembered === undefined) return undefined;
-  return (JSON.parse(Buffer.from(remembered).toString()) as { cluster: string }).cluster;
 }
 
 const clusterGone = (name: string) =>

@@ -13,6 +13,8 @@ export interface RemoverOptions {
 /** Deletes the objects of attempts that are over, as the policy says; repeated until the cluster has taken it. */
 export class Remover {
   private stopped = false;
+  /** Objects that are being deleted, by uid: each once, however long that takes. */
+  private readonly deleting = new Set<string>();
   private readonly pauses = new Set<() => void>();
 
   constructor(
@@ -35,7 +37,18 @@ export class Remover {
     for (const over of this.pauses) over();
   }
 
-  async delete(cluster: Cluster, kind: ObjectKind, { metadata }: ClusterObject): Promise<void> {
+  async delete(cluster: Cluster, kind: ObjectKind, object: ClusterObject): Promise<void> {
+    const uid = object.metadata?.uid ?? '';
+    if (this.deleting.has(uid)) return;
+    this.deleting.add(uid);
+    try {
+      await this.repeatedly(cluster, kind, object);
+    } finally {
+      this.deleting.delete(uid);
+    }
+  }
+
+  private async repeatedly(cluster: Cluster, kind: ObjectKind, { metadata }: ClusterObject): Promise<void> {
     const { namespace = '', name = '', uid } = metadata ?? {};
     const pauses = new Backoff(500, 60_000);
     const options = { uid, graceSeconds: this.options.graceSeconds };

@@ -1,0 +1,3 @@
+export { FakeBatch, type Ended, type Running } from './fake-batch.js';
+export { FakeQueue } from './fake-queue.js';
+export { commandOf } from './items.js';

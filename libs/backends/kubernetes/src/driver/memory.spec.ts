@@ -1,0 +1,31 @@
+import { failure, timestampOf } from '@aloft/backend-kit';
+import { encodeMemory, memoryIn, type Memory } from './memory.js';
+
+describe('what is written down of an attempt', () => {
+  const at = new Date('2026-11-27T12:00:00.125Z');
+  const end: Memory['end'] = {
+    how: 'cut short',
+    failure: failure({ code: 'ImagePullBackOff', message: 'no such image', kind: 'USER', retryable: true }),
+    usage: {
+      cpuSeconds: 1.5,
+      peakMemoryBytes: 2n ** 33n,
+      memoryByteSeconds: 7,
+      startedAt: timestampOf(at),
+      endedAt: timestampOf(at),
+    },
+    at,
+  };
+
+  it.each<[string, Memory]>([
+    ['nothing', {}],
+    ['the cluster', { cluster: 'main' }],
+    ['the object', { cluster: 'main', uid: 'u-1' }],
+    ['an end', { cluster: 'main', uid: 'u-1', end }],
+  ])('%s comes back as it was', (_, memory) => {
+    expect(memoryIn(encodeMemory(memory))).toEqual({ cluster: undefined, uid: undefined, ...memory });
+  });
+
+  it('no bytes: nothing', () => {
+    expect(memoryIn(undefined)).toEqual({});
+  });
+});
