@@ -11,5 +11,5 @@ export { askedFor } from './routing/attempt-route.js';
 export type { Routed } from './routing/routed.js';
 export { amountsOf } from './routing/amounts.js';
 export { effectiveResources } from './routing/resources.js';
-export { routeOf, sentenceOf } from './routing/route.js';
+export { explainRoute, routeOf, sentenceOf } from './routing/route.js';
 export { matchesPattern } from './routing/pattern.js';

@@ -1,4 +1,5 @@
 import type { Migration } from '@aloft/database';
+import { attemptsSql } from './attempts.sql.js';
 import { registrySql } from './0001-registry.sql.js';
 import { executionsSql } from './0002-executions.sql.js';
 import { engineSql } from './engine.sql.js';
@@ -22,4 +23,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: 'retention and erasures', sql: retentionSql },
   { name: 'filters of lists of executions', sql: listFiltersSql },
   { name: 'what lists of executions look through', sql: listPagesSql },
+  { name: 'routes of attempts', sql: attemptsSql },
 ];

@@ -50,6 +50,15 @@ function overrideOf(
   );
 }
 
+/** Why it goes there, in a sentence, whoever decided. */
+export function explainRoute(route: Route, taskType: string): string {
+  const { backend, by } = route;
+  if (by === Route_By.TASK_TYPE) return `Goes to ${backend}, which is configured for task type ${taskType}.`;
+  if (by === Route_By.DISCOVERED) return `Goes to ${backend}, which has found task type ${taskType} to be its own.`;
+  if (by === Route_By.DEFAULT) return `Goes to ${backend}, the default.`;
+  return sentenceOf(route);
+}
+
 /** Why it goes there, in one sentence for people; empty where nobody said anything particular. */
 export function sentenceOf({ backend, by, rule, because }: Route): string {
   if (by === Route_By.RULE) return `Goes to ${backend} by rule ${rule} (${because}).`;
