@@ -112,7 +112,11 @@ export function arrayEvent(
   items.changes.clear();
   items.dirty = false;
   const waiting = waitingOf(run, work, phase);
-  emit(run, { $case: 'task', value: event }, { waiting, route: begins ? firstRoute(run, work, items) : undefined });
+  emit(
+    run,
+    { $case: 'task', value: event },
+    { usage: items.usage && { ...items.usage }, waiting, route: begins ? firstRoute(run, work, items) : undefined },
+  );
 }
 
 /** Where its items go first; a later attempt of one may go elsewhere, where rules ask for what differs between attempts. */

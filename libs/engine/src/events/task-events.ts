@@ -1,4 +1,4 @@
-import { WaitReason, type LiteralsValue, type TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { WaitReason, type LiteralsValue, type TaskReport, type TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { Route } from '@aloft/idl/aloft/v1/routing';
 import { type ExecutionError, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import {
@@ -24,6 +24,8 @@ export interface TaskFacts {
   interruptible?: boolean;
   /** Where the attempt goes, with its first event. */
   route?: Route | undefined;
+  /** What the attempt used, where no report tells. */
+  usage?: TaskUsage | undefined;
   /** What the backend said. */
   report?: TaskReport;
 }
@@ -73,5 +75,9 @@ export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Ph
       ? TaskExecutionMetadata_InstanceClass.INTERRUPTIBLE
       : TaskExecutionMetadata_InstanceClass.DEFAULT;
   event.metadata = metadata;
-  emit(run, { $case: 'task', value: event }, { usage: report?.usage, waiting: waitingOf(run, work, report), route });
+  emit(
+    run,
+    { $case: 'task', value: event },
+    { usage: report?.usage ?? facts.usage, waiting: waitingOf(run, work, report), route },
+  );
 }

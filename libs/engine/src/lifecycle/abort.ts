@@ -148,9 +148,10 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string, error
   if (runsTask(work)) {
     if (!work.ending) tellTask(run, work, reason);
     work.taskPhase = TaskExecution_Phase.ABORTED;
+    const usage = work.ending?.usage;
     if (error && behaves(run, Behaviour.TimeoutsAreFailures))
-      taskEvent(run, work, TaskExecution_Phase.FAILED, { reason, error });
-    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
+      taskEvent(run, work, TaskExecution_Phase.FAILED, { reason, error, usage });
+    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason, usage });
   }
   if (work.items) {
     loseArray(run, work, work.items);

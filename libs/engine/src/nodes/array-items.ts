@@ -6,6 +6,7 @@ import { arrayNodeOf, itemInputs, readsOwnInputs } from '../data/array-inputs.js
 import { itemAttemptOf, itemGenerationOf } from '../data/attempts.js';
 import { backoffMillis, mayRetry, ranOutOfMemory } from '../data/backoff.js';
 import { cut, systemError, userError } from '../data/failures.js';
+import { addItemUsage } from '../data/item-usage.js';
 import {
   executionTimeout,
   isCacheable,
@@ -147,6 +148,7 @@ export function itemReported(run: RunState, work: NodeWork, items: ArrayItems, r
     return true;
   }
   leaveBackend(run, items, index);
+  addItemUsage(run, items, report.usage);
   const outcome = report.outcome;
   if (outcome && outcome.checkpointUri !== '') items.checkpoints.set(index, outcome.checkpointUri);
   if (report.phase === P.SUCCEEDED && outcome?.result?.$case !== 'error') {
