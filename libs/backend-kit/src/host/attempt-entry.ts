@@ -4,11 +4,13 @@ import {
   type LaunchTask,
   type TaskAttempt,
   type TaskReport,
+  type TaskUsage,
 } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Queued } from '../capacity/attempt-queue.js';
 import type { ResourceRequest } from '../capacity/quantity.js';
 import type { PhaseReport } from '../contract.js';
+import { isTerminal } from '../outcome/phases.js';
 import { timestampOf } from '../outcome/timestamp.js';
 import { attemptKey, executionOf } from './attempt-key.js';
 
@@ -25,6 +27,10 @@ export class AttemptEntry implements Queued {
   stored = false;
   /** It was put into the queue. */
   queued = false;
+  /** Whether there is a place for it was looked at in this process, when its command came. */
+  placed = false;
+  /** Why there is none, for one that waits for it. */
+  obstacle: string | undefined;
   /** Its end is in its row, where that comes before telling it. */
   recorded = false;
   /** It is being ended only to begin anew elsewhere: its end is no outcome. */
@@ -74,7 +80,7 @@ export class AttemptEntry implements Queued {
       logs: report.logs ?? previous?.logs ?? [],
       customInfo: report.customInfo ?? previous?.customInfo,
       outcome: report.outcome,
-      usage: report.usage ?? previous?.usage,
+      usage: endedUsage(report, report.usage ?? previous?.usage),
       backend,
       interruptible: this.launch.interruptible,
       waitsFor: report.waitsFor ?? WaitReason_Kind.NONE,
@@ -85,6 +91,12 @@ export class AttemptEntry implements Queued {
   get phase(): TaskExecution_Phase {
     return this.last?.phase ?? TaskExecution_Phase.UNDEFINED;
   }
+}
+
+/** Of one that was ended from outside its backend may have told no more than when it began: then it lasted until now. */
+function endedUsage({ phase, occurredAt }: PhaseReport, usage: TaskUsage | undefined): TaskUsage | undefined {
+  if (!usage?.startedAt || usage.endedAt || !isTerminal(phase)) return usage;
+  return { ...usage, endedAt: timestampOf(occurredAt ?? new Date()) };
 }
 
 /** milliseconds of its run's queueing budget. */
