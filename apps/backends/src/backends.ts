@@ -106,6 +106,7 @@ export class Backends {
       store: new PostgresWorkStore(database, plugin.name),
       blob,
       logger,
+      links: config.links,
       name: this.hostId,
       ...(shared ? { channel: new PostgresHostChannel(database, plugin.name, this.hostId, logger) } : {}),
       leaseMs: config.leaseMs,

@@ -33,7 +33,7 @@ export class UsageSums {
     const memoryByteSeconds = usage?.memoryByteSeconds ?? 0;
     return {
       attempts: 1,
-      unknown: cpuSeconds === 0 && memoryByteSeconds === 0 ? 1 : 0,
+      unknown: cpuSeconds === 0 && memoryByteSeconds === 0 && !usage?.peakMemoryBytes ? 1 : 0,
       reserved: usage?.reserved ? 1 : 0,
       seconds,
       cpuSeconds,

@@ -6,10 +6,11 @@ import {
   type TaskReport,
   type TaskUsage,
 } from '@aloft/idl/aloft/v1/bus';
-import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { TaskExecution_Phase, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { Queued } from '../capacity/attempt-queue.js';
 import type { ResourceRequest } from '../capacity/quantity.js';
 import type { PhaseReport } from '../contract.js';
+import { logLinks, type LogTemplate } from '../log-links/log-links.js';
 import { isTerminal } from '../outcome/phases.js';
 import { timestampOf } from '../outcome/timestamp.js';
 import { attemptKey, executionOf } from './attempt-key.js';
@@ -54,6 +55,8 @@ export class AttemptEntry implements Queued {
   after: Promise<void> | undefined;
   readonly acceptedAt = Date.now();
   last: TaskReport | undefined;
+  /** Of the platform's templates, not the plugin's; known with the first report. */
+  private links: TaskLog[] | undefined;
 
   constructor(
     /** The command's envelope without its payload. */
@@ -69,15 +72,17 @@ export class AttemptEntry implements Queued {
   }
 
   /** The report as it travels: versions count up within a phase, and what a report leaves out stays as it was. */
-  next(report: PhaseReport, backend: string): TaskReport {
+  next(report: PhaseReport, backend: string, links: readonly LogTemplate[] = []): TaskReport {
     const previous = this.last;
+    this.links ??= logLinks(links, this.launch);
+    const own = report.logs && (this.links.length > 0 ? [...report.logs, ...this.links] : report.logs);
     this.last = {
       attempt: this.attempt,
       phase: report.phase,
       phaseVersion: previous?.phase === report.phase ? previous.phaseVersion + 1 : 0,
       occurredAt: timestampOf(report.occurredAt ?? new Date()),
       reason: report.reason ?? '',
-      logs: report.logs ?? previous?.logs ?? [],
+      logs: own ?? previous?.logs ?? this.links,
       customInfo: report.customInfo ?? previous?.customInfo,
       outcome: report.outcome,
       usage: endedUsage(report, report.usage ?? previous?.usage),

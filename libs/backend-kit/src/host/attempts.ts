@@ -6,6 +6,7 @@ import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Logger } from '@aloft/telemetry';
 import { AttemptQueue } from '../capacity/attempt-queue.js';
 import type { AttemptContext, BackendPlugin, PhaseReport } from '../contract.js';
+import type { LogTemplate } from '../log-links/log-links.js';
 import { failure, failureOf, isTerminal } from '../outcome/phases.js';
 import type { AttemptEntry } from './attempt-entry.js';
 import { attemptFields, traceExecution, tracedLaunch } from './attempt-trace.js';
@@ -28,6 +29,7 @@ export interface AttemptsOptions {
   logger: Logger;
   /** Ends are written before they are told. */
   shared: boolean;
+  links?: readonly LogTemplate[] | undefined;
   patienceMs?: number | undefined;
   relaunchMs?: { first: number; longest: number } | undefined;
   reports?: Partial<Omit<ReportSenderOptions, 'bus' | 'logger'>> | undefined;
@@ -360,6 +362,7 @@ export class Attempts {
             retryable: true,
           }),
       this.plugin.name,
+      this.options.links,
     );
     if (last) {
       this.held.delete(entry);

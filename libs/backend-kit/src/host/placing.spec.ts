@@ -5,6 +5,7 @@ import type { BlobStore } from '@aloft/blob';
 import { Route } from '@aloft/idl/aloft/v1/routing';
 import { createLogger } from '@aloft/telemetry';
 import type { BackendPlugin, Capacity, HostView } from '../contract.js';
+import type { LogTemplate } from '../log-links/log-links.js';
 import { launchOf } from '../testing/launches.js';
 import { MemoryBus } from '../testing/memory-bus.js';
 import { MemoryWorkStore } from '../testing/memory-work-store.js';
@@ -45,10 +46,10 @@ describe('an attempt without a place', () => {
   });
   afterEach(() => host?.stop());
 
-  async function start(plugin: BackendPlugin): Promise<void> {
+  async function start(plugin: BackendPlugin, links: readonly LogTemplate[] = []): Promise<void> {
     await host?.stop();
     host = new BackendHost({
-      ...{ plugin, bus, store, name: 'host-1', logger: createLogger('test', { level: 'silent' }) },
+      ...{ plugin, links, bus, store, name: 'host-1', logger: createLogger('test', { level: 'silent' }) },
       ...{ database: undefined as unknown as Database, blob: undefined as unknown as BlobStore },
       reports: { coalesceMs: 1 },
     });
@@ -107,6 +108,13 @@ describe('an attempt without a place', () => {
     const plugin = new Placeless(undefined, { cpu: 4 });
     await start(plugin);
     await told(Phase.RUNNING);
+  });
+
+  it('C-176: the platform’s links come with whatever is reported', async () => {
+    const links = [{ name: 'Runs', uri: 'https://runs/{{ .executionName }}' }];
+    await start(new Placeless(undefined), links);
+    await bus.command(launch(false));
+    expect((await told(Phase.RUNNING)).logs).toMatchObject([{ name: 'Runs', uri: 'https://runs/run1' }]);
   });
 
   it('ends when it is told to', async () => {
