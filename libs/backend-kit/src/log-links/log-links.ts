@@ -1,6 +1,6 @@
 import { invalidArgument } from '@aloft/errors';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
-import { TaskLog, TaskLog_MessageFormat } from '@aloft/idl/flyteidl/core/execution';
+import { type TaskLog, TaskLog_MessageFormat } from '@aloft/idl/flyteidl/core/execution';
 
 /** A link to something of an attempt elsewhere (C-176): `https://logs/{{ .executionName }}/{{ .nodeID }}`. */
 export interface LogTemplate {
