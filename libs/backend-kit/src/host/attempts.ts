@@ -11,7 +11,7 @@ import { failure, failureOf, isTerminal } from '../outcome/phases.js';
 import type { AttemptEntry } from './attempt-entry.js';
 import { attemptFields, traceExecution, tracedLaunch } from './attempt-trace.js';
 import { EndRecorder } from './end-recorder.js';
-import { placingOf } from './placing.js';
+import { Placeless } from './placeless.js';
 import { MemoryKeeper } from './memory-keeper.js';
 import { reportMessage } from './report-envelope.js';
 import { ReportSender, type ReportSenderOptions } from './report-sender.js';
@@ -62,8 +62,7 @@ export class Attempts {
   private tellTimer: NodeJS.Timeout | undefined;
   /** Came in since the last look at what fits, or have not said yet that they wait. */
   private readonly newcomers: AttemptEntry[] = [];
-  /** Those without a place. */
-  private readonly held = new Set<AttemptEntry>();
+  private readonly placeless: Placeless;
   private ended: AttemptEntry[] = [];
   private finishedIds: string[] = [];
   private sweepTimer: NodeJS.Timeout | undefined;
@@ -74,6 +73,12 @@ export class Attempts {
     this.plugin = plugin;
     this.logger = logger;
     this.queue = new AttemptQueue(plugin.capacity(), { patienceMs: options.patienceMs });
+    this.placeless = new Placeless({
+      plugin,
+      queue: this.queue,
+      report: (entry, report) => this.report(entry, report),
+      waits: (entry) => entry.state === 'waiting' && this.entries.get(entry.key) === entry,
+    });
     this.sender = new ReportSender({ bus: options.bus, logger, ...options.reports });
     this.memory = new MemoryKeeper({ store, holder, logger });
     this.recorder = new EndRecorder({
@@ -99,46 +104,15 @@ export class Attempts {
   /** Its row is there (or will be, where launch and commit overlap): it runs as soon as there is room. */
   offer(entry: AttemptEntry): void {
     if (entry.queued) return;
-    if (!entry.placed && !this.place(entry)) return;
-    if (entry.obstacle !== undefined) return this.hold(entry);
+    if (!this.placeless.admits(entry)) return;
     entry.queued = true;
     this.queue.offer(entry);
     this.newcomers.push(entry);
   }
 
-  /** Looks at whether there is a place for it now; false if it ended with that. */
-  private place(entry: AttemptEntry): boolean {
-    const { end, ...placing } = placingOf(this.plugin, this.queue, entry.launch);
-    if (end) {
-      this.held.delete(entry);
-      this.report(entry, end);
-      return false;
-    }
-    entry.placed = true;
-    entry.obstacle = 'obstacle' in placing ? placing.obstacle : undefined;
-    return true;
-  }
-
-  private hold(entry: AttemptEntry): void {
-    this.held.add(entry);
-    const reason = `Waiting for a place: ${entry.obstacle}`;
-    if (entry.last?.reason === reason) return;
-    this.report(entry, {
-      phase: TaskExecution_Phase.WAITING_FOR_RESOURCES,
-      waitsFor: WaitReason_Kind.CAPACITY,
-      reason,
-    });
-  }
-
   /** There may be a place now for those that had none. */
   reconsider(): void {
-    for (const entry of this.held) {
-      if (entry.state !== 'waiting' || this.entries.get(entry.key) !== entry) this.held.delete(entry);
-      else if (this.place(entry)) {
-        if (entry.obstacle === undefined) this.held.delete(entry);
-        this.offer(entry);
-      }
-    }
+    for (const entry of this.placeless.reconsider()) this.offer(entry);
     this.startWhatFits();
   }
 
@@ -314,7 +288,7 @@ export class Attempts {
   }
 
   private remove(entry: AttemptEntry): void {
-    this.held.delete(entry);
+    this.placeless.drop(entry);
     if (this.entries.get(entry.key) === entry) this.entries.delete(entry.key);
   }
 
@@ -365,7 +339,7 @@ export class Attempts {
       this.options.links,
     );
     if (last) {
-      this.held.delete(entry);
+      this.placeless.drop(entry);
       const held = entry.state === 'active';
       entry.state = 'ended';
       clearTimeout(entry.relaunch);
