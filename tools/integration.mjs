@@ -68,6 +68,8 @@ const suites = {
   },
   /** The example of a backend that is a module of its own: the conformance suite, and all of the platform with it. */
   plugin: integration('examples/job-server-backend', 'e2e/plugin'),
+  /** Where tasks run and why, by configuration alone; what has no place; what was used: the platform, its command line, a second backend. */
+  routing: integration('e2e/routing'),
   /** The AWS Batch backend over moto, whose jobs run as processes: the conformance suite, and what only Batch does. */
   'aws-batch': integration('libs/backends/aws-batch'),
   /** The Kubernetes backend on a real API server, with a real node and pretended ones; the first time builds these programs. */

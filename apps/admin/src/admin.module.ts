@@ -1,4 +1,5 @@
 import type { BlobStore } from '@aloft/blob';
+import { AttemptServiceService } from '@aloft/idl/aloft/v1/attempts';
 import { ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceService } from '@aloft/idl/aloft/v1/history';
 import { NodeControlServiceService } from '@aloft/idl/aloft/v1/control';
@@ -14,6 +15,8 @@ import { commentsPath } from '@aloft/idl/descriptor';
 import type { Dispatcher, mountOpenApi, ServiceDefinition } from '@aloft/rpc';
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { createAdminServices, type AdminDependencies, type AdminServices } from './admin.js';
+import { AttemptsController } from './attempts/attempts.controller.js';
+import { AttemptsService } from './attempts/attempts.service.js';
 import { AttributesController } from './attributes/attributes.controller.js';
 import { AttributesService } from './attributes/attributes.service.js';
 import { ConsoleController } from './console/console.controller.js';
@@ -77,6 +80,7 @@ export const adminGrpcServices: readonly ServiceDefinition[] = [
   LogServiceService,
   HistoryServiceService,
   ExplainServiceService,
+  AttemptServiceService,
   NodeControlServiceService,
   ProjectSettingsServiceService,
   RetentionServiceService,
@@ -145,6 +149,7 @@ export class AdminModule {
         LogsController,
         HistoryController,
         ExplainController,
+        AttemptsController,
         RetentionController,
         OutputsHttpController,
         ConsoleController,
@@ -183,6 +188,7 @@ function providersOf(services: AdminServices): Provider[] {
     { provide: HistoryService, useValue: services.history },
     { provide: ReplayService, useValue: services.replays },
     { provide: ExplainService, useValue: services.explain },
+    { provide: AttemptsService, useValue: services.attempts },
     { provide: RetentionService, useValue: services.retention },
     { provide: ErasuresService, useValue: services.erasures },
     { provide: BuildInformation, useValue: services.build },

@@ -25,6 +25,8 @@ import { ExecutionWriter } from './executions/execution-writer.js';
 import { ExecutionsRepository } from './executions/executions.repository.js';
 import { ExecutionsService } from './executions/executions.service.js';
 import { LaunchResolver } from './executions/launch-resolver.js';
+import { AttemptsRepository } from './attempts/attempts.repository.js';
+import { AttemptsService } from './attempts/attempts.service.js';
 import { ExplainService } from './explain/explain.service.js';
 import { WaitsRepository } from './explain/waits.repository.js';
 import { FoldSlots } from './history/fold-slots.js';
@@ -112,6 +114,7 @@ export interface AdminServices {
   history: HistoryService;
   replays: ReplayService;
   explain: ExplainService;
+  attempts: AttemptsService;
   retention: RetentionService;
   erasures: ErasuresService;
   build: BuildInformation;
@@ -252,6 +255,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     history: new HistoryService(database, executionRows, runLogs, folder, slots, config),
     replays: new ReplayService(database, executionRows, readModel, runLogs, folder, slots),
     explain: new ExplainService(database, executionRows, nodeRows, new WaitsRepository(), folder, slots),
+    attempts: new AttemptsService(database, executionRows, new AttemptsRepository()),
     retention,
     erasures,
     build: dependencies.build ?? BuildInformation.ofThisPackage(),

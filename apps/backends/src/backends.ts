@@ -71,9 +71,11 @@ export class Backends {
     return this.runs.map(({ name }) => name);
   }
 
-  /** The backend here that has found this task type to be its own. */
-  backendOf(taskType: string): string | undefined {
-    return this.runs.find(({ taskTypes }) => taskTypes.includes(taskType))?.name;
+  /** Task types that backends here have found to be their own, with whose they are; of several backends the first has it. */
+  discovered(): Record<string, string> {
+    const found: Record<string, string> = {};
+    for (const { name, taskTypes } of this.runs) for (const type of taskTypes) found[type] ??= name;
+    return found;
   }
 
   async start(): Promise<void> {
@@ -104,6 +106,7 @@ export class Backends {
       store: new PostgresWorkStore(database, plugin.name),
       blob,
       logger,
+      links: config.links,
       name: this.hostId,
       ...(shared ? { channel: new PostgresHostChannel(database, plugin.name, this.hostId, logger) } : {}),
       leaseMs: config.leaseMs,

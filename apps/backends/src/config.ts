@@ -1,3 +1,4 @@
+import { checkLogTemplate } from '@aloft/backend-kit';
 import { kubernetesConfigSchema } from '@aloft/backend-kubernetes';
 import { grpcTarget } from '@aloft/service';
 import { z } from 'zod';
@@ -21,6 +22,28 @@ export const backendsConfigSchema = z
     fenceMs: positive(3_600_000),
     /** How long an attempt that asks for more than is ever free waits before younger ones make room for it (S-8). */
     patienceMs: positive(60_000),
+    /** Links of every attempt, on whatever backend (C-176); those with a `linkType` of tasks whose `link_type` names it. */
+    links: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1),
+          /** With `{{ .executionName }}`, `{{ .taskConfig.port }}` … */
+          uri: z.string().regex(/^https?:\/\//, 'must be an http(s) address'),
+          linkType: z.string().min(1).optional(),
+          showWhilePending: z.boolean().optional(),
+          hideOnceFinished: z.boolean().optional(),
+        }),
+      )
+      .default([])
+      .superRefine((links, context) => {
+        for (const [i, link] of links.entries()) {
+          try {
+            checkLogTemplate(link);
+          } catch (error) {
+            context.addIssue({ code: 'custom', path: [i, 'uri'], message: (error as Error).message });
+          }
+        }
+      }),
     /** Commands taken in one transaction at most. */
     maxBatch: positive(1000),
     /** The backend `local`: processes of this machine. */

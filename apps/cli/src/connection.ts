@@ -1,4 +1,5 @@
 import { AloftError } from '@aloft/errors';
+import { AttemptServiceClient } from '@aloft/idl/aloft/v1/attempts';
 import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
 import { NodeControlServiceClient } from '@aloft/idl/aloft/v1/control';
@@ -28,6 +29,7 @@ export function connect(target: Target, onWarning?: (message: string) => void) {
     watch: createClient(WatchServiceClient, endpoint, options),
     logs: createClient(LogServiceClient, endpoint, options),
     explain: createClient(ExplainServiceClient, endpoint, options),
+    attempts: createClient(AttemptServiceClient, endpoint, options),
     history: createClient(HistoryServiceClient, endpoint, options),
     nodes: createClient(NodeControlServiceClient, endpoint, options),
     retention: createClient(RetentionServiceClient, endpoint, options),

@@ -23,6 +23,7 @@ import { replayCommand } from './commands/replay.js';
 import { retentionCommand } from './commands/retention.js';
 import { runCommand } from './commands/run.js';
 import { startCommand } from './commands/start.js';
+import { usageCommand } from './commands/usage.js';
 import { whyCommand } from './commands/why.js';
 import { exitCodes, explain } from './failure.js';
 
@@ -48,6 +49,7 @@ Exit codes: 0 done; 1 the run that was waited for did not succeed, or a replay d
       .addCommand(watchCommand())
       .addCommand(logsCommand())
       .addCommand(whyCommand())
+      .addCommand(usageCommand())
       .addCommand(historyCommand())
       .addCommand(replayCommand())
       .addCommand(signalCommand())

@@ -1,13 +1,17 @@
 import { z } from 'zod';
+import { routingRules } from './launch/routing-config.js';
 
 const positive = (value: number) => z.number().int().positive().default(value);
 
 /** Settings of the propeller: every one has a default. */
 export const propellerConfigSchema = z
   .object({
-    /** Which backend gets which task (C-11, A-94). */
+    /** Which backend gets which task (C-11, A-94, U-23): rules, then PLUGIN_OVERRIDE attributes, then these. */
     backends: z
       .object({
+        rules: routingRules,
+        /** What becomes of an attempt that has no place as things are: a backend without a host, a queue that is not there, more than there is. */
+        unplaceable: z.enum(['fail', 'wait']).default('fail'),
         default: z.string().min(1).default('local'),
         /** All that exist: each has a topic `tasks.commands.<name>`. */
         known: z.array(z.string().min(1)).min(1).default(['local']),

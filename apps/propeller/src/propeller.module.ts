@@ -9,6 +9,7 @@ import { createClient, type ServiceDefinition } from '@aloft/rpc';
 import type { Logger, Metrics } from '@aloft/telemetry';
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { PropellerConfig } from './config.js';
+import type { HostsHere } from './launch/routing.js';
 import { RunEraseController } from './erase/run-erase.controller.js';
 import { RunEraseRepository } from './erase/run-erase.repository.js';
 import { RunEraseService } from './erase/run-erase.service.js';
@@ -29,8 +30,8 @@ export interface PropellerDependencies {
   config: PropellerConfig;
   logger: Logger;
   metrics?: Metrics;
-  /** Backend that has found a task type to be its own, where hosts are in this process. */
-  backendOf?: (taskType: string) => string | undefined;
+  /** Where backend hosts are in this process. */
+  hosts?: HostsHere;
 }
 
 /** The propeller decides itself what is tried again, and for how long. A node waits for admin; nothing waits long for the catalog. */

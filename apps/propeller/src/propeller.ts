@@ -18,6 +18,7 @@ import { CompilerThread, maxOnLoopBytes } from './compile/compiler-thread.js';
 import type { PropellerConfig } from './config.js';
 import { topics } from './events/outgoing.js';
 import { LaunchBuilder } from './launch/launch-builder.js';
+import { currentRouting, type HostsHere } from './launch/routing.js';
 import { CommitFailed, type Caution, type IncarnationDeps } from './loop/incarnation-deps.js';
 import { Incarnation } from './loop/incarnation.js';
 import { propellerMetrics } from './metrics.js';
@@ -58,8 +59,8 @@ export interface PropellerDeps {
   timing?: Timing;
   /** Default: in `database`. */
   storage?: PropellerStorage;
-  /** Backend that has found a task type to be its own, where hosts are in this process. */
-  backendOf?: (taskType: string) => string | undefined;
+  /** Where backend hosts are in this process. */
+  hosts?: HostsHere;
   /** Called at each await, for tests that stop the process there. */
   probe?: Probe;
 }
@@ -154,6 +155,7 @@ export class Propeller {
     const literalOffload = enabled ? { min: minMiB * 1024 * 1024, max: maxMiB * 1024 * 1024 } : undefined;
     const literalRequests = new LiteralRequests(literals, literalOffload);
     const recovery = new RecoveryRequests(this.histories, literalRequests);
+    const routing = currentRouting(config, deps.hosts);
     this.incarnationDeps = {
       database,
       bus,
@@ -163,7 +165,8 @@ export class Propeller {
       engine,
       graphs,
       launches: new LaunchBuilder({
-        routes: { ...config.backends, discovered: deps.backendOf },
+        routing,
+        hosts: deps.hosts && (() => deps.hosts!.names()),
         defaultEnvs: Object.entries(config.defaultEnvs).map(([key, value]) => ({ key, value })),
         consoleUrl: config.consoleUrl,
         namespaceTemplate: config.namespaceTemplate,

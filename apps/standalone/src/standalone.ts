@@ -15,6 +15,7 @@ import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { Notifier, notifierMigrations, NotifierModule } from '@aloft/notifier';
 import {
+  type HostsHere,
   propellerMigrations,
   PropellerModule,
   PropellerService,
@@ -27,7 +28,7 @@ import { createRpcServer, serveNest } from '@aloft/service/nest';
 import { HealthRegistry, Metrics, startTracing, type Logger } from '@aloft/telemetry';
 import type { DynamicModule, INestApplication } from '@nestjs/common';
 import { writeClientConfig } from './client-config.js';
-import type { StandaloneConfig } from './config.js';
+import { knownBackends, type StandaloneConfig } from './config.js';
 import { startInfrastructure, type Infrastructure, type ServiceSchema } from './infrastructure.js';
 
 /** The schemas of all services, each with a role of its own that may publish to its own topics only. */
@@ -113,7 +114,10 @@ async function compose<T>(
     rpc,
     grpcAddress: () => grpcAddress,
     publicUrl: () => publicUrl,
-    backendOf: (taskType) => hosts.backends?.backendOf(taskType),
+    hosts: {
+      names: () => backendNames(config.backends),
+      discovered: () => hosts.backends?.discovered() ?? {},
+    },
   });
   const services = [...adminGrpcServices, ...catalogServices, ...propellerServices];
   const { app, httpUrl } = await serveNest(host, {
@@ -146,8 +150,7 @@ interface Surroundings {
   rpc: RpcServer;
   grpcAddress: () => string;
   publicUrl: () => string;
-  /** Backend that has found a task type to be its own. */
-  backendOf: (taskType: string) => string | undefined;
+  hosts: HostsHere;
 }
 
 async function serviceModules(
@@ -156,7 +159,7 @@ async function serviceModules(
   logger: Logger,
   metrics: Metrics,
   health: HealthRegistry,
-  { rpc, grpcAddress, publicUrl, backendOf }: Surroundings,
+  { rpc, grpcAddress, publicUrl, hosts }: Surroundings,
 ): Promise<DynamicModule[]> {
   const { bus, blob } = infrastructure;
   const of = (service: string) => ({
@@ -178,7 +181,7 @@ async function serviceModules(
     PropellerModule.register({
       ...of('propeller'),
       config: withBackends(config),
-      backendOf,
+      hosts,
       adminAddress: grpcAddress,
       catalogAddress: grpcAddress,
     }),
@@ -205,8 +208,7 @@ async function serviceModules(
 
 /** The propeller knows every backend that this process has hosts of. */
 function withBackends({ propeller, backends }: StandaloneConfig): StandaloneConfig['propeller'] {
-  const known = [...new Set([...propeller.backends.known, ...backendNames(backends)])];
-  return { ...propeller, backends: { ...propeller.backends, known } };
+  return { ...propeller, backends: { ...propeller.backends, known: knownBackends({ propeller, backends }) } };
 }
 
 /** Consumers start once the servers answer, hosts last: what they report finds its reader. */

@@ -36,6 +36,13 @@ export interface BackendPlugin {
   refuse(launch: LaunchTask): string | undefined;
 
   /**
+   * Why it has no place as things are configured, or stand at the service, which may be another answer some day: a queue that is not there, a role that is
+   * not allowed, more than any of its machines has. The attempt fails or waits, as its run's routing says; whoever waits is asked about again when
+   * the host starts, and when {@link HostView.placesChanged} is called.
+   */
+  noPlace?(launch: LaunchTask): string | undefined;
+
+  /**
    * For task types without a process: their terminal report at once, in the host's own turn of the event loop. `undefined`
    * for every other type. Such attempts take no slot and no row of their own; running one twice must be harmless.
    */
@@ -105,6 +112,8 @@ export interface HostView {
    * for longer than a commit takes, is nobody's.
    */
   held(attempts: readonly TaskAttempt[]): Promise<TaskAttempt[]>;
+  /** Says that `noPlace` may have other answers now. */
+  placesChanged(): void;
 }
 
 export interface Capacity {

@@ -16,6 +16,7 @@ export {
   readOutcome,
   type OutcomeOptions,
 } from './outcome/read-outcome.js';
+export { attemptVariables, checkLogTemplate, logLinks, type LogTemplate } from './log-links/log-links.js';
 export { storeInputs } from './inputs/stored-inputs.js';
 export { cannotCollect, collectData, type CollectedFile } from './raw-container/collect-data.js';
 export { dataPlaceOf, type DataPlace } from './raw-container/data-place.js';

@@ -14,6 +14,7 @@ import type { Identifier, WorkflowExecutionIdentifier } from '@aloft/idl/flyteid
 import type { Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
+import type { Routed } from './routing/routed.js';
 
 /**
  * What stands between the pure engine and the propeller's shell.
@@ -140,6 +141,8 @@ export interface LaunchTaskEffect {
   executionTimeout: Duration | undefined;
   /** Times the memory that the template (or the platform's default) says, after attempts that ran out of it (C-36); 1 = as it says. */
   memoryFactor: number;
+  /** Where it goes; absent in runs from before routing was recorded with them: as the shell thinks. */
+  routed?: Routed | undefined;
   /** Set for items of an array: its number of items. */
   arraySize?: number;
 }
@@ -147,8 +150,10 @@ export interface LaunchTaskEffect {
 export interface AbortTaskEffect {
   kind: 'abort';
   attempt: TaskAttempt;
-  /** Task type, for routing to the same backend as its launch. */
+  /** Task type, for routing to the same backend as its launch where `routed` is absent. */
   taskType: string;
+  /** As the launch's. */
+  routed?: Routed | undefined;
   reason: string;
 }
 

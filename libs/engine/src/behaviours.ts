@@ -37,6 +37,8 @@ export const Behaviour = {
   TimeoutsAreFailures: 1 << 10,
   /** Since November 2026. Nodes that wait say so in events: QUEUED already when parked, and why on node and task events (U-12). */
   TellsWaits: 1 << 16,
+  /** Since November 2026. What an array's items used is told with it, and what an attempt used that was told to end (U-25). */
+  TellsUse: 1 << 17,
 } as const;
 export type Behaviour = (typeof Behaviour)[keyof typeof Behaviour];
 

@@ -1,7 +1,17 @@
 import type { ControlNode } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import fc from 'fast-check';
-import { Driver, int, listOf, Oracle, Simulation, flowArbitrary, textOf, type Flow } from './testing/index.js';
+import {
+  Driver,
+  fickleRouting,
+  int,
+  listOf,
+  Oracle,
+  Simulation,
+  flowArbitrary,
+  textOf,
+  type Flow,
+} from './testing/index.js';
 
 type Control = NonNullable<ControlNode['control']>;
 
@@ -26,6 +36,8 @@ const cases = fc.record({
   settings: fc.record({
     maxParallelism: fc.constantFrom(0, 0, 1, 3),
     queueTimeout: fc.constantFrom(undefined, undefined, { seconds: 5n, nanos: 0 }),
+    interruptible: fc.boolean(),
+    routing: fc.constantFrom(undefined, fickleRouting),
   }),
   /** A control after one step of so many. */
   every: fc.constantFrom(2, 4, 10),

@@ -1,7 +1,17 @@
 import { ArrayParallelism, type RetryPolicy } from '@aloft/idl/aloft/v1/bus';
 import fc from 'fast-check';
 import { parseRetryPolicy } from './settings/retry-policy.js';
-import { Driver, Oracle, Past, Simulation, flowArbitrary, textOf, type Flow, type Step } from './testing/index.js';
+import {
+  Driver,
+  fickleRouting,
+  Oracle,
+  Past,
+  Simulation,
+  flowArbitrary,
+  textOf,
+  type Flow,
+  type Step,
+} from './testing/index.js';
 
 /** fast-check prints the seed and the path of a failure: `fc.assert(…, { seed, path })` runs it again. */
 const cases = fc.record({
@@ -15,6 +25,8 @@ const cases = fc.record({
     arrayParallelism: fc.constantFrom(ArrayParallelism.UNLIMITED, ArrayParallelism.WORKFLOW, ArrayParallelism.HYBRID),
     retryPolicy: fc.constantFrom(undefined, undefined, policyOf('delay=1s factor=2'), policyOf('delay=100ms')),
     queueTimeout: fc.constantFrom(undefined, { seconds: 100_000n, nanos: 0 }),
+    interruptible: fc.boolean(),
+    routing: fc.constantFrom(undefined, fickleRouting),
   }),
 });
 type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;

@@ -83,7 +83,10 @@ export class EventBatch {
     }
     this.changedRuns.add(run);
     const sequence = (run.execution.lastSequence += 1n);
-    return { run, event: { sequence, event: toldOn(told, key), usage: undefined, waiting: undefined } };
+    return {
+      run,
+      event: { sequence, event: toldOn(told, key), usage: undefined, waiting: undefined, route: undefined },
+    };
   }
 
   private applyToRun(run: EventRun, producer: string, event: WorkflowExecutionEvent): void {

@@ -52,6 +52,8 @@ export function mergeSettings(sources: SettingSources): ExecutionSettings {
     qualityOfService: quality,
     clusterLabel,
     placement,
+    // The propeller's, which puts it in when the run begins.
+    routing: undefined,
   };
 }
 

@@ -57,6 +57,7 @@ export class FoldedReadModel {
           this.task(parentNodeExecutionId?.nodeId ?? '', retryAttempt, taskId),
           event.event.value,
           event.usage,
+          event.route,
         );
         const nodeId = nodeToldOf(event);
         if (nodeId !== undefined) foldAttemptOfNode(this.node(nodeId), event, verdict);

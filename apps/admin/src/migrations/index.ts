@@ -1,4 +1,5 @@
 import type { Migration } from '@aloft/database';
+import { attemptsSql } from './attempts.sql.js';
 import { registrySql } from './0001-registry.sql.js';
 import { executionsSql } from './0002-executions.sql.js';
 import { engineSql } from './engine.sql.js';
@@ -26,4 +27,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: 'what lists of executions look through', sql: listPagesSql },
   { name: 'order of lists of the registry', sql: registryOrderSql },
   { name: 'small closures of workflows', sql: closuresSql },
+  { name: 'routes of attempts', sql: attemptsSql },
 ];

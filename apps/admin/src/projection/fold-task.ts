@@ -1,4 +1,5 @@
 import type { TaskUsage } from '@aloft/idl/aloft/v1/bus';
+import type { Route } from '@aloft/idl/aloft/v1/routing';
 import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
 import { TaskExecution_Phase as Phase, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
@@ -20,6 +21,8 @@ export interface TaskState {
   outputs: Buffer | null;
   isParent: boolean;
   usage: TaskUsage | undefined;
+  /** Where it goes, and why. */
+  route: Route | undefined;
 }
 
 export function newTaskState(nodeId: string, retryAttempt: number, task: Identifier): TaskState {
@@ -34,6 +37,7 @@ export function newTaskState(nodeId: string, retryAttempt: number, task: Identif
     outputs: null,
     isParent: false,
     usage: undefined,
+    route: undefined,
   };
 }
 
@@ -43,8 +47,8 @@ export function judgeTaskEvent({ closure, phaseVersion }: TaskState, event: Task
   return judgeTask(recorded, { phase: recordedTaskPhase(event.phase), phaseVersion: event.phaseVersion });
 }
 
-/** Applies one event in place: logs, custom info and external resources are merged, reasons appended. */
-export function foldTaskEvent(state: TaskState, event: TaskExecutionEvent, usage?: TaskUsage): Verdict {
+/** Applies one event in place, with what was told beside it: logs, custom info and external resources are merged, reasons appended. */
+export function foldTaskEvent(state: TaskState, event: TaskExecutionEvent, usage?: TaskUsage, route?: Route): Verdict {
   const verdict = judgeTaskEvent(state, event);
   if (verdict !== 'apply') return verdict;
   const { closure } = state;
@@ -67,6 +71,7 @@ export function foldTaskEvent(state: TaskState, event: TaskExecutionEvent, usage
   appendReasons(closure, event);
   applyData(state, event);
   if (usage) state.usage = usage;
+  if (route) state.route = route;
   return 'apply';
 }
 

@@ -1,5 +1,6 @@
 import { arrayParameter, type Element, type ElementType, type Queryable, type Transaction } from '@aloft/database';
 import { TaskUsage, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import { Route } from '@aloft/idl/aloft/v1/routing';
 import { ExecutionClosure } from '@aloft/idl/flyteidl/admin/execution';
 import { NodeExecutionClosure, NodeExecutionMetaData } from '@aloft/idl/flyteidl/admin/node_execution';
 import { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
@@ -123,6 +124,7 @@ const taskColumns: Columns<ProjectedTask> = [
   ['task_type', 'text', (t) => t.state.closure.taskType],
   ['is_parent', 'boolean', (t) => t.state.isParent],
   ['usage', 'bytea', ({ state }) => (state.usage ? TaskUsage.encode(state.usage).finish() : null)],
+  ['route', 'bytea', ({ state }) => (state.route ? Route.encode(state.route).finish() : null)],
   ...timeColumns<ProjectedTask>((t) => t.state.closure),
   ['error_kind', 'text', (t) => outcomeColumns(errorOf(t.state.closure.outputResult)).kind],
   ['error_code', 'text', (t) => outcomeColumns(errorOf(t.state.closure.outputResult)).code],
@@ -211,7 +213,7 @@ const loadTasks = {
   name: 'admin-project-load-tasks',
   text: `SELECT x.execution_id AS "executionId", x.node_id AS "nodeId", x.retry_attempt AS "retryAttempt",
   x.task_org AS org, x.task_project AS project, x.task_domain AS domain, x.task_name AS name, x.task_version AS version,
-  x.phase_version AS "phaseVersion", x.closure, x.input_uri AS "inputUri", x.inputs, x.outputs, x.is_parent AS "isParent", x.usage
+  x.phase_version AS "phaseVersion", x.closure, x.input_uri AS "inputUri", x.inputs, x.outputs, x.is_parent AS "isParent", x.usage, x.route
 FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS k(execution_id, node_id, retry_attempt)
 JOIN task_executions x ON x.execution_id = k.execution_id AND x.node_id = k.node_id AND x.retry_attempt = k.retry_attempt`,
 };
@@ -240,11 +242,12 @@ type LoadedNode = Omit<NodeState, 'closure' | 'metadata' | 'dynamicWorkflowId' |
   wait: Buffer | null;
 };
 
-type LoadedTask = Omit<TaskState, 'closure' | 'usage' | 'task' | 'phaseVersion'> &
+type LoadedTask = Omit<TaskState, 'closure' | 'usage' | 'route' | 'task' | 'phaseVersion'> &
   Omit<Identifier, 'resourceType'> & {
     executionId: bigint;
     closure: Buffer;
     usage: Buffer | null;
+    route: Buffer | null;
     phaseVersion: bigint;
   };
 
@@ -303,6 +306,7 @@ export class ProjectionRepository {
           outputs: row.outputs,
           isParent: row.isParent,
           usage: row.usage ? TaskUsage.decode(row.usage) : undefined,
+          route: row.route ? Route.decode(row.route) : undefined,
         },
       };
     });

@@ -239,7 +239,7 @@ function fold(batch: Batch, run: BatchRun, event: ExecutionEvent): void {
       break;
     }
     case 'task': {
-      const verdict = foldTaskEvent(taskOf(run, event.event.value).state, event.event.value, event.usage);
+      const verdict = foldTaskEvent(taskOf(run, event.event.value).state, event.event.value, event.usage, event.route);
       const nodeId = nodeToldOf(event);
       if (nodeId !== undefined) foldAttemptOfNode(nodeOf(run, nodeId).state, event, verdict);
       break;

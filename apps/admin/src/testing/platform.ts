@@ -6,6 +6,7 @@ import { envelope, type Consumer } from '@aloft/bus';
 import { testBus, type TestBus } from '@aloft/bus/testing';
 import { descriptorSetPath } from '@aloft/idl/descriptor';
 import { ExecutionCommand, ExecutionEvent, ExecutionEvents, type StartExecution } from '@aloft/idl/aloft/v1/bus';
+import { AttemptServiceClient } from '@aloft/idl/aloft/v1/attempts';
 import { ExplainServiceClient } from '@aloft/idl/aloft/v1/explain';
 import { HistoryServiceClient } from '@aloft/idl/aloft/v1/history';
 import { NodeControlServiceClient } from '@aloft/idl/aloft/v1/control';
@@ -87,6 +88,7 @@ export async function startPlatform(options: PlatformOptions = {}) {
     watch: createClient(WatchServiceClient, address),
     logs: createClient(LogServiceClient, address),
     explain: createClient(ExplainServiceClient, address),
+    attempts: createClient(AttemptServiceClient, address),
     history: createClient(HistoryServiceClient, address),
     nodes: createClient(NodeControlServiceClient, address),
     settings: createClient(ProjectSettingsServiceClient, address),

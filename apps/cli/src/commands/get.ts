@@ -1,4 +1,5 @@
 import { Argument, Command } from 'commander';
+import { listAttempts } from './attempts.js';
 import { within, withGlobalOptions } from './context.js';
 import {
   listExecutions,
@@ -22,13 +23,14 @@ const kinds = {
   'launch-plans': ['launch plan', listLaunchPlans],
   executions: ['execution', listExecutions],
   nodes: ['node of execution', listNodes],
+  attempts: ['attempt of execution', listAttempts],
 } as const satisfies Record<string, readonly [string, Lister]>;
 
 export function getCommand(): Command {
   return withPageOptions(withGlobalOptions(new Command('get')))
     .description('list what the platform has; aloft <noun> --help has more of each')
     .addArgument(new Argument('<kind>', 'what to list').choices(Object.keys(kinds)))
-    .argument('[name]', 'only this one; for nodes: the execution')
+    .argument('[name]', 'only this one; for nodes and attempts: the execution')
     .action(async (kind: keyof typeof kinds, name: string | undefined, options: PageOptions, command: Command) => {
       const page = pageOf(options);
       await within(command, async (context) => {

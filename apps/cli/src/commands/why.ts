@@ -1,9 +1,11 @@
 import chalk from 'chalk';
 import { Command } from 'commander';
+import type { Attempt } from '@aloft/idl/aloft/v1/attempts';
 import { WaitReason_Kind as Kind } from '@aloft/idl/aloft/v1/bus';
 import { ExplainExecutionResponse, ExplainNodeResponse, type NodeExplanation } from '@aloft/idl/aloft/v1/explain';
-import { WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { TaskExecution_Phase, WorkflowExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { colourPhase, formatDuration, messageJson, millisecondsOf, table } from '../output.js';
+import { attemptJson } from './attempts.js';
 import { executionId, within, withGlobalOptions } from './context.js';
 
 /** How many nodes of a run are shown; JSON has as many as the platform gives. */
@@ -11,7 +13,7 @@ const shown = 50;
 
 export function whyCommand(): Command {
   return withGlobalOptions(new Command('why'))
-    .description("say why a run's nodes aren't running: for what they wait, since when and for whom")
+    .description("say why a run's nodes aren't running, and why an attempt went where it did")
     .argument('<execution>')
     .argument('[node]', 'only this node, by its unique id, e.g. n1-0-n2')
     .action(async (name: string, nodeId: string | undefined, _options: object, command: Command) => {
@@ -19,8 +21,10 @@ export function whyCommand(): Command {
         const id = executionId(target, name);
         if (nodeId !== undefined) {
           const answer = await connection.explain.explainNode({ id: { executionId: id, nodeId } });
-          const json = messageJson('aloft.v1.ExplainNodeResponse', ExplainNodeResponse, answer);
-          output.result(json, sentence(answer.node!));
+          const json = messageJson('aloft.v1.ExplainNodeResponse', ExplainNodeResponse, answer) as object;
+          const { attempts } = await connection.attempts.listAttempts({ id, nodeId, limit: shown, token: '' });
+          const lines = [sentence(answer.node!), ...attempts.map(whereItWent)];
+          output.result({ ...json, attempts: attempts.map(attemptJson) }, lines.join('\n'));
           return;
         }
         const answer = await connection.explain.explainExecution({ id, limit: 0 });
@@ -28,6 +32,12 @@ export function whyCommand(): Command {
         output.result(json, overview(name, answer));
       });
     });
+}
+
+function whereItWent(attempt: Attempt): string {
+  const { retryAttempt, phase, route, why } = attempt;
+  const told = `Attempt ${retryAttempt} ${colourPhase(TaskExecution_Phase[phase] ?? '')}`;
+  return route ? `${told}: ${why.replace(/^Goes to/, 'went to')}` : `${told}.`;
 }
 
 const words = (wait: NodeExplanation['wait']): string => wait?.detail ?? '';

@@ -2,6 +2,7 @@ import type { AdminServiceService } from '@aloft/idl/flyteidl/service/admin';
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '@aloft/errors';
 import { createS3Endpoint, type S3Endpoint } from '@aloft/blob';
 import { temporaryBlobStore } from '@aloft/blob/testing';
+import { AttemptServiceService } from '@aloft/idl/aloft/v1/attempts';
 import { ExplainExecutionResponse, ExplainServiceService } from '@aloft/idl/aloft/v1/explain';
 import {
   GetExecutionAtResponse,
@@ -79,6 +80,7 @@ export class FakePlatform {
     const url = await s3.listen(0);
     const server = new RpcServer({ logger: createLogger('test', { level: 'silent' }), port: 0 });
     server.register(Admin, { ...platform.recorded(Admin), ...platform.admin() });
+    server.register(AttemptServiceService, platform.recorded(AttemptServiceService));
     server.register(RetentionServiceService, platform.recorded(RetentionServiceService));
     server.register(DataProxyServiceService, {
       async createUploadLocation({ filename, filenameRoot, contentMd5, project, domain }) {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from '@aloft/bus';
 import { executionPrefix, type Effect, type Graph, type LaunchTaskEffect, type Request } from '@aloft/engine';
 import { errorMapping, toAloftError } from '@aloft/errors';
-import { ExecutionEvent, WaitReason_Kind, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { ExecutionEvent, TaskReport, WaitReason_Kind, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
 import { ExecutionError_ErrorKind, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
@@ -78,6 +78,9 @@ export class Applier {
       entry.open.delete(origin.request);
       entry.asked.delete(origin.request);
     }
+    // Logged with the start: whatever is configured later, where its attempts go stays as it is now.
+    if (pending.input.input?.$case === 'started' && pending.input.input.value.settings)
+      pending.input.input.value.settings.routing ??= this.options.launches.routing();
     const at = clock.now();
     entry.lastUsed = at;
     const time = toTimestamp(at);
@@ -198,10 +201,8 @@ export class Applier {
         change.launches += 1;
         return this.launch(identity, effect, time, batch);
       case 'abort': {
-        const backend = this.options.launches.backendFor(
-          effect.taskType,
-          identity.start.settings?.pluginOverrides ?? [],
-        );
+        const overrides = identity.start.settings?.pluginOverrides ?? [];
+        const backend = this.options.launches.backendOfAbort(effect, overrides);
         const value = { attempt: effect.attempt, reason: effect.reason };
         batch.messages.push(taskCommand(identity, backend, { $case: 'abort', value }, time));
         return;
@@ -263,6 +264,14 @@ export class Applier {
 
   private launch(identity: RunIdentity, effect: LaunchTaskEffect, time: Timestamp, batch: CommitBatch): void {
     const { launches, literals } = this.options;
+    const unserved = launches.unserved(effect);
+    if (unserved !== undefined) {
+      if (!effect.routed?.route?.waits) {
+        batch.messages.push(refusal(identity, effect, { code: 'BackendNotFound', message: unserved }, time));
+        return;
+      }
+      batch.messages.push(waiting(identity, effect, unserved, time));
+    }
     const { value } = effect.inputs;
     if (value?.$case === 'stored' && launches.needsInputValues(effect.template)) {
       batch.prepareMessage(async () => {
@@ -331,8 +340,30 @@ function quarantineEvent(reason: string, released: boolean): EncodedEvent {
     event: { $case: 'quarantined', value: { reason, released } },
     usage: undefined,
     waiting: undefined,
+    route: undefined,
   };
   return { sequence: 0n, bytes: ExecutionEvent.encode(event).finish() };
+}
+
+/** The launch lies on its backend's topic until there is a host that takes it; meanwhile the attempt says what it waits for. */
+function waiting(
+  identity: RunIdentity,
+  effect: LaunchTaskEffect,
+  reason: string,
+  time: Timestamp,
+): ReturnType<typeof ownReport> {
+  const report = TaskReport.fromPartial({
+    attempt: effect.attempt,
+    phase: TaskExecution_Phase.QUEUED,
+    // The launch itself was version 0.
+    phaseVersion: 1,
+    occurredAt: time,
+    reason,
+    backend: effect.routed?.route?.backend ?? '',
+    interruptible: effect.interruptible,
+    waitsFor: WaitReason_Kind.CAPACITY,
+  });
+  return ownReport(identity, report, time, 'waits');
 }
 
 /**

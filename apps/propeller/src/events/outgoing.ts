@@ -145,11 +145,11 @@ export function taskCommand(
   return outgoing;
 }
 
-/** A report that the propeller makes itself, for an attempt that no backend ever got. */
-export function ownReport(run: RunIdentity, report: TaskReport, time: Timestamp): OutgoingMessage {
+/** A report that the propeller makes itself, for an attempt that no backend has got. */
+export function ownReport(run: RunIdentity, report: TaskReport, time: Timestamp, what = 'refused'): OutgoingMessage {
   const attempt = report.attempt!;
   return message(topics.reports, run, {
-    id: `${attemptKey(attempt)}:${attempt.generation}:refused`,
+    id: `${attemptKey(attempt)}:${attempt.generation}:${what}`,
     type: 'aloft.v1.TaskReport',
     key: run.key,
     payload: encode(TaskReport, report),

@@ -1,5 +1,6 @@
 import type { LaunchTaskEffect } from '@aloft/engine';
 import { ExecutionSettings, LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import { Routing } from '@aloft/idl/aloft/v1/routing';
 import { PluginOverride_MissingPluginBehavior as Missing } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import {
   Resources_ResourceName as Name,
@@ -14,12 +15,13 @@ import { LaunchBuilder } from './launch-builder.js';
 
 const builder = (consoleUrl = '', offloadEnvs: { key: string; value: string }[] = []) =>
   new LaunchBuilder({
-    routes: {
-      default: 'local',
-      known: ['local', 'spark'],
-      byTaskType: { spark: 'spark' },
-      byPlugin: { 'my-spark': 'spark' },
-    },
+    routing: () =>
+      Routing.fromPartial({
+        defaultBackend: 'local',
+        backends: ['local', 'spark'],
+        byTaskType: { spark: 'spark' },
+        byPlugin: { 'my-spark': 'spark' },
+      }),
     defaultEnvs: [
       { key: 'EVERYWHERE', value: 'yes' },
       { key: 'A', value: 'default' },

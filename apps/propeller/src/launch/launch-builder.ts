@@ -1,6 +1,16 @@
 import { invalidArgument, toAloftError } from '@aloft/errors';
-import { checkpointPrefix, inputsFile, rawOutputPrefix, type LaunchTaskEffect } from '@aloft/engine';
-import { LaunchTask, type ExecutionSettings, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import {
+  askedFor,
+  checkpointPrefix,
+  inputsFile,
+  rawOutputPrefix,
+  routeOf,
+  type AbortTaskEffect,
+  type LaunchTaskEffect,
+} from '@aloft/engine';
+import { LaunchTask, Placement, type ExecutionSettings, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { Route, Routing, RoutingChoice } from '@aloft/idl/aloft/v1/routing';
+import type { PluginOverride } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { KeyValuePair, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { SecurityContext } from '@aloft/idl/flyteidl/core/security';
@@ -15,11 +25,12 @@ import { inputsInTemplate, perRetryUniqueKey, renderTemplate, type TemplateValue
 import { isSampled, type TraceContext } from '@aloft/telemetry';
 import { attemptEnvironment, staticEnvironment, traceEnvironment } from './environment.js';
 import { labelValue, launchLabels } from './labels.js';
-import { effectiveResources } from './resources.js';
-import { backendOf, type BackendRoutes } from './routing.js';
 
 export interface LaunchSettings {
-  routes: BackendRoutes;
+  /** Backends that have hosts, where that is known: hosts of others may be elsewhere. */
+  hosts?: (() => readonly string[]) | undefined;
+  /** As of now: what runs from before routing was recorded with them are routed by, without its rules. */
+  routing: () => Routing;
   /** Environment that every task gets unless something nearer sets it. */
   defaultEnvs: readonly KeyValuePair[];
   /** Address of the console, e.g. `http://localhost:8088/console`; empty = tasks get no link to their run. */
@@ -36,6 +47,8 @@ interface StaticPart {
   interruptible: boolean;
   memoryFactor: number;
   backend: string;
+  route: Route | undefined;
+  placement: Placement | undefined;
   resources: Resources;
   env: KeyValuePair[];
   envHasPlaceholders: boolean;
@@ -64,13 +77,28 @@ export class LaunchBuilder {
 
   constructor(private readonly settings: LaunchSettings) {}
 
-  /** Backend that runs (and aborts) a task type; unlike {@link build} never refuses, since an abort has to go somewhere. */
-  backendFor(taskType: string, overrides: LaunchTaskEffect['settings']['pluginOverrides']): string {
+  /** What a run that begins now goes by. */
+  routing(): Routing {
+    return this.settings.routing();
+  }
+
+  /** Backend that has an attempt which is to end; unlike {@link build} never refuses, since an abort has to go somewhere. */
+  backendOfAbort({ routed, taskType }: AbortTaskEffect, overrides: readonly PluginOverride[]): string {
+    if (routed?.route) return routed.route.backend;
     try {
-      return backendOf(taskType, this.settings.routes, overrides);
+      return this.unrecorded(taskType, overrides);
     } catch {
-      return this.settings.routes.default;
+      return this.settings.routing().defaultBackend;
     }
+  }
+
+  /** Why the attempt has no place now, since nothing serves its backend; undefined if something does, or may. */
+  unserved({ routed }: LaunchTaskEffect): string | undefined {
+    const hosts = this.settings.hosts?.();
+    const backend = routed?.route?.backend;
+    if (!hosts || backend === undefined || hosts.includes(backend)) return undefined;
+    const there = hosts.length > 0 ? `there are hosts of ${hosts.join(', ')}` : 'there is none of any backend';
+    return `No host of the backend "${backend}" is configured (${there}): configure it, or route the task elsewhere.`;
   }
 
   /** Whether an argument inlines an input's value: stored inputs have to be loaded before {@link build} then. */
@@ -127,6 +155,7 @@ export class LaunchBuilder {
       workflow: effect.workflow,
       arraySize: effect.arraySize ?? 0,
       placement: undefined,
+      route: undefined,
     };
     const launch: LaunchTask = {
       ...own,
@@ -136,7 +165,8 @@ export class LaunchBuilder {
       securityContext: fixed.securityContext,
       labels: { ...fixed.labels, ...ownLabels },
       annotations: settings.annotations,
-      placement: settings.placement,
+      placement: fixed.placement,
+      route: fixed.route,
     };
     return {
       backend: fixed.backend,
@@ -167,19 +197,17 @@ export class LaunchBuilder {
       executionUrl: this.executionUrl(effect),
     });
     const texts = textsOf(template);
+    const route = this.routeOf(effect);
+    const placement = placed(settings.placement, route?.choice);
     const part: Omit<StaticPart, 'encoded'> = {
       workflow: effect.workflow,
       interruptible,
       memoryFactor,
-      backend: backendOf(template.type, this.settings.routes, settings.pluginOverrides),
-      resources: container
-        ? effectiveResources(
-            container.resources,
-            settings.taskResourceDefaults,
-            settings.taskResourceLimits,
-            memoryFactor,
-          )
-        : { requests: [], limits: [] },
+      backend: route?.backend ?? this.unrecorded(template.type, settings.pluginOverrides),
+      route: route && { ...route, resources: undefined },
+      placement,
+      // A pod's own resources are in its definition.
+      resources: container ? askedFor(template, settings, memoryFactor) : { requests: [], limits: [] },
       env,
       envHasPlaceholders: env.some(({ value }) => value.includes('{{')),
       securityContext: mergedSecurityContext(settings.securityContext, template.securityContext),
@@ -198,12 +226,23 @@ export class LaunchBuilder {
         securityContext: part.securityContext,
         labels: part.labels,
         annotations: settings.annotations,
-        placement: settings.placement,
+        placement,
+        route: part.route,
       }),
     ).finish();
     const whole = { ...part, encoded };
     ofRun.set(template, whole);
     return whole;
+  }
+
+  private unrecorded(taskType: string, overrides: readonly PluginOverride[]): string {
+    return routeOf({ ...this.settings.routing(), rules: [] }, typeAlone(taskType), overrides).backend;
+  }
+
+  /** @throws what its run's routing says against it. */
+  private routeOf({ routed }: LaunchTaskEffect): Route | undefined {
+    if (routed?.refused) throw routed.refused;
+    return routed?.route;
   }
 
   /** Only a task that makes decks or asks for links gets it, as in Flyte (C-107). */
@@ -213,6 +252,24 @@ export class LaunchBuilder {
     if (this.settings.consoleUrl === '' || !id || !asks) return undefined;
     return `${this.settings.consoleUrl}/projects/${id.project}/domains/${id.domain}/executions/${id.name}`;
   }
+}
+
+/** Rules ask for the rest, and these are no rules' attempts. */
+const typeAlone = (taskType: string) => ({
+  ...{ taskType, task: '', workflow: '', project: '', domain: '', labels: {}, interruptible: false },
+  asks: { cpu: 0n, memory: 0n, gpu: 0n },
+});
+
+/** What a rule says of the place wins over the run's attributes. */
+function placed(placement: Placement | undefined, choice: RoutingChoice | undefined): Placement | undefined {
+  if (!choice || (choice.queue === '' && choice.clusterLabel === '' && choice.clusterPool === '')) return placement;
+  const before = placement ?? Placement.create();
+  return {
+    ...before,
+    queue: choice.queue || before.queue,
+    clusterLabel: choice.clusterLabel || before.clusterLabel,
+    clusterPool: choice.clusterPool || before.clusterPool,
+  };
 }
 
 const sameName = (a: Identifier, b: Identifier): boolean =>

@@ -1,37 +1,42 @@
-import { failedPrecondition } from '@aloft/errors';
-import {
-  PluginOverride_MissingPluginBehavior as Missing,
-  type PluginOverride,
-} from '@aloft/idl/flyteidl/admin/matchable_resource';
+import { Routing } from '@aloft/idl/aloft/v1/routing';
+import type { z } from 'zod';
+import type { PropellerConfig } from '../config.js';
+import { rulesOf } from './routing-config.js';
 
-export interface BackendRoutes {
-  /** Backend of task types that nothing else names. */
-  default: string;
-  /** Backends that exist: a launch for any other would wait for ever. */
-  known: readonly string[];
-  byTaskType: Readonly<Record<string, string>>;
-  /** Plugin id (as PLUGIN_OVERRIDE attributes name them) to backend; a backend's own name is one too. */
-  byPlugin: Readonly<Record<string, string>>;
-  /** Backend that has found a task type to be its own, in this process. */
-  discovered?: ((taskType: string) => string | undefined) | undefined;
+/** What the backend hosts of this process know; absent where they are elsewhere. */
+export interface HostsHere {
+  /** Task types that backends have found to be their own: backend by type. */
+  discovered(): Readonly<Record<string, string>>;
+  /** Backends with a host. */
+  names(): readonly string[];
 }
 
-/**
- * Resolves a task type to a backend: the run's overrides first, then what is configured for the type, then who says that it is
- * its own, then the default (C-11, A-94).
- * FAILED_PRECONDITION when an override names only unknown plugins and says FAIL.
- */
-export function backendOf(taskType: string, routes: BackendRoutes, overrides: readonly PluginOverride[]): string {
-  const override = overrides.find((candidate) => candidate.taskType === taskType);
-  for (const plugin of override?.pluginId ?? []) {
-    const backend = routes.byPlugin[plugin] ?? plugin;
-    if (routes.known.includes(backend)) return backend;
-  }
-  if (override && override.pluginId.length > 0 && override.missingPluginBehavior === Missing.FAIL) {
-    throw failedPrecondition(
-      `task type "${taskType}" is overridden to ${override.pluginId.map((id) => `"${id}"`).join(', ')}, ` +
-        `none of which is a plugin here (there are: ${[...Object.keys(routes.byPlugin), ...routes.known].join(', ')})`,
-    );
-  }
-  return routes.byTaskType[taskType] ?? routes.discovered?.(taskType) ?? routes.default;
+/** What a run that begins now is given as its routing. */
+export function currentRouting({ backends }: Pick<PropellerConfig, 'backends'>, hosts?: HostsHere): () => Routing {
+  const configured = {
+    rules: rulesOf(backends.rules),
+    byTaskType: backends.byTaskType,
+    byPlugin: backends.byPlugin,
+    backends: backends.known,
+    defaultBackend: backends.default,
+    waits: backends.unplaceable === 'wait',
+  };
+  return () => Routing.fromPartial({ ...configured, discovered: hosts?.discovered() ?? {} });
+}
+
+/** Tells of backends that are named and not there. */
+export function checkBackends(
+  { backends }: Pick<PropellerConfig, 'backends'>,
+  known: readonly string[],
+  context: z.RefinementCtx,
+): void {
+  const check = (backend: string, ...path: (string | number)[]) => {
+    if (known.includes(backend)) return;
+    const message = `there is no backend "${backend}"; there are: ${known.join(', ')}`;
+    context.addIssue({ code: 'custom', path: ['propeller', 'backends', ...path], message });
+  };
+  check(backends.default, 'default');
+  for (const [taskType, backend] of Object.entries(backends.byTaskType)) check(backend, 'byTaskType', taskType);
+  for (const [plugin, backend] of Object.entries(backends.byPlugin)) check(backend, 'byPlugin', plugin);
+  for (const [i, { backend }] of backends.rules.entries()) check(backend, 'rules', i, 'backend');
 }

@@ -56,7 +56,9 @@ export async function eventOf(
     const found =
       update?.$case === 'event'
         ? fits(update.value)
-        : waits.some((waiting) => fits({ sequence: 0n, event: undefined, usage: undefined, waiting }));
+        : waits.some((waiting) =>
+            fits({ sequence: 0n, event: undefined, usage: undefined, waiting, route: undefined }),
+          );
     if (found) return services.caughtUp();
   }
   throw new Error(`${name} ended without the event that was waited for`);

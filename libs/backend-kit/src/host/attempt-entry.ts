@@ -4,11 +4,14 @@ import {
   type LaunchTask,
   type TaskAttempt,
   type TaskReport,
+  type TaskUsage,
 } from '@aloft/idl/aloft/v1/bus';
-import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { TaskExecution_Phase, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { Queued } from '../capacity/attempt-queue.js';
 import type { ResourceRequest } from '../capacity/quantity.js';
 import type { PhaseReport } from '../contract.js';
+import { logLinks, type LogTemplate } from '../log-links/log-links.js';
+import { isTerminal } from '../outcome/phases.js';
 import { timestampOf } from '../outcome/timestamp.js';
 import { attemptKey, executionOf } from './attempt-key.js';
 
@@ -25,6 +28,10 @@ export class AttemptEntry implements Queued {
   stored = false;
   /** It was put into the queue. */
   queued = false;
+  /** Whether there is a place for it was looked at in this process, when its command came. */
+  placed = false;
+  /** Why there is none, for one that waits for it. */
+  obstacle: string | undefined;
   /** Its end is in its row, where that comes before telling it. */
   recorded = false;
   /** It is being ended only to begin anew elsewhere: its end is no outcome. */
@@ -48,6 +55,8 @@ export class AttemptEntry implements Queued {
   after: Promise<void> | undefined;
   readonly acceptedAt = Date.now();
   last: TaskReport | undefined;
+  /** Of the platform's templates, not the plugin's; known with the first report. */
+  private links: TaskLog[] | undefined;
 
   constructor(
     /** The command's envelope without its payload. */
@@ -63,18 +72,20 @@ export class AttemptEntry implements Queued {
   }
 
   /** The report as it travels: versions count up within a phase, and what a report leaves out stays as it was. */
-  next(report: PhaseReport, backend: string): TaskReport {
+  next(report: PhaseReport, backend: string, links: readonly LogTemplate[] = []): TaskReport {
     const previous = this.last;
+    this.links ??= logLinks(links, this.launch);
+    const own = report.logs && (this.links.length > 0 ? [...report.logs, ...this.links] : report.logs);
     this.last = {
       attempt: this.attempt,
       phase: report.phase,
       phaseVersion: previous?.phase === report.phase ? previous.phaseVersion + 1 : 0,
       occurredAt: timestampOf(report.occurredAt ?? new Date()),
       reason: report.reason ?? '',
-      logs: report.logs ?? previous?.logs ?? [],
+      logs: own ?? previous?.logs ?? this.links,
       customInfo: report.customInfo ?? previous?.customInfo,
       outcome: report.outcome,
-      usage: report.usage ?? previous?.usage,
+      usage: endedUsage(report, report.usage ?? previous?.usage),
       backend,
       interruptible: this.launch.interruptible,
       waitsFor: report.waitsFor ?? WaitReason_Kind.NONE,
@@ -85,6 +96,12 @@ export class AttemptEntry implements Queued {
   get phase(): TaskExecution_Phase {
     return this.last?.phase ?? TaskExecution_Phase.UNDEFINED;
   }
+}
+
+/** Of one that was ended from outside its backend may have told no more than when it began: then it lasted until now. */
+function endedUsage({ phase, occurredAt }: PhaseReport, usage: TaskUsage | undefined): TaskUsage | undefined {
+  if (!usage?.startedAt || usage.endedAt || !isTerminal(phase)) return usage;
+  return { ...usage, endedAt: timestampOf(occurredAt ?? new Date()) };
 }
 
 /** milliseconds of its run's queueing budget. */

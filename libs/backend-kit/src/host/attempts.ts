@@ -6,10 +6,12 @@ import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Logger } from '@aloft/telemetry';
 import { AttemptQueue } from '../capacity/attempt-queue.js';
 import type { AttemptContext, BackendPlugin, PhaseReport } from '../contract.js';
+import type { LogTemplate } from '../log-links/log-links.js';
 import { failure, failureOf, isTerminal } from '../outcome/phases.js';
 import type { AttemptEntry } from './attempt-entry.js';
 import { attemptFields, traceExecution, tracedLaunch } from './attempt-trace.js';
 import { EndRecorder } from './end-recorder.js';
+import { Placeless } from './placeless.js';
 import { MemoryKeeper } from './memory-keeper.js';
 import { reportMessage } from './report-envelope.js';
 import { ReportSender, type ReportSenderOptions } from './report-sender.js';
@@ -28,6 +30,7 @@ export interface AttemptsOptions {
   logger: Logger;
   /** Ends are written before they are told. */
   shared: boolean;
+  links?: readonly LogTemplate[] | undefined;
   patienceMs?: number | undefined;
   relaunchMs?: { first: number; longest: number } | undefined;
   reports?: Partial<Omit<ReportSenderOptions, 'bus' | 'logger'>> | undefined;
@@ -62,6 +65,7 @@ export class Attempts {
   private readonly newcomers: AttemptEntry[] = [];
   /** Likewise, of an earlier process of this host. */
   private readonly earlier: AttemptEntry[] = [];
+  private readonly placeless: Placeless;
   private ended: AttemptEntry[] = [];
   private finishedIds: string[] = [];
   private sweepTimer: NodeJS.Timeout | undefined;
@@ -72,6 +76,12 @@ export class Attempts {
     this.plugin = plugin;
     this.logger = logger;
     this.queue = new AttemptQueue(plugin.capacity(), { patienceMs: options.patienceMs });
+    this.placeless = new Placeless({
+      plugin,
+      queue: this.queue,
+      report: (entry, report) => this.report(entry, report),
+      waits: (entry) => entry.state === 'waiting' && this.entries.get(entry.key) === entry,
+    });
     this.sender = new ReportSender({ bus: options.bus, logger, ...options.reports });
     this.memory = new MemoryKeeper({ store, holder, logger });
     this.recorder = new EndRecorder({
@@ -97,9 +107,16 @@ export class Attempts {
   /** Its row is there (or will be, where launch and commit overlap): it runs as soon as there is room. `earlier`: it waited before, too. */
   offer(entry: AttemptEntry, earlier = false): void {
     if (entry.queued) return;
+    if (!this.placeless.admits(entry)) return;
     entry.queued = true;
     this.queue.offer(entry);
     (earlier ? this.earlier : this.newcomers).push(entry);
+  }
+
+  /** There may be a place now for those that had none. */
+  reconsider(): void {
+    for (const entry of this.placeless.reconsider()) this.offer(entry);
+    this.startWhatFits();
   }
 
   /** It runs already, or may. */
@@ -276,6 +293,7 @@ export class Attempts {
   }
 
   private remove(entry: AttemptEntry): void {
+    this.placeless.drop(entry);
     if (this.entries.get(entry.key) === entry) this.entries.delete(entry.key);
   }
 
@@ -323,8 +341,10 @@ export class Attempts {
             retryable: true,
           }),
       this.plugin.name,
+      this.options.links,
     );
     if (last) {
+      this.placeless.drop(entry);
       const held = entry.state === 'active';
       entry.state = 'ended';
       clearTimeout(entry.relaunch);

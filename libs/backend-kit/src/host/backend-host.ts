@@ -5,7 +5,7 @@ import type { AbortTask, Envelope, LaunchTask, TaskAttempt } from '@aloft/idl/al
 import { unavailable } from '@aloft/errors';
 import type { Logger } from '@aloft/telemetry';
 import { requestOf } from '../capacity/quantity.js';
-import type { BackendPlugin, PhaseReport } from '../contract.js';
+import type { BackendPlugin } from '../contract.js';
 import { failure, failureOf } from '../outcome/phases.js';
 import { AttemptEntry } from './attempt-entry.js';
 import { traceExecution } from './attempt-trace.js';
@@ -15,6 +15,7 @@ import { decodeCommand, withoutPayload, type CommandBatch } from './command.js';
 import type { BackendHostOptions } from './host-options.js';
 import { Intake } from './intake.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import { placingOf, type Placing } from './placing.js';
 import { packMessages, reportMessage, unpackMessages } from './report-envelope.js';
 import { SharedWork } from './shared-work.js';
 import type { Added, FinishedBatch, Renewal, WorkStore } from './work-store.js';
@@ -133,7 +134,10 @@ export class BackendHost {
     const { finished, fences } = await store.load(options.name);
     const now = Date.now();
     for (const fence of fences) this.fences.set(fence.key, { generation: fence.generation, at: now });
-    await plugin.start?.({ held: (attempts) => this.held(attempts) });
+    await plugin.start?.({
+      held: (attempts) => this.held(attempts),
+      placesChanged: () => this.attempts.reconsider(),
+    });
     this.checkStillHeld();
     this.state = 'running';
     this.takeFinished(finished);
@@ -333,15 +337,17 @@ export class BackendHost {
     const fence = this.fences.get(key);
     if (fence && fence.generation >= attempt.generation) return;
     const atOnce = this.answerAtOnce(launch);
-    if ('phase' in atOnce) {
+    if (atOnce.end) {
       // Refused although an older generation runs: the report is of the new one, the old one is ended all the same.
       if (known) this.attempts.abort(known, `generation ${attempt.generation} of the same attempt was launched`);
       const entry = new AttemptEntry(envelope, launch, noRequest);
-      batch.inline.push(reportMessage(envelope, entry.next(atOnce, this.plugin.name)));
+      batch.inline.push(reportMessage(envelope, entry.next(atOnce.end, this.plugin.name)));
       traceExecution(entry, this.plugin.name);
       return;
     }
-    const entry = new AttemptEntry(withoutPayload(envelope), launch, atOnce);
+    const entry = new AttemptEntry(withoutPayload(envelope), launch, atOnce.request);
+    entry.placed = true;
+    entry.obstacle = atOnce.obstacle;
     if (known) entry.after = this.attempts.supersede(known);
     this.attempts.entries.set(key, entry);
     this.addRow(entry, envelope, batch);
@@ -360,24 +366,12 @@ export class BackendHost {
   }
 
   /** A terminal report for what needs no launch or cannot have one; else what it takes of the capacity. */
-  private answerAtOnce(launch: LaunchTask): PhaseReport | AttemptEntry['request'] {
+  private answerAtOnce(launch: LaunchTask): Placing {
     try {
-      const inline = this.plugin.runInline?.(launch);
-      if (inline) return inline;
-      const refusal = this.plugin.refuse(launch);
-      if (refusal !== undefined)
-        return failure({ code: 'LaunchRefused', message: refusal, kind: 'USER', retryable: false });
-      const request = requestOf(launch);
-      const excess = this.attempts.queue.exceeds(request);
-      if (excess === undefined) return request;
-      return failure({
-        code: 'ResourcesExceedCapacity',
-        message: `The task asks for ${excess}. Ask for less, or give the backend "${this.plugin.name}" more.`,
-        kind: 'USER',
-        retryable: false,
-      });
+      const end = this.plugin.runInline?.(launch);
+      return end ? { end } : placingOf(this.plugin, this.attempts.queue, launch);
     } catch (error) {
-      return failureOf(error, 'LaunchRefused', `The backend "${this.plugin.name}" cannot run this task`);
+      return { end: failureOf(error, 'LaunchRefused', `The backend "${this.plugin.name}" cannot run this task`) };
     }
   }
 

@@ -3,6 +3,7 @@ import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
 import type { Logger } from '@aloft/telemetry';
 import type { BackendPlugin } from '../contract.js';
+import type { LogTemplate } from '../log-links/log-links.js';
 import type { HostChannel } from './host-channel.js';
 import type { ReportSenderOptions } from './report-sender.js';
 import type { WorkStore } from './work-store.js';
@@ -15,6 +16,8 @@ export interface BackendHostOptions {
   store: WorkStore;
   blob: BlobStore;
   logger: Logger;
+  /** Links that every attempt's reports get besides the plugin's own (C-176). */
+  links?: readonly LogTemplate[];
   /** Stable over restarts: who holds an attempt. */
   name: string;
   /** Milliseconds (default 15,000) after which a silent host's work may be taken by another. */

@@ -1,6 +1,6 @@
 import type { AloftError } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
-import type { AttemptContext, Capacity, PhaseReport } from '../contract.js';
+import type { AttemptContext, Capacity, HostView, PhaseReport } from '../contract.js';
 
 export type Launch = LaunchTask & { attempt: TaskAttempt };
 
@@ -20,6 +20,9 @@ export interface WebApi<Handle> {
 
   /** As in `BackendPlugin`: what is wrong with it, for good. */
   refuse(launch: LaunchTask): string | undefined;
+
+  /** As in `BackendPlugin`: why there is no place for it now. */
+  noPlace?(launch: LaunchTask): string | undefined;
 
   /**
    * Creates the job. UNAVAILABLE, RESOURCE_EXHAUSTED (which says that surely nothing was created) …: tried again later; any other error ends the
@@ -55,7 +58,7 @@ export interface WebApi<Handle> {
   namesOf?(handle: Handle): readonly string[];
   listen?(changed: (name: string) => boolean): void;
 
-  start?(): Promise<void>;
+  start?(host?: HostView): Promise<void>;
   stop?(): Promise<void>;
 }
 

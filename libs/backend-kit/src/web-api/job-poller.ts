@@ -1,6 +1,6 @@
 import { AloftError, toAloftError, type ErrorCode } from '@aloft/errors';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
-import type { TaskUsage } from '@aloft/idl/aloft/v1/bus';
+import { TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import PQueue from 'p-queue';
 import type { PhaseReport } from '../contract.js';
 import { failure, isTerminal } from '../outcome/phases.js';
@@ -213,11 +213,8 @@ const hopeless: ReadonlySet<ErrorCode> = new Set(['UNIMPLEMENTED', 'PERMISSION_D
 /** What is known of a job whose service says no more: when it was seen to begin and to end. */
 function usageOf({ startedAt }: Job<unknown>): TaskUsage {
   const endedAt = new Date();
-  return {
-    cpuSeconds: 0,
-    peakMemoryBytes: 0n,
-    memoryByteSeconds: 0,
+  return TaskUsage.fromPartial({
     startedAt: timestampOf(startedAt ?? endedAt),
     endedAt: timestampOf(endedAt),
-  };
+  });
 }

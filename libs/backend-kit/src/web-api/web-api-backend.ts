@@ -1,7 +1,7 @@
 import { toAloftError } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import PQueue from 'p-queue';
-import type { AttemptContext, BackendPlugin, Capacity, PhaseReport } from '../contract.js';
+import type { AttemptContext, BackendPlugin, Capacity, HostView, PhaseReport } from '../contract.js';
 import { attemptKey } from '../host/attempt-key.js';
 import { failure } from '../outcome/phases.js';
 import { defaultLimits, type Launch, type WebApi, type WebApiLimits } from './contract.js';
@@ -53,9 +53,13 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     return this.api.refuse(launch);
   }
 
-  async start(): Promise<void> {
+  noPlace(launch: LaunchTask): string | undefined {
+    return this.api.noPlace?.(launch);
+  }
+
+  async start(host?: HostView): Promise<void> {
     this.api.listen?.((name) => this.poller.hurry(name));
-    await this.api.start?.();
+    await this.api.start?.(host);
   }
 
   async launch(given: LaunchTask, context: AttemptContext): Promise<void> {

@@ -127,7 +127,7 @@ describe('jobs on AWS Batch', () => {
     const launch = () => world.launch('succeed', { name: 'run1-n0-0' });
     const spot = launch();
     spot.interruptible = true;
-    expect(plugin.refuse(spot)).toContain('no job queue "spot"');
+    expect(plugin.noPlace?.(spot)).toContain('no job queue "spot"');
     const role = (iamRole: string) => {
       const asking = launch();
       asking.securityContext = {
@@ -135,7 +135,7 @@ describe('jobs on AWS Batch', () => {
         secrets: [],
         tokens: [],
       };
-      return plugin.refuse(asking);
+      return plugin.noPlace?.(asking);
     };
     expect(role('arn:aws:iam::1:role/root')).toMatch(/role\/root",.*not allowed.*team-\*/);
     expect(role('arn:aws:iam::1:role/team-a')).toBeUndefined();

@@ -3,6 +3,7 @@ import {
   type AttemptContext,
   type Capacity,
   type Created,
+  type HostView,
   type Launch,
   type PhaseReport,
   type WebApi,
@@ -21,6 +22,7 @@ import { JobReader } from './jobs/job-reader.js';
 import { logLinks } from './jobs/log-links.js';
 import { OutputTail } from './jobs/output-tail.js';
 import { allQueues } from './jobs/queue-choice.js';
+import { NoPlace } from './jobs/no-place.js';
 import { awsBatchType, submissionOf } from './jobs/submission.js';
 import { Submitter } from './jobs/submitter.js';
 import { Terminator } from './jobs/terminator.js';
@@ -32,7 +34,7 @@ import { QueueCheck } from './queue-check.js';
 export class BatchApi implements WebApi<BatchJob> {
   readonly name = 'aws-batch';
   readonly calls: BatchCalls;
-  private readonly queues: QueueCheck;
+  readonly queues: QueueCheck;
   private readonly submitter: Submitter;
   private readonly finder: JobFinder;
   private readonly terminator: Terminator;
@@ -69,8 +71,13 @@ export class BatchApi implements WebApi<BatchJob> {
 
   refuse(launch: LaunchTask): string | undefined {
     const submission = submissionOf(launch as Launch, this.options);
-    if (typeof submission === 'string') return submission;
-    return this.queues.refuse(submission.input.jobQueue ?? '');
+    return typeof submission === 'string' ? submission : undefined;
+  }
+
+  noPlace(launch: LaunchTask): string | undefined {
+    const submission = submissionOf(launch as Launch, this.options);
+    if (submission instanceof NoPlace) return submission.reason;
+    return typeof submission === 'string' ? undefined : this.queues.wrongWith(submission.input.jobQueue ?? '');
   }
 
   namesOf(job: BatchJob): readonly string[] {
@@ -91,8 +98,8 @@ export class BatchApi implements WebApi<BatchJob> {
     });
   }
 
-  async start(): Promise<void> {
-    await this.queues.start();
+  async start(host?: HostView): Promise<void> {
+    await this.queues.start(() => host?.placesChanged());
     this.events?.start();
   }
 

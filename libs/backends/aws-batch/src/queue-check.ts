@@ -1,13 +1,16 @@
 import type { Logger } from '@aloft/telemetry';
 import type { BatchCalls } from './client/batch-calls.js';
 
+/** Milliseconds between two looks; fewer while something is wrong, since somebody may mend it. */
 const againMs = 300_000;
+const soonerMs = 30_000;
 
-/** Which of the configured queues can take jobs, looked at when the backend starts and every five minutes. */
+/** Which of the configured queues can take jobs, looked at when the backend starts and every five minutes, or every half one while some can't. */
 export class QueueCheck {
   /** What is wrong, by the queue's configured name. */
   private wrong = new Map<string, string>();
   private timer: NodeJS.Timeout | undefined;
+  private onMended: (() => void) | undefined;
 
   constructor(
     private readonly calls: Pick<BatchCalls, 'queues'>,
@@ -16,16 +19,29 @@ export class QueueCheck {
   ) {}
 
   /** Does not throw: while Batch cannot be asked, jobs are submitted all the same. */
-  async start(): Promise<void> {
+  async start(onMended: () => void): Promise<void> {
     await this.look();
-    this.timer = setInterval(() => void this.look(), againMs).unref();
+    this.onMended = onMended;
+    this.again();
   }
 
   stop(): void {
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
+    this.onMended = undefined;
   }
 
-  refuse(queue: string): string | undefined {
+  /** Looks now. */
+  async review(): Promise<void> {
+    clearTimeout(this.timer);
+    await this.look();
+    if (this.onMended) this.again();
+  }
+
+  private again(): void {
+    this.timer = setTimeout(() => void this.review(), this.wrong.size > 0 ? soonerMs : againMs).unref();
+  }
+
+  wrongWith(queue: string): string | undefined {
     return this.wrong.get(queue);
   }
 
@@ -46,7 +62,9 @@ export class QueueCheck {
           );
       }
       for (const [queue, why] of wrong) if (!this.wrong.has(queue)) this.logger.error({ queue }, why);
+      const mended = [...this.wrong.keys()].some((queue) => !wrong.has(queue));
       this.wrong = wrong;
+      if (mended) this.onMended?.();
     } catch (error) {
       this.logger.warn(
         { err: error },

@@ -94,7 +94,17 @@ const pods = z.strictObject({
       memory: name.default('256Mi'),
     })
     .prefault({}),
-  logs: z.array(z.strictObject({ name, uri: z.string().regex(/^https?:\/\//) })).default([]),
+  logs: z
+    .array(
+      z.strictObject({
+        name,
+        uri: z.string().regex(/^https?:\/\//),
+        linkType: name.optional(),
+        showWhilePending: z.boolean().optional(),
+        hideOnceFinished: z.boolean().optional(),
+      }),
+    )
+    .default([]),
 });
 
 const operators = z.strictObject({

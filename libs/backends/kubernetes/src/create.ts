@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BackendPlugin } from '@aloft/backend-kit';
+import { checkLogTemplate, type BackendPlugin } from '@aloft/backend-kit';
 import type { BlobAccess } from '@aloft/blob';
 import { invalidArgument } from '@aloft/errors';
 import type { Logger } from '@aloft/telemetry';
 import type { KubernetesConfig } from './config.js';
 import { KubernetesBackend } from './driver/kubernetes-backend.js';
-import { checkLogTemplate } from './log-links.js';
+import { podVariables } from './log-links.js';
 import { TemplatedNamespaces } from './namespaces.js';
 import type { ObjectKind } from './kind.js';
 import { daskOperator } from './operators/dask.js';
@@ -29,7 +29,7 @@ export function createKubernetesBackend(
   logger: Logger,
 ): BackendPlugin {
   const { clusters, pods, resourceTemplates, createNamespaces, ...rest } = config;
-  for (const template of pods.logs) checkLogTemplate(template);
+  for (const template of pods.logs) checkLogTemplate(template, podVariables);
   const { storageEnv, ...podConfig } = pods;
   const options = {
     ...podConfig,

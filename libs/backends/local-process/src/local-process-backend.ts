@@ -17,7 +17,7 @@ import {
   timestampOf,
 } from '@aloft/backend-kit';
 import { AloftError, resourceExhausted, toAloftError, unavailable } from '@aloft/errors';
-import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
+import { TaskUsage, type LaunchTask, type TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { type TaskLog, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Logger } from '@aloft/telemetry';
 import { AttemptFiles } from './attempt-files.js';
@@ -317,13 +317,7 @@ export class LocalProcessBackend implements BackendPlugin {
           phase: TaskExecution_Phase.RUNNING,
           occurredAt: at,
           logs: this.logs(live),
-          usage: {
-            cpuSeconds: 0,
-            peakMemoryBytes: 0n,
-            memoryByteSeconds: 0,
-            startedAt: timestampOf(at),
-            endedAt: undefined,
-          },
+          usage: TaskUsage.fromPartial({ startedAt: timestampOf(at) }),
         });
       },
       ended: (exit) => {

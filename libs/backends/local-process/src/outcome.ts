@@ -41,6 +41,8 @@ function usageOf(exit: ExitRecord): TaskUsage {
     cpuSeconds: exit.cpuSeconds,
     peakMemoryBytes: BigInt(Math.round(exit.peakMemoryBytes)),
     memoryByteSeconds: exit.memoryByteSeconds,
+    itemSeconds: 0,
+    reserved: false,
     startedAt: exit.startedAt === undefined ? undefined : timestampOf(new Date(exit.startedAt)),
     endedAt: timestampOf(new Date(exit.endedAt)),
   };

@@ -1,4 +1,5 @@
 import { WaitReason, WaitReason_Kind, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { Route } from '@aloft/idl/aloft/v1/routing';
 import { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import { TaskExecution_Phase, type ExecutionError, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import { ResourceType, type WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
@@ -8,6 +9,7 @@ import { itemsWait } from '../explain/items-wait.js';
 import { taskIfAny } from '../data/task-settings.js';
 import { setTimer } from '../lifecycle/timers.js';
 import { taskName } from '../names.js';
+import { attemptRoute, meansOfItem } from '../routing/attempt-route.js';
 import type { ArrayItems, ItemChange } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
 import { TimerPurpose, type RunState } from '../state/run-state.js';
@@ -75,6 +77,7 @@ export function arrayEvent(
 ): void {
   const { scope, node } = work;
   const task = taskIfAny(scope, node);
+  const begins = work.taskPhase !== phase && phase === TaskExecution_Phase.QUEUED;
   if (work.taskPhase !== phase) items.phaseVersion = 0;
   else items.phaseVersion++;
   work.taskPhase = phase;
@@ -108,7 +111,18 @@ export function arrayEvent(
   event.metadata = metadata;
   items.changes.clear();
   items.dirty = false;
-  emit(run, { $case: 'task', value: event }, undefined, waitingOf(run, work, phase));
+  const waiting = waitingOf(run, work, phase);
+  emit(
+    run,
+    { $case: 'task', value: event },
+    { usage: items.usage && { ...items.usage }, waiting, route: begins ? firstRoute(run, work, items) : undefined },
+  );
+}
+
+/** Where its items go first; a later attempt of one may go elsewhere, where rules ask for what differs between attempts. */
+function firstRoute(run: RunState, work: NodeWork, items: ArrayItems): Route | undefined {
+  if (!taskIfAny(work.scope, work.node) || items.size === 0) return undefined;
+  return attemptRoute(run, work, meansOfItem(run, work, items, 0))?.route;
 }
 
 /** What its items wait for, all of them, if that is something else than events said last (U-12). */

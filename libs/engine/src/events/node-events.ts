@@ -65,7 +65,7 @@ export function nodeEvent(
   }
   event.deckUri = work?.deckUri ?? '';
   if (work) work.waiting = facts.waiting;
-  emit(run, { $case: 'node', value: event }, undefined, facts.waiting);
+  emit(run, { $case: 'node', value: event }, { waiting: facts.waiting });
 }
 
 function taskMetadata(scope: Scope, node: number, work: NodeWork): TaskNodeMetadata {

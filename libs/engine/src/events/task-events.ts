@@ -1,4 +1,5 @@
-import { WaitReason, type LiteralsValue, type TaskReport } from '@aloft/idl/aloft/v1/bus';
+import { WaitReason, type LiteralsValue, type TaskReport, type TaskUsage } from '@aloft/idl/aloft/v1/bus';
+import type { Route } from '@aloft/idl/aloft/v1/routing';
 import { type ExecutionError, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import {
   TaskExecutionEvent,
@@ -9,6 +10,7 @@ import { Behaviour, behaves } from '../behaviours.js';
 import { reportedWait } from '../explain/waits.js';
 import { taskOf } from '../data/task-settings.js';
 import { taskName } from '../names.js';
+import { sentenceOf } from '../routing/route.js';
 import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
 import { emit, producer } from './emit.js';
@@ -20,6 +22,10 @@ export interface TaskFacts {
   error?: ExecutionError;
   reason?: string;
   interruptible?: boolean;
+  /** Where the attempt goes, with its first event. */
+  route?: Route | undefined;
+  /** What the attempt used, where no report tells. */
+  usage?: TaskUsage | undefined;
   /** What the backend said. */
   report?: TaskReport;
 }
@@ -51,7 +57,8 @@ export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Ph
   event.outputResult = outcomeOf(facts);
   event.taskType = task.type;
   event.eventVersion = 1;
-  const reason = facts.reason ?? report?.reason ?? '';
+  const { route } = facts;
+  const reason = facts.reason ?? report?.reason ?? (route ? sentenceOf(route) : '');
   if (reason !== '') {
     event.reason = reason;
     event.reasons = [{ reason, occurredAt: event.occurredAt }];
@@ -62,11 +69,15 @@ export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Ph
   }
   const metadata = TaskExecutionMetadata.create();
   metadata.generatedName = taskName(run.id.name, work.id, work.attempt);
-  metadata.pluginIdentifier = report?.backend ?? '';
+  metadata.pluginIdentifier = report?.backend ?? route?.backend ?? '';
   metadata.instanceClass =
     (report?.interruptible ?? facts.interruptible)
       ? TaskExecutionMetadata_InstanceClass.INTERRUPTIBLE
       : TaskExecutionMetadata_InstanceClass.DEFAULT;
   event.metadata = metadata;
-  emit(run, { $case: 'task', value: event }, report?.usage, waitingOf(run, work, report));
+  emit(
+    run,
+    { $case: 'task', value: event },
+    { usage: report?.usage ?? facts.usage, waiting: waitingOf(run, work, report), route },
+  );
 }

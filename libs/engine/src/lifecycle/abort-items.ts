@@ -1,6 +1,7 @@
 import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { itemAttemptOf } from '../data/attempts.js';
 import { templateOf } from '../data/task-settings.js';
+import { attemptRoute, meansOfItem } from '../routing/attempt-route.js';
 import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
@@ -61,7 +62,9 @@ export function stopLaunched(run: RunState, work: NodeWork, items: ArrayItems, i
 /** Tells the item's backend to end its attempt. */
 export function tellItem(run: RunState, work: NodeWork, items: ArrayItems, index: number, reason: string): void {
   const attempt = itemAttemptOf(run, work, index, items.attempts[index]!);
-  run.effects.push({ kind: 'abort', attempt, taskType: templateOf(work.scope, work.node).type, reason });
+  const taskType = templateOf(work.scope, work.node).type;
+  const routed = attemptRoute(run, work, meansOfItem(run, work, items, index));
+  run.effects.push({ kind: 'abort', attempt, taskType, routed, reason });
 }
 
 /** Gives an item's cache reservation back, if it holds one (C-95). */

@@ -12,6 +12,7 @@ import { arrayEvent } from '../events/array-events.js';
 import { nodeEvent } from '../events/node-events.js';
 import { taskEvent } from '../events/task-events.js';
 import { Kind } from '../graph/graph.js';
+import { attemptRoute, meansOf } from '../routing/attempt-route.js';
 import { Because, type Ending } from '../state/ending.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
@@ -135,7 +136,8 @@ function runsTask({ scope, node, state }: NodeWork): boolean {
 
 function tellTask(run: RunState, work: NodeWork, reason: string): void {
   const taskType = templateOf(work.scope, work.node).type;
-  run.effects.push({ kind: 'abort', attempt: attemptOf(run, work), taskType, reason });
+  const routed = attemptRoute(run, work, meansOf(run, work));
+  run.effects.push({ kind: 'abort', attempt: attemptOf(run, work), taskType, routed, reason });
 }
 
 /**
@@ -146,9 +148,10 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string, error
   if (runsTask(work)) {
     if (!work.ending) tellTask(run, work, reason);
     work.taskPhase = TaskExecution_Phase.ABORTED;
+    const usage = work.ending?.usage;
     if (error && behaves(run, Behaviour.TimeoutsAreFailures))
-      taskEvent(run, work, TaskExecution_Phase.FAILED, { reason, error });
-    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason });
+      taskEvent(run, work, TaskExecution_Phase.FAILED, { reason, error, usage });
+    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason, usage });
   }
   if (work.items) {
     loseArray(run, work, work.items);

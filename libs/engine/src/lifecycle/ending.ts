@@ -2,6 +2,7 @@ import type { TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import { Behaviour, behaves } from '../behaviours.js';
+import { addItemUsage } from '../data/item-usage.js';
 import { generationOf, itemGenerationOf } from '../data/attempts.js';
 import type { ArrayItems } from '../state/array-items.js';
 import type { Ending } from '../state/ending.js';
@@ -25,6 +26,8 @@ export function answersEnding(run: RunState, work: NodeWork, report: TaskReport)
   const item = work.items?.ending.get(index);
   if (!work.ending && !item) return undefined;
   if (!answers.has(report.phase) || !isCurrent(work, report)) return false;
+  if (index !== theTask && work.items) addItemUsage(run, work.items, report.usage);
+  else if (work.ending && behaves(run, Behaviour.TellsUse)) work.ending.usage = report.usage;
   const checkpointUri = report.outcome?.checkpointUri ?? '';
   if (work.ending) {
     if (!work.ending.unheard.delete(index)) return false;

@@ -4,12 +4,12 @@ import { ExecutionError_ErrorKind, TaskExecution_Phase, type ExecutionError } fr
 import { Behaviour, behaves } from '../behaviours.js';
 import { arrayNodeOf, itemInputs, readsOwnInputs } from '../data/array-inputs.js';
 import { itemAttemptOf, itemGenerationOf } from '../data/attempts.js';
-import { backoffMillis, mayRetry, memoryFactor, ranOutOfMemory } from '../data/backoff.js';
+import { backoffMillis, mayRetry, ranOutOfMemory } from '../data/backoff.js';
 import { cut, systemError, userError } from '../data/failures.js';
+import { addItemUsage } from '../data/item-usage.js';
 import {
   executionTimeout,
   isCacheable,
-  isInterruptible,
   overwritesCache,
   runnable,
   queueTimeout,
@@ -26,6 +26,7 @@ import { freePermits, isFull, lineUp } from '../lifecycle/parallelism.js';
 import { request } from '../lifecycle/requests.js';
 import { cancelTimer, setTimer } from '../lifecycle/timers.js';
 import { itemDataPrefix, itemPrefix } from '../names.js';
+import { attemptRoute, meansOfItem } from '../routing/attempt-route.js';
 import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
@@ -101,6 +102,7 @@ export function launchItem(run: RunState, work: NodeWork, items: ArrayItems, ind
   const attempt = items.attempts[index]!;
   const dataPrefix = work.dataPrefix(run.id);
   const own = readsOwnInputs(arrayNodeOf(work));
+  const means = meansOfItem(run, work, items, index);
   items.launched.set(index, { phase: P.QUEUED, version: 0 });
   run.effects.push({
     kind: 'launch',
@@ -113,10 +115,10 @@ export function launchItem(run: RunState, work: NodeWork, items: ArrayItems, ind
     dataPrefix: own ? itemDataPrefix(dataPrefix, work.attempt, index) : dataPrefix,
     outputPrefix: itemPrefix(dataPrefix, work.attempt, index, attempt),
     prevCheckpointPrefix: items.checkpoints.get(index) ?? '',
-    interruptible: isInterruptible(run, scope, node, { system: items.systemFailures[index]!, all: attempt }),
+    ...means,
     executionTimeout: executionTimeout(run, scope, node),
-    memoryFactor: memoryFactor(retryPolicyOf(run, scope, node), items.outOfMemory.get(index) ?? 0),
     arraySize: items.size,
+    routed: attemptRoute(run, work, means),
   });
   const wait = queueTimeout(run, scope, node);
   if (wait) {
@@ -146,6 +148,7 @@ export function itemReported(run: RunState, work: NodeWork, items: ArrayItems, r
     return true;
   }
   leaveBackend(run, items, index);
+  addItemUsage(run, items, report.usage);
   const outcome = report.outcome;
   if (outcome && outcome.checkpointUri !== '') items.checkpoints.set(index, outcome.checkpointUri);
   if (report.phase === P.SUCCEEDED && outcome?.result?.$case !== 'error') {

@@ -3,16 +3,7 @@ import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/co
 import { Behaviour, behaves } from '../behaviours.js';
 import { attemptOf, generationOf } from '../data/attempts.js';
 import { cut, systemError, userError } from '../data/failures.js';
-import { memoryFactor } from '../data/backoff.js';
-import {
-  executionTimeout,
-  isCacheable,
-  isInterruptible,
-  retryPolicyOf,
-  taskPolicy,
-  templateOf,
-  workflowId,
-} from '../data/task-settings.js';
+import { executionTimeout, isCacheable, taskPolicy, templateOf, workflowId } from '../data/task-settings.js';
 import { emptyValue } from '../data/values.js';
 import { nodeEvent } from '../events/node-events.js';
 import { taskEvent } from '../events/task-events.js';
@@ -21,6 +12,7 @@ import { fail } from '../lifecycle/finish.js';
 import { request } from '../lifecycle/requests.js';
 import { attemptFailed, leftQueue, limitAttempt, limitQueue } from '../lifecycle/retry.js';
 import { attemptPrefix, deckFile } from '../names.js';
+import { attemptRoute, meansOf } from '../routing/attempt-route.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
@@ -47,8 +39,9 @@ export const taskNode: NodeKind = {
 export function launch(run: RunState, work: NodeWork): void {
   const { scope, node } = work;
   const dataPrefix = work.dataPrefix(run.id);
-  const failures = { system: work.systemFailures, all: work.attempt };
-  const interruptible = isInterruptible(run, scope, node, failures);
+  const means = meansOf(run, work);
+  const { interruptible } = means;
+  const routed = attemptRoute(run, work, means);
   enter(run, work, NodeState.Launched);
   work.taskPhase = P.QUEUED;
   run.effects.push({
@@ -61,12 +54,12 @@ export function launch(run: RunState, work: NodeWork): void {
     dataPrefix,
     outputPrefix: attemptPrefix(dataPrefix, work.attempt),
     prevCheckpointPrefix: work.checkpointUri,
-    interruptible,
     executionTimeout: executionTimeout(run, scope, node),
-    memoryFactor: memoryFactor(retryPolicyOf(run, scope, node), work.outOfMemory),
+    ...means,
+    routed,
   });
   limitQueue(run, work);
-  taskEvent(run, work, P.QUEUED, { inputs: work.inputs, interruptible });
+  taskEvent(run, work, P.QUEUED, { inputs: work.inputs, interruptible, route: routed?.route });
 }
 
 /** Phases in which an attempt hasn't begun, in which it runs, and in which it is over. */

@@ -1,4 +1,4 @@
-import { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import { LiteralsValue, TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError, TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
 import { ArrayItems } from '../state/array-items.js';
@@ -62,6 +62,7 @@ export function writeItems(out: ByteWriter, items: ArrayItems): void {
   out.int(items.phaseVersion);
   writeNumbers(out, items.delayed);
   writeNumbers(out, items.outOfMemory);
+  out.message(TaskUsage, items.usage);
 }
 
 export function readItems(from: ByteReader): ArrayItems {
@@ -115,6 +116,7 @@ export function readItems(from: ByteReader): ArrayItems {
     readNumbers(from, items.delayed);
     readNumbers(from, items.outOfMemory);
   }
+  if (from.version >= 5) items.usage = from.message(TaskUsage);
   return items;
 }
 

@@ -1,4 +1,11 @@
-import { AbortExecution, ControlNode, LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import {
+  AbortExecution,
+  ControlNode,
+  LiteralsValue,
+  StartExecution,
+  TaskUsage,
+  WaitReason,
+} from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -128,6 +135,7 @@ function readEndings(from: ByteReader, run: RunState, must: () => NodeWork): voi
     };
     const { unheard } = work.ending;
     from.list(() => void unheard.add(from.int()));
+    if (from.version >= 5) work.ending.usage = from.message(TaskUsage);
   });
   from.list(() => {
     const { items } = must();

@@ -1,4 +1,11 @@
-import { AbortExecution, ControlNode, LiteralsValue, StartExecution, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import {
+  AbortExecution,
+  ControlNode,
+  LiteralsValue,
+  StartExecution,
+  TaskUsage,
+  WaitReason,
+} from '@aloft/idl/aloft/v1/bus';
 import { ExecutionError } from '@aloft/idl/flyteidl/core/execution';
 import { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -10,8 +17,8 @@ import { hexOf } from '../graph/identifiers.js';
 import { ByteWriter } from './bytes.js';
 import { writeScope } from './scope-codec.js';
 
-/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: ends that wait. */
-export const snapshotVersion = 4;
+/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: ends that wait. 5: what was used. */
+export const snapshotVersion = 5;
 
 /** The state without its pending effects: those of a batch are out before a snapshot is taken. */
 export function writeSnapshot(run: RunState): Uint8Array {
@@ -94,13 +101,14 @@ function writeEndings(out: ByteWriter, run: RunState, place: (of: { scope: Scope
   out.list(
     active.filter(({ ending }) => ending),
     (work) => {
-      const { because, reason, since, command, unheard } = work.ending as Ending;
+      const { because, reason, since, command, unheard, usage } = work.ending as Ending;
       place(work);
       out.int(because);
       out.string(reason);
       out.time(since);
       out.message(ControlNode, command);
       out.list(unheard, (index) => out.int(index));
+      out.message(TaskUsage, usage);
     },
   );
   out.list(

@@ -1,4 +1,4 @@
-import type { LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { LiteralsValue, TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { CatalogCacheStatus } from '@aloft/idl/flyteidl/core/catalog';
 import type { ExecutionError, TaskExecution_Phase, TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
@@ -124,6 +124,8 @@ export class ArrayItems {
   dirty = false;
   eventTimer = 0;
   phaseVersion = 0;
+  /** Of all attempts of items that are over, together; undefined while none told. */
+  usage: TaskUsage | undefined;
 
   constructor(
     readonly size: number,

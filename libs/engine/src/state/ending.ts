@@ -1,4 +1,4 @@
-import type { ControlNode } from '@aloft/idl/aloft/v1/bus';
+import type { ControlNode, TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { TimerPurpose } from './run-state.js';
 
@@ -28,6 +28,8 @@ export interface Ending {
   command: ControlNode | undefined;
   /** Whose word is waited for: items, or -1 for the task itself. What runs in the scope under the node is waited for besides. */
   readonly unheard: Set<number>;
+  /** What the task's attempt used, once its backend has said that it is over. */
+  usage?: TaskUsage | undefined;
 }
 
 /** Likewise one item of an array, for whose attempt the time was over. */

@@ -132,6 +132,7 @@ export class Driver {
     switch (effect.kind) {
       case 'launch':
         this.launched.push(effect);
+        this.routes.set(effect.attempt.name, effect.routed?.route?.backend);
         this.unheard.set(effect.attempt.name, { attempt: effect.attempt, told: undefined });
         break;
       case 'event':
@@ -140,6 +141,9 @@ export class Driver {
       case 'abort': {
         const at = this.launched.findIndex(({ attempt }) => attempt.name === effect.attempt.name);
         if (at >= 0) this.launched.splice(at, 1);
+        const backend = effect.routed?.route?.backend;
+        if (backend !== this.routes.get(effect.attempt.name))
+          throw new Error(`testing: ${effect.attempt.name} is told to end at ${backend}, where it never went`);
         const known = this.unheard.get(effect.attempt.name);
         if (known?.told) throw new Error(`testing: ${effect.attempt.name} was told twice to end`);
         if (known) known.told = this.now;
@@ -194,6 +198,8 @@ export class Driver {
     return { $case: 'recalled', value: { outputs } };
   }
 
+  /** Backend that each attempt went to. */
+  private readonly routes = new Map<string, string | undefined>();
   private readonly pending: [bigint, Answer][] = [];
   private flushing = false;
 

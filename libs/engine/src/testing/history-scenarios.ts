@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import { CacheLookedUp_Result as Result, RecoveredNode, type CacheLookedUp } from '@aloft/idl/aloft/v1/engine';
 import {
   ExecutionError_ErrorKind as ErrorKind,
@@ -6,7 +7,23 @@ import {
   WorkflowExecution_Phase,
 } from '@aloft/idl/flyteidl/core/execution';
 import type { StartChild } from '../api.js';
-import { array, BOOL, bool, branch, child, closure, compare, gate, INT, int, list, sub, task } from './closures.js';
+import {
+  array,
+  BOOL,
+  bool,
+  branch,
+  child,
+  closure,
+  compare,
+  gate,
+  INT,
+  int,
+  list,
+  listOf,
+  sub,
+  task,
+} from './closures.js';
+import { fickleRouting } from './fickle-routing.js';
 import { controlShapes } from './control-scenarios.js';
 import { Driver, type DriverOptions } from './driver.js';
 import { flowArbitrary } from './random-flow.js';
@@ -356,6 +373,27 @@ const shapes: [name: string, description: string, run: (options: DriverOptions) 
       const driver = new Driver(closure({ tasks, nodes, outputs: {} }), options);
       driver.running('n0');
       driver.succeed('n0', { o: int(1) });
+      return driver;
+    },
+  ],
+  [
+    'routes-and-use',
+    'rules that send the attempts of one node to different backends; what attempts and items used, also those told to end',
+    (options) => {
+      const nodes = [step('n0'), step('n3'), array('n1', task('item', 't'), { a: listOf([int(1), int(2), int(3)]) })];
+      const settings = { routing: fickleRouting, interruptible: true, maxSystemRetries: 2 };
+      const driver = new Driver(closure({ tasks, nodes }), { ...options, settings, aborts: 'late' });
+      const usage = TaskUsage.fromPartial({
+        ...{ cpuSeconds: 3, memoryByteSeconds: 1e9, peakMemoryBytes: 500n },
+        ...{ startedAt: { seconds: 990n, nanos: 5e8 }, endedAt: { seconds: 1000n, nanos: 0 } },
+      });
+      driver.fail('n0', { kind: ErrorKind.SYSTEM, retryable: true });
+      const outcome = { result: { $case: 'outputs' as const, value: outputs(1) }, deckUri: '', checkpointUri: '' };
+      driver.report(driver.launchOf('n0'), Phase.SUCCEEDED, { usage, outcome });
+      driver.report(driver.launchOf('n1', 1), Phase.SUCCEEDED, { usage, outcome });
+      driver.running('n3');
+      driver.abort();
+      while (driver.stopped.length > 0) driver.hear(0);
       return driver;
     },
   ],

@@ -6,3 +6,4 @@ export * from './oracle.js';
 export * from './past.js';
 export * from './random-flow.js';
 export * from './simulate.js';
+export * from './fickle-routing.js';

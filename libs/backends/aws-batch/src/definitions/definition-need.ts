@@ -3,6 +3,7 @@ import type { RegisterJobDefinitionCommandInput } from '@aws-sdk/client-batch';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import type { Secret } from '@aloft/idl/flyteidl/core/security';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
+import { NoPlace } from '../jobs/no-place.js';
 import type { AwsBatchOptions, Platform } from '../options.js';
 
 /** What of an attempt only a job definition can say; command, environment and resources are said at each submit. */
@@ -16,11 +17,11 @@ export function definitionNeed(
   launch: LaunchTask,
   platform: Platform,
   options: Pick<AwsBatchOptions, 'roles' | 'secretArn' | 'logGroup' | 'fargate' | 'region'>,
-): DefinitionNeed | string {
+): DefinitionNeed | NoPlace | string {
   const image = launch.template?.target?.$case === 'container' ? launch.template.target.value.image : '';
   if (image === '') return 'The task has no container image.';
   const role = jobRole(launch, options.roles);
-  if (role instanceof Error) return role.message;
+  if (role instanceof NoPlace) return role;
   const secrets = secretsOf(launch, options);
   if (typeof secrets === 'string') return secrets;
   const { execution } = options.roles;
@@ -62,14 +63,14 @@ const readable = (image: string): string =>
     .replace(/[^A-Za-z0-9_-]/g, '-')
     .slice(0, 40) || 'image';
 
-function jobRole({ securityContext }: LaunchTask, roles: AwsBatchOptions['roles']): string | undefined | Error {
+function jobRole({ securityContext }: LaunchTask, roles: AwsBatchOptions['roles']): string | undefined | NoPlace {
   const asked = securityContext?.runAs?.iamRole ?? '';
   if (asked === '' || asked === roles.default) return roles.default;
   const allowed = roles.allowed.some((pattern) =>
     pattern.endsWith('*') ? asked.startsWith(pattern.slice(0, -1)) : pattern === asked,
   );
   if (allowed) return asked;
-  return new Error(
+  return new NoPlace(
     `The run asks for the IAM role "${asked}", which is not allowed on AWS Batch; allowed are ` +
       `${[...(roles.default === undefined ? [] : [roles.default]), ...roles.allowed].join(', ') || 'none'} (backends.awsBatch.roles).`,
   );

@@ -1,6 +1,7 @@
 import { requestOf, limitsOf, formatBytes } from '@aloft/backend-kit';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import type { AwsBatchOptions, Platform } from '../options.js';
+import { NoPlace } from './no-place.js';
 
 /** What a job is given, in Batch's units. */
 export interface JobResources {
@@ -31,7 +32,7 @@ export function jobResources(
   launch: LaunchTask,
   platform: Platform,
   defaults: AwsBatchOptions['defaults'],
-): JobResources | string {
+): JobResources | NoPlace {
   const { milliCpu, memoryBytes, gpu } = requestOf(launch);
   const memory = limitsOf(launch).memoryBytes ?? (memoryBytes || defaults.memoryBytes);
   const cpu = milliCpu === 0 ? defaults.cpu : milliCpu / 1000;
@@ -40,14 +41,16 @@ export function jobResources(
   return { vcpu: String(Math.max(1, Math.ceil(cpu))), memoryMiB, gpu };
 }
 
-function fargate({ cpu, memoryMiB, gpu }: { cpu: number; memoryMiB: number; gpu: number }): JobResources | string {
-  if (gpu > 0) return 'The task asks for a GPU, which Fargate has none of: send it to a queue on EC2.';
+function fargate({ cpu, memoryMiB, gpu }: { cpu: number; memoryMiB: number; gpu: number }): JobResources | NoPlace {
+  if (gpu > 0) return new NoPlace('The task asks for a GPU, which Fargate has none of: send it to a queue on EC2.');
   for (const { vcpu, memory } of fargateSizes) {
     const fitting = vcpu >= cpu ? memory.find((mebibytes) => mebibytes >= memoryMiB) : undefined;
     if (fitting !== undefined) return { vcpu: String(vcpu), memoryMiB: fitting, gpu: 0 };
   }
   const asked = `${cpu} cpu and ${formatBytes(memoryMiB * mebibyte)} of memory`;
-  return `The task asks for ${asked}, more than Fargate has (16 cpu, 120Gi): ask for less, or send it to a queue on EC2.`;
+  return new NoPlace(
+    `The task asks for ${asked}, more than Fargate has (16 cpu, 120Gi): ask for less, or send it to a queue on EC2.`,
+  );
 }
 
 function range(from: number, to: number, step: number): number[] {

@@ -5,6 +5,7 @@ import { arrayOf, itemTemplate } from '../arrays/item-template.js';
 import { definitionNeed, type DefinitionNeed } from '../definitions/definition-need.js';
 import type { AwsBatchOptions } from '../options.js';
 import { jobName, jobTags } from './names.js';
+import { NoPlace } from './no-place.js';
 import { overridesOf, tooLarge, type Overrides } from './overrides.js';
 import { chooseQueue } from './queue-choice.js';
 import { jobResources, resourceRequirements } from './resources.js';
@@ -22,16 +23,16 @@ export interface Submission {
 /** Shortest time limit that Batch knows, in seconds. */
 const shortestLimit = 60;
 
-/** What an attempt becomes. A string says why it cannot be one of Batch's jobs, and what would be right. */
-export function submissionOf(launch: Launch, options: AwsBatchOptions): Submission | string {
+/** What an attempt becomes. A string says why it can never be one of Batch's jobs, and what would be right. */
+export function submissionOf(launch: Launch, options: AwsBatchOptions): Submission | NoPlace | string {
   const unable = cannotRun(launch);
   if (unable !== undefined) return unable;
   const choice = chooseQueue(launch, options.queues);
-  if (typeof choice === 'string') return choice;
+  if (choice instanceof NoPlace) return choice;
   const resources = jobResources(launch, choice.platform, options.defaults);
-  if (typeof resources === 'string') return resources;
+  if (resources instanceof NoPlace) return resources;
   const need = definitionNeed(launch, choice.platform, options);
-  if (typeof need === 'string') return need;
+  if (typeof need === 'string' || need instanceof NoPlace) return need;
   const overrides = overridesOf(launch, options.environment);
   if (overrides.command.length === 0) return 'The task has no command: AWS Batch would run whatever its image does.';
   const large = tooLarge(overrides);

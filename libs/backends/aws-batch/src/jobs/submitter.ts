@@ -1,5 +1,5 @@
 import type { AttemptContext, Launch } from '@aloft/backend-kit';
-import { AloftError, invalidArgument } from '@aloft/errors';
+import { AloftError, failedPrecondition, invalidArgument } from '@aloft/errors';
 import { ArrayBatcher, notWanted, type Gathered } from '../arrays/array-batcher.js';
 import { splitRanges, writeRanges } from '../arrays/item-ranges.js';
 import { arrayOf, arrayOverrides } from '../arrays/item-template.js';
@@ -8,6 +8,7 @@ import { JobDefinitions } from '../definitions/job-definitions.js';
 import type { AwsBatchOptions } from '../options.js';
 import type { BatchJob } from './handle.js';
 import { arrayJobName, jobTags } from './names.js';
+import { NoPlace } from './no-place.js';
 import { roomIn, type Overrides } from './overrides.js';
 import { arrayKey, singleRequest, submissionOf, type Submission } from './submission.js';
 
@@ -79,6 +80,7 @@ export class Submitter {
 
   private submissionOf(launch: Launch): Submission {
     const submission = submissionOf(launch, this.deps.options);
+    if (submission instanceof NoPlace) throw failedPrecondition(submission.reason);
     if (typeof submission === 'string') throw invalidArgument(submission);
     return submission;
   }

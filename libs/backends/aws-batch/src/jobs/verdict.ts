@@ -42,6 +42,8 @@ export function usageOf(
     cpuSeconds: seconds * (given?.vcpu ?? 0),
     peakMemoryBytes: 0n,
     memoryByteSeconds: seconds * (given?.memoryMiB ?? 0) * 2 ** 20,
+    itemSeconds: 0,
+    reserved: true,
     startedAt: timestampOf(new Date(begin)),
     endedAt: timestampOf(new Date(end)),
   };

@@ -85,16 +85,18 @@ export class KubernetesBackend implements BackendPlugin {
         `Tasks of type "${launch.template?.type}" have neither a container nor a pod that could run on Kubernetes; ` +
         `objects of these kinds can be made: ${this.options.kinds.map(({ resource }) => resource.kind).join(', ')}.`
       );
-    const { clusters } = this.options;
-    if (eligible(clusters, launch.placement).length === 0) {
-      const { clusterLabel, clusterPool } = launch.placement ?? {};
-      return (
-        `No cluster takes runs with the cluster label "${clusterLabel}" and pool "${clusterPool}"; there are ` +
-        `${clusters.map(({ name, labels, pools }) => `${name} (labels ${labels.join(', ') || 'none'}; pools ${pools.join(', ') || 'none'})`).join('; ')}.`
-      );
-    }
     this.options.namespaces.nameFor(launch);
     return kind.refuse(launch);
+  }
+
+  noPlace({ placement }: LaunchTask): string | undefined {
+    const { clusters } = this.options;
+    if (eligible(clusters, placement).length > 0) return undefined;
+    const { clusterLabel = '', clusterPool = '' } = placement ?? {};
+    return (
+      `No cluster takes runs with the cluster label "${clusterLabel}" and pool "${clusterPool}"; there are ` +
+      `${clusters.map(({ name, labels, pools }) => `${name} (labels ${labels.join(', ') || 'none'}; pools ${pools.join(', ') || 'none'})`).join('; ')}.`
+    );
   }
 
   async start(host?: HostView): Promise<void> {

@@ -1,4 +1,5 @@
 import { failure, timestampOf } from '@aloft/backend-kit';
+import { TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { End, Launch } from '../kind.js';
 
@@ -9,13 +10,10 @@ export function vanished({ metadata, ...object }: ClusterObject, { attempt }: La
   return {
     how: 'badly',
     at,
-    usage: {
-      cpuSeconds: 0,
-      peakMemoryBytes: 0n,
-      memoryByteSeconds: 0,
+    usage: TaskUsage.fromPartial({
       startedAt: timestampOf(new Date(metadata?.creationTimestamp ?? at)),
       endedAt: timestampOf(at),
-    },
+    }),
     failure: failure({
       code: 'Interrupted',
       message: `The ${kind} ${metadata?.namespace}/${metadata?.name} of the attempt ${attempt.name} was deleted by something outside the platform before it had ended.`,

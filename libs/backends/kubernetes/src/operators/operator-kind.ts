@@ -1,5 +1,5 @@
 import { failure, type PhaseReport, timestampOf } from '@aloft/backend-kit';
-import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import { TaskUsage, type LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { type TaskLog, TaskExecution_Phase as Phase, TaskLog_MessageFormat } from '@aloft/idl/flyteidl/core/execution';
 import type { ClusterObject, Resource } from '../cluster/resource.js';
 import type { End, Launch, ObjectKind, Place, Sight } from '../kind.js';
@@ -65,13 +65,10 @@ export class OperatorKind implements ObjectKind {
     const logs = (state.links ?? []).map(linkOf);
     const began = timeOf(state.startedAt) ?? timeOf(object.metadata?.creationTimestamp) ?? now;
     const endedAt = timeOf(state.endedAt) ?? now;
-    const usage = {
-      cpuSeconds: 0,
-      peakMemoryBytes: 0n,
-      memoryByteSeconds: 0,
+    const usage = TaskUsage.fromPartial({
       startedAt: timestampOf(new Date(began)),
       endedAt: timestampOf(new Date(endedAt)),
-    };
+    });
     const end = (verdict: End): Sight => ({ end: verdict, report: { phase: Phase.RUNNING, logs } });
     const about = { usage, at: new Date(endedAt) };
     if (state.phase === 'succeeded') return end({ how: 'well', ...about });

@@ -1,10 +1,10 @@
-import { dataPlaceOf } from '@aloft/backend-kit';
+import { dataPlaceOf, logLinks, type LogTemplate } from '@aloft/backend-kit';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import type { TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { V1Container, V1Pod } from '@kubernetes/client-node';
 import { type ClusterObject, pods } from '../cluster/resource.js';
 import type { Launch, ObjectKind, Place, Sight } from '../kind.js';
-import { logLinks, type LogTemplate } from '../log-links.js';
+import type { PodValues } from '../log-links.js';
 import { podOf, primaryOf } from './build-pod.js';
 import { anyRuns, statusOf, timeOf } from './containers.js';
 import { isOver } from './diagnosis.js';
@@ -106,7 +106,7 @@ export function slimPod({ apiVersion, kind, metadata, spec, status }: V1Pod): V1
 /** Links to the output of a pod's container. */
 export function podLogs(
   pod: V1Pod,
-  { attempt }: Launch,
+  launch: Launch,
   containerName: string,
   templates: readonly LogTemplate[],
 ): TaskLog[] {
@@ -118,7 +118,7 @@ export function podLogs(
     ms === undefined ? '' : new Date(ms).toISOString().replace('.000Z', 'Z');
   const unix = (ms: number | undefined) => (ms === undefined ? '' : String(Math.floor(ms / 1000)));
   const { metadata } = pod;
-  return logLinks(templates, {
+  const values: PodValues = {
     podName: metadata?.name ?? '',
     podUID: metadata?.uid ?? '',
     namespace: metadata?.namespace ?? '',
@@ -129,13 +129,6 @@ export function podLogs(
     podRFC3339FinishTime: rfc3339(ended),
     podUnixStartTime: unix(began),
     podUnixFinishTime: unix(ended),
-    executionName: attempt.execution?.name ?? '',
-    executionProject: attempt.execution?.project ?? '',
-    executionDomain: attempt.execution?.domain ?? '',
-    nodeID: attempt.nodeId,
-    taskRetryAttempt: String(attempt.retryAttempt),
-    taskID: attempt.task?.name ?? '',
-    taskVersion: attempt.task?.version ?? '',
-    generatedName: attempt.name,
-  });
+  };
+  return logLinks(templates, launch, values);
 }

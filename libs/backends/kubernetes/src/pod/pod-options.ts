@@ -1,5 +1,5 @@
 import type { V1Affinity, V1NodeSelectorRequirement, V1Toleration } from '@kubernetes/client-node';
-import type { LogTemplate } from '../log-links.js';
+import type { LogTemplate } from '@aloft/backend-kit';
 import type { DataSidecarOptions } from './raw-container.js';
 
 /** What a pod gets for one class of capacity (C-42). */

@@ -9,6 +9,8 @@ export function usageOf(pod: V1Pod, startedAt: number, endedAt: number): TaskUsa
     cpuSeconds: requested(pod, 'cpu') * seconds,
     peakMemoryBytes: 0n,
     memoryByteSeconds: requested(pod, 'memory') * seconds,
+    itemSeconds: 0,
+    reserved: true,
     startedAt: timestampOf(new Date(startedAt)),
     endedAt: timestampOf(new Date(endedAt)),
   };

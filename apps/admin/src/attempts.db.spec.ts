@@ -1,0 +1,153 @@
+import { ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
+import { TaskExecution_Phase as TaskPhase, WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { Route_By as By } from '@aloft/idl/aloft/v1/routing';
+import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
+import { Resources_ResourceName as Name } from '@aloft/idl/flyteidl/core/tasks';
+import { domain, idOf, project, register, x } from './testing/entities.js';
+import { task, workflow } from './testing/events.js';
+import { startPlatform, type Platform } from './testing/platform.js';
+
+const gib = 2 ** 30;
+const time = (seconds: number) => ({ seconds: BigInt(seconds), nanos: 0 });
+const id = { org: '', project, domain, name: 'used' };
+
+// Real: Postgres, the bus, the projection, gRPC and HTTP. In the propeller's place: the test.
+describe('attempts: where they went (U-23), and what they used (U-25)', () => {
+  let platform: Platform;
+  const taskId: Identifier = idOf(ResourceType.TASK, 'used');
+  const route = {
+    ...{ backend: 'kubernetes', by: By.RULE, rule: 'big', because: 'cpu 2' },
+    resources: {
+      requests: [
+        { name: Name.CPU, value: '2' },
+        { name: Name.MEMORY, value: '4Gi' },
+      ],
+    },
+  };
+
+  beforeAll(async () => {
+    platform = await startPlatform();
+    const launchPlan = await register(platform, 'used');
+    await platform.admin.createExecution(
+      ExecutionCreateRequest.fromPartial({ project, domain, name: 'used', inputs: x(1), spec: { launchPlan } }),
+    );
+    const run = await platform.commands.start('used');
+    const told = (nodeId: string, attempt: number, phase: TaskPhase, at: number, more: object = {}) =>
+      task(run, taskId, nodeId, attempt, phase, at, more);
+    await platform.emit(
+      run,
+      workflow(Phase.RUNNING, 1),
+      { ...told('n0', 0, TaskPhase.QUEUED, 2), route },
+      told('n0', 0, TaskPhase.RUNNING, 10),
+      {
+        ...told('n0', 0, TaskPhase.FAILED, 20, { outputResult: { $case: 'error', value: { code: 'Boom' } } }),
+        usage: {
+          cpuSeconds: 5,
+          memoryByteSeconds: 10 * gib,
+          peakMemoryBytes: BigInt(gib),
+          startedAt: time(10),
+          endedAt: time(20),
+        },
+      },
+      { ...told('n0', 1, TaskPhase.QUEUED, 21), route },
+      {
+        ...told('n0', 1, TaskPhase.SUCCEEDED, 50),
+        usage: {
+          cpuSeconds: 20,
+          memoryByteSeconds: 90 * gib,
+          peakMemoryBytes: BigInt(3 * gib),
+          startedAt: time(30),
+          endedAt: time(50),
+        },
+      },
+      // An array: its items ran for 300 s together, in 100 s.
+      {
+        ...told('n1', 0, TaskPhase.QUEUED, 52),
+        route: { backend: 'local', by: By.DEFAULT, resources: route.resources },
+      },
+      {
+        ...told('n1', 0, TaskPhase.SUCCEEDED, 150),
+        usage: {
+          cpuSeconds: 600,
+          memoryByteSeconds: 1200 * gib,
+          itemSeconds: 300,
+          reserved: true,
+          startedAt: time(52),
+          endedAt: time(150),
+        },
+      },
+      // Its backend knows nothing, and nothing was recorded.
+      told('n2', 0, TaskPhase.RUNNING, 52),
+      told('n2', 0, TaskPhase.SUCCEEDED, 60),
+    );
+  });
+  afterAll(() => platform.stop());
+
+  it('are listed with the rule, in pages, also of one node', async () => {
+    const first = await platform.attempts.listAttempts({ id, nodeId: '', limit: 3, token: '' });
+    expect(first.attempts.map(({ nodeId, retryAttempt, why }) => [nodeId, retryAttempt, why])).toEqual([
+      ['n0', 0, 'Goes to kubernetes by rule big (cpu 2).'],
+      ['n0', 1, 'Goes to kubernetes by rule big (cpu 2).'],
+      ['n1', 0, 'Goes to local, the default.'],
+    ]);
+    expect(first.attempts[0]).toMatchObject({
+      ...{
+        task: { name: 'used' },
+        taskType: 'python-task',
+        phase: TaskPhase.FAILED,
+        startedAt: time(10),
+        endedAt: time(20),
+      },
+      ...{ route: { backend: 'kubernetes', rule: 'big' }, usage: { cpuSeconds: 5 } },
+    });
+    const { token } = first;
+    const rest = await platform.attempts.listAttempts({ id, nodeId: '', limit: 3, token });
+    expect(rest).toMatchObject({
+      attempts: [{ nodeId: 'n2', why: '', route: undefined, usage: undefined }],
+      token: '',
+    });
+    const ofNode = await platform.attempts.listAttempts({ id, nodeId: 'n0', limit: 1, token: '0/n0' });
+    expect(ofNode.attempts).toMatchObject([{ nodeId: 'n0', retryAttempt: 1 }]);
+  });
+
+  it('are summed by node and over the run, used beside requested', async () => {
+    const { total, nodes, nodeCount } = await platform.attempts.getUsage({ id, limit: 2 });
+    expect(nodeCount).toBe(3);
+    expect(nodes).toMatchObject([
+      {
+        nodeId: 'n1',
+        usage: { attempts: 1, reserved: 1, seconds: 300, cpuSeconds: 600, requestedCpuSeconds: 600 },
+      },
+      {
+        nodeId: 'n0',
+        usage: {
+          ...{ attempts: 2, unknown: 0, seconds: 30, cpuSeconds: 25, memoryByteSeconds: 100 * gib },
+          ...{ peakMemoryBytes: BigInt(3 * gib), requestedCpuSeconds: 60, requestedMemoryByteSeconds: 120 * gib },
+        },
+      },
+    ]);
+    expect(total).toMatchObject({ attempts: 4, unknown: 1, reserved: 1, seconds: 338, cpuSeconds: 625 });
+  });
+
+  it('over REST, too', async () => {
+    const get = async (path: string) =>
+      (await (await fetch(`${platform.http}/api/v1/${path}/${project}/${domain}/used`)).json()) as Record<
+        string,
+        never
+      >;
+    expect(await get('attempts')).toMatchObject({
+      attempts: [{ node_id: 'n0', route: { backend: 'kubernetes', by: 'RULE', rule: 'big' } }, {}, {}, {}],
+    });
+    expect(await get('usage')).toMatchObject({ total: { attempts: 4, seconds: 338 } });
+  });
+
+  it('of a run or by a token that is not there is said so', async () => {
+    await expect(platform.attempts.getUsage({ id: { ...id, name: 'none' }, limit: 0 })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    await expect(platform.attempts.listAttempts({ id, nodeId: '', limit: 0, token: 'x' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('token: "x"'),
+    });
+  });
+});

@@ -1,0 +1,94 @@
+import { jest } from '@jest/globals';
+import { GetUsageResponse, ListAttemptsResponse } from '@aloft/idl/aloft/v1/attempts';
+import { ExplainExecutionResponse } from '@aloft/idl/aloft/v1/explain';
+import { Route_By as By } from '@aloft/idl/aloft/v1/routing';
+import { runProgram } from './program.js';
+import { FakePlatform } from './testing/fake-platform.js';
+
+let platform: FakePlatform;
+beforeAll(async () => {
+  platform = await FakePlatform.start();
+});
+afterAll(() => platform.stop());
+
+async function aloft(...argv: string[]): Promise<string> {
+  let stdout = '';
+  const out = jest.spyOn(process.stdout, 'write').mockImplementation((chunk) => ((stdout += String(chunk)), true));
+  try {
+    expect(await runProgram([...argv, '--endpoint', platform.endpoint])).toBe(0);
+    return stdout;
+  } finally {
+    out.mockRestore();
+  }
+}
+
+const at = (seconds: number) => ({ seconds: BigInt(seconds), nanos: 0 });
+
+describe('U-23: where attempts went, and why', () => {
+  beforeEach(() => {
+    platform.answers['listAttempts'] = ListAttemptsResponse.fromPartial({
+      attempts: [
+        {
+          ...{ nodeId: 'n0', retryAttempt: 0, task: { name: 'train' }, phase: 3, startedAt: at(10), endedAt: at(22) },
+          route: { backend: 'kubernetes', by: By.RULE, rule: 'gpus', because: 'gpu 1' },
+          why: 'Goes to kubernetes by rule gpus (gpu 1).',
+        },
+        {
+          ...{ nodeId: 'n1', retryAttempt: 1, task: { name: 'load' }, phase: 2 },
+          route: { backend: 'local', by: By.DEFAULT },
+          why: 'Goes to local, the default.',
+        },
+      ],
+    });
+  });
+
+  test('get attempts', async () => {
+    const lines = (await aloft('get', 'attempts', 'run1')).split('\n');
+    expect(lines[1]).toMatch(/^n0 +0 +SUCCEEDED +train +12 s +kubernetes +by rule gpus \(gpu 1\)/);
+    expect(lines[2]).toMatch(/^n1 +1 +RUNNING +load +local +the default/);
+    const json = JSON.parse(await aloft('get', 'attempts', 'run1', '-o', 'json')) as { route: { rule: string } }[];
+    expect(json[0]!.route.rule).toBe('gpus');
+  });
+
+  test('why of a node', async () => {
+    platform.explained = ExplainExecutionResponse.fromPartial({ nodes: [{ nodeId: 'n2', state: 'Running' }] });
+    const text = await aloft('why', 'run1', 'n2');
+    expect(text).toContain('Attempt 0 SUCCEEDED: went to kubernetes by rule gpus (gpu 1).');
+    const json = JSON.parse(await aloft('why', 'run1', 'n2', '--json')) as { attempts: { why: string }[] };
+    expect(json.attempts[1]!.why).toBe('Goes to local, the default.');
+  });
+});
+
+describe('U-25: aloft usage', () => {
+  const gib = 2 ** 30;
+  const usage = (more: object) => ({
+    ...{ attempts: 1, seconds: 100, cpuSeconds: 25, memoryByteSeconds: 36 * gib, peakMemoryBytes: BigInt(gib / 2) },
+    ...{ requestedCpuSeconds: 100, requestedMemoryByteSeconds: 72 * gib },
+    ...more,
+  });
+
+  test('what was used beside what was asked for, by node and altogether', async () => {
+    platform.answers['getUsage'] = GetUsageResponse.fromPartial({
+      total: usage({ attempts: 3, reserved: 1, unknown: 1 }),
+      nodes: [
+        { nodeId: 'n0', usage: usage({}) },
+        { nodeId: 'n1', usage: { attempts: 1, seconds: 5, unknown: 1 } },
+      ],
+      nodeCount: 4,
+    });
+    const text = await aloft('usage', 'run1');
+    expect(text).toMatch(/n0 +1 +1 m 40 s +25 s +25 % of 1 m 40 s +0\.01 GiB h +50 % of 0\.02 GiB h +512\.0 MiB/);
+    expect(text).toMatch(/n1 +1 +5\.0 s +\n/);
+    expect(text).toMatch(/all +3 /);
+    expect(text).toContain('… and 2 more nodes');
+    expect(text).toContain('Of 1 attempt what was reserved is known');
+    expect(text).toContain("Of 1 attempt their backends don't know what was used.");
+    const json = JSON.parse(await aloft('usage', 'run1', '--json')) as { total: { cpuSeconds: number } };
+    expect(json.total.cpuSeconds).toBe(25);
+  });
+
+  test('of a run that has not begun', async () => {
+    platform.answers['getUsage'] = GetUsageResponse.fromPartial({ total: {} });
+    expect(await aloft('usage', 'run1')).toContain('No task of it has begun.');
+  });
+});
