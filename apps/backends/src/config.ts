@@ -1,4 +1,5 @@
 import { kubernetesConfigSchema } from '@aloft/backend-kubernetes';
+import { sparkOptionsSchema } from '@aloft/backend-spark';
 import { grpcTarget } from '@aloft/service';
 import { z } from 'zod';
 import { awsBatchConfigSchema } from './aws-batch-config.js';
@@ -106,6 +107,8 @@ export const backendsConfigSchema = z
     /** The backend `kubernetes`: pods and operators' objects. Without clusters there is none. */
     kubernetes: kubernetesConfigSchema,
     awsBatch: awsBatchConfigSchema,
+    /** The backend `spark`: drivers by spark-submit, as processes of this machine. */
+    spark: sparkOptionsSchema.extend({ enabled: z.boolean().default(false) }).prefault({}),
     /** Backends that are modules of their own, by name (docs/backend-plugins.md). */
     plugins: z
       .record(

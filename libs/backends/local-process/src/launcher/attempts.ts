@@ -125,7 +125,7 @@ export class Attempts {
       this.announce(tracked);
     };
     // Whoever asked for the end is told once everything is gone, those who left the session, too.
-    if (killed && tracked.session > 0) void this.signalOthers(tracked, 'SIGKILL').then(tell);
+    if (killed && tracked.session > 0) void this.endRest(tracked).then(tell);
     else tell();
   }
 
@@ -329,6 +329,15 @@ export class Attempts {
   private async signalOthers(tracked: Tracked, name: NodeJS.Signals): Promise<void> {
     const processes = (await this.sampler.look()).get(tracked.id) ?? [];
     for (const { pid, session } of processes) if (session !== tracked.session) signal(pid, name);
+  }
+
+  /** A signal takes its time to end a process: resolves when none is left. */
+  private async endRest({ id }: Tracked): Promise<void> {
+    for (;;) {
+      const left = (await this.sampler.look()).get(id) ?? [];
+      if (left.length === 0) return;
+      for (const { pid } of left) signal(pid, 'SIGKILL');
+    }
   }
 
   private wake(tracked: Tracked): void {
