@@ -52,7 +52,7 @@ export class Backends {
   constructor(private readonly dependencies: BackendsDependencies) {
     const { config, plugins = [], logger, ...rest } = dependencies;
     const local = () => createLocalBackend(config.local, rest, logger.child({ backend: 'local' }));
-    const connector = () => connectorBackend(config.connector, logger.child({ backend: 'connector' }));
+    const connector = () => connectorBackend(config.connector, rest, logger.child({ backend: 'connector' }));
     const awsBatch = () => awsBatchBackend(config.awsBatch, rest, logger.child({ backend: 'aws-batch' }));
     const kubernetes = () => createKubernetesBackend(config.kubernetes, rest, logger.child({ backend: 'kubernetes' }));
     const { enabled: withSpark, ...sparkOptions } = config.spark;

@@ -85,6 +85,8 @@ export const backendsConfigSchema = z
         slots: positive(1_000),
         /** Milliseconds between two looks at what the servers serve. */
         listEveryMs: positive(30_000),
+        /** Milliseconds between two looks at logs and metrics of a job that runs. */
+        observeEveryMs: positive(30_000),
         /** Milliseconds until a job is asked for first, and at most between two times. */
         pollMs: z.object({ first: positive(250), longest: positive(10_000) }).prefault({}),
         callsPerSecond: z.object({ read: positive(200), write: positive(100) }).prefault({}),

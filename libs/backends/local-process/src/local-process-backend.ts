@@ -9,6 +9,7 @@ import {
   failure,
   failureOf,
   limitsOf,
+  outputLink,
   type PhaseReport,
   requestOf,
   timestampOf,
@@ -29,7 +30,6 @@ import { placeInputs } from './inputs.js';
 import { AttemptFolder } from './launcher/attempt-folder.js';
 import type { ExitRecord, LaunchSpec } from './launcher/protocol.js';
 import { type AttemptListener, interrupted, LauncherClient } from './launcher-client.js';
-import { logLink } from './log-link.js';
 import type { LocalProcessOptions } from './options.js';
 import { endOf } from './outcome.js';
 import { RawContainer } from './raw-container/raw-container.js';
@@ -372,7 +372,7 @@ export class LocalProcessBackend implements BackendPlugin {
     const argv = (live.spec ?? this.folderOf(live.id).readSpec())?.argv ?? [];
     const customInfo = this.starter.info(argv);
     return {
-      logs: [logLink(live.launch.attempt as TaskAttempt, this.options.publicUrl()), ...this.starter.links(argv)],
+      logs: [outputLink(live.launch.attempt as TaskAttempt, this.options.publicUrl()), ...this.starter.links(argv)],
       ...(Object.keys(customInfo).length > 0 ? { customInfo } : {}),
     };
   }
