@@ -77,6 +77,14 @@ const suites = {
     const python = pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
     integration('libs/backends/kubernetes')(args, { ALOFT_TEST_PYTHON: python });
   },
+  /** The Spark backend over the real spark-submit: the conformance suite, a given master, stock flytekit with its Spark plugin. */
+  spark: (args) => {
+    const python = pythonEnvironment(join(root, 'e2e', 'spark', 'requirements.txt'));
+    all(
+      () => integration('libs/backends/spark')(args, { ALOFT_TEST_PYTHON: python }),
+      () => pytestIn('spark')(['test_spark.py'], args),
+    );
+  },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(flytekitRequirements);

@@ -10,6 +10,7 @@ import {
   PostgresWorkStore,
 } from '@aloft/backend-kit';
 import { createKubernetesBackend } from '@aloft/backend-kubernetes';
+import spark from '@aloft/backend-spark';
 import type { BlobStore } from '@aloft/blob';
 import type { Bus } from '@aloft/bus';
 import type { Database } from '@aloft/database';
@@ -21,6 +22,7 @@ import { connectorBackend } from './connector-backend.js';
 import type { PluginMaker } from './external-backends.js';
 import { HostRun, measure } from './host-run.js';
 import { createLocalBackend, type LocalBackendSurroundings } from './local-backend.js';
+import { platformView } from './platform-view.js';
 
 /** Tables in the schema `backends`, besides those of the bus's consumer (`busMigrations`). */
 export const backendsMigrations = backendMigrations;
@@ -50,14 +52,24 @@ export class Backends {
   constructor(private readonly dependencies: BackendsDependencies) {
     const { config, plugins = [], logger, ...rest } = dependencies;
     const local = () => createLocalBackend(config.local, rest, logger.child({ backend: 'local' }));
-    const connector = () => connectorBackend(config.connector, logger.child({ backend: 'connector' }));
+    const connector = () => connectorBackend(config.connector, rest, logger.child({ backend: 'connector' }));
     const awsBatch = () => awsBatchBackend(config.awsBatch, rest, logger.child({ backend: 'aws-batch' }));
     const kubernetes = () => createKubernetesBackend(config.kubernetes, rest, logger.child({ backend: 'kubernetes' }));
+    const { enabled: withSpark, ...sparkOptions } = config.spark;
+    const sparkDrivers = () =>
+      spark.create(sparkOptions, {
+        name: 'spark',
+        logger: logger.child({ backend: 'spark' }),
+        env: process.env,
+        dataDir: join(rest.dataDir, 'spark'),
+        platform: platformView(rest),
+      });
     const makers = [
       ...(config.local.enabled ? [local] : []),
       ...(config.connector.servers.length > 0 ? [connector] : []),
       ...(config.awsBatch.queues.length > 0 ? [awsBatch] : []),
       ...(config.kubernetes.clusters.length > 0 ? [kubernetes] : []),
+      ...(withSpark ? [sparkDrivers] : []),
       ...plugins,
     ];
     this.runs = makers.map((make) => new HostRun(make, (plugin, onLost) => this.hostOf(plugin, onLost), logger));

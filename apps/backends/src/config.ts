@@ -1,5 +1,6 @@
 import { checkLogTemplate } from '@aloft/backend-kit';
 import { kubernetesConfigSchema } from '@aloft/backend-kubernetes';
+import { sparkOptionsSchema } from '@aloft/backend-spark';
 import { grpcTarget } from '@aloft/service';
 import { z } from 'zod';
 import { awsBatchConfigSchema } from './aws-batch-config.js';
@@ -107,6 +108,8 @@ export const backendsConfigSchema = z
         slots: positive(1_000),
         /** Milliseconds between two looks at what the servers serve. */
         listEveryMs: positive(30_000),
+        /** Milliseconds between two looks at logs and metrics of a job that runs. */
+        observeEveryMs: positive(30_000),
         /** Milliseconds until a job is asked for first, and at most between two times. */
         pollMs: z.object({ first: positive(250), longest: positive(10_000) }).prefault({}),
         callsPerSecond: z.object({ read: positive(200), write: positive(100) }).prefault({}),
@@ -129,6 +132,8 @@ export const backendsConfigSchema = z
     /** The backend `kubernetes`: pods and operators' objects. Without clusters there is none. */
     kubernetes: kubernetesConfigSchema,
     awsBatch: awsBatchConfigSchema,
+    /** The backend `spark`: drivers by spark-submit, as processes of this machine. */
+    spark: sparkOptionsSchema.extend({ enabled: z.boolean().default(false) }).prefault({}),
     /** Backends that are modules of their own, by name (docs/backend-plugins.md). */
     plugins: z
       .record(

@@ -4,17 +4,22 @@ import type { BackendPlugin } from '@aloft/backend-kit';
 import { invalidArgument } from '@aloft/errors';
 import type { Logger } from '@aloft/telemetry';
 import type { BackendsConfig } from './config.js';
+import type { LocalBackendSurroundings } from './local-backend.js';
 
 /** Largest template and inputs that are sent, and largest outputs that are taken, in bytes. */
 const maxMessageBytes = 64 * 1024 * 1024;
 
+/** Of a job's log. */
+const maxLogBytes = 4 * 1024 * 1024;
+
 /** The plugin `connector` as the configuration wants it. @throws INVALID_ARGUMENT for a token's variable that is not set */
 export function connectorBackend(
   config: BackendsConfig['connector'],
+  { publicUrl }: Pick<LocalBackendSurroundings, 'publicUrl'>,
   logger: Logger,
   env: NodeJS.ProcessEnv = process.env,
 ): BackendPlugin {
-  const { servers, fallback, slots, listEveryMs, pollMs, callsPerSecond, patienceMs } = config;
+  const { servers, fallback, slots, listEveryMs, observeEveryMs, pollMs, callsPerSecond, patienceMs } = config;
   return createConnectorBackend(
     {
       servers: servers.map(({ tls, tokenVariable, ...server }, i) => {
@@ -33,6 +38,7 @@ export function connectorBackend(
       slots,
       listEveryMs,
       maxMessageBytes,
+      observe: { everyMs: observeEveryMs, maxLogBytes, publicUrl },
       limits: {
         pollMs,
         patienceMs,

@@ -8,7 +8,17 @@ import { loadBackends } from './external-backends.js';
 const folder = mkdtempSync(join(tmpdir(), 'aloft-modules-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const surroundings = { logger: createLogger('test', { level: 'silent' }), dataDir: folder, env: { TOKEN: 'x' } };
+const surroundings = {
+  logger: createLogger('test', { level: 'silent' }),
+  dataDir: folder,
+  env: { TOKEN: 'x' },
+  platform: {
+    storage: () => ({ endpoint: 'http://s3.test' }),
+    publicUrl: () => 'http://aloft.test',
+    address: () => 'aloft.test:8089',
+    python: 'python3',
+  },
+};
 
 function load(plugins: object) {
   return loadBackends(backendsConfigSchema.parse({ plugins }).plugins, surroundings);
@@ -21,7 +31,9 @@ function moduleOf(name: string, text: string): string {
 }
 
 const good = `export default {
-  create(options, { name, dataDir, env }) { return { name, made: { options, dataDir, token: env.TOKEN } }; },
+  create(options, { name, dataDir, env, platform }) {
+    return { name, made: { options, dataDir, token: env.TOKEN, storage: platform.storage() } };
+  },
 };`;
 
 describe('backends that are modules of their own', () => {
@@ -30,7 +42,12 @@ describe('backends that are modules of their own', () => {
     const plugin = make?.();
     expect(plugin).toEqual({
       name: 'jobs',
-      made: { options: { a: [1] }, dataDir: join(folder, 'plugins', 'jobs'), token: 'x' },
+      made: {
+        options: { a: [1] },
+        dataDir: join(folder, 'plugins', 'jobs'),
+        token: 'x',
+        storage: { endpoint: 'http://s3.test' },
+      },
     });
     expect(make?.()).not.toBe(plugin);
   });

@@ -19,12 +19,13 @@ export const backendsServiceConfig = serviceConfig.extend({
 });
 
 /** Names of the backends that the configuration enables. */
-export function backendNames({ local, connector, awsBatch, kubernetes, plugins }: BackendsConfig): string[] {
+export function backendNames({ local, connector, awsBatch, kubernetes, spark, plugins }: BackendsConfig): string[] {
   return [
     ...(local.enabled ? ['local'] : []),
     ...(connector.servers.length > 0 ? ['connector'] : []),
     ...(awsBatch.queues.length > 0 ? ['aws-batch'] : []),
     ...(kubernetes.clusters.length > 0 ? ['kubernetes'] : []),
+    ...(spark.enabled ? ['spark'] : []),
     ...Object.keys(plugins),
   ];
 }

@@ -21,6 +21,7 @@ export { storeInputs } from './inputs/stored-inputs.js';
 export { cannotCollect, collectData, type CollectedFile } from './raw-container/collect-data.js';
 export { dataPlaceOf, type DataPlace } from './raw-container/data-place.js';
 export { placeData } from './raw-container/place-data.js';
+export { outputLink } from './outcome/output-link.js';
 export { withCheckpoint } from './outcome/saved-checkpoint.js';
 export { clip, failure, failureOf, isTerminal, type FailureFields } from './outcome/phases.js';
 export { timestampOf } from './outcome/timestamp.js';

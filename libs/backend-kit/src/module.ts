@@ -1,5 +1,18 @@
+import type { BlobAccess } from '@aloft/blob';
 import type { Logger } from '@aloft/telemetry';
 import type { BackendPlugin } from './contract.js';
+
+/** What the platform tells of itself. Addresses are known once its servers listen: ask when work begins, not before `start`. */
+export interface PlatformView {
+  /** How tasks reach blob storage by themselves. */
+  storage(): BlobAccess;
+  /** How people reach its HTTP server, as `http://localhost:8088`. */
+  publicUrl(): string;
+  /** The gRPC address for tasks that call it, as `localhost:8089`. */
+  address(): string | undefined;
+  /** Interpreter of Python tasks on this machine: a path, or a name on `PATH`. */
+  python: string;
+}
 
 /** What a backend is made in. */
 export interface BackendSurroundings {
@@ -10,6 +23,7 @@ export interface BackendSurroundings {
   env: NodeJS.ProcessEnv;
   /** A folder of this process alone, there after restarts. It may not exist yet. */
   dataDir: string;
+  platform: PlatformView;
 }
 
 /**

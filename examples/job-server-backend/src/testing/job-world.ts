@@ -43,6 +43,12 @@ export class JobWorld implements ConformanceWorld {
         logger: createLogger('jobs', { level: process.env['ALOFT_TEST_LOG'] ?? 'silent' }),
         dataDir: join(this.folder, 'plugin'),
         env: process.env,
+        platform: {
+          storage: () => ({}),
+          publicUrl: () => 'http://localhost:8088',
+          address: () => undefined,
+          python: 'python3',
+        },
       },
     );
   }

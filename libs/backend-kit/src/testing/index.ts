@@ -4,4 +4,5 @@ export { encodeLiterals, integer, integerType, launchOf, type LaunchOptions } fr
 export { describeBackendConformance } from './conformance.js';
 export type { Behaviour, ConformanceOptions, ConformanceWorld } from './conformance-world.js';
 export { shellScripts, writeShellFiles, type ShellBehaviour } from './shell-tasks.js';
+export { leaveMark, markOf, ShellMarks } from './shell-marks.js';
 export { errorOf, Told } from './told.js';

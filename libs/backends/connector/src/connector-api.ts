@@ -5,6 +5,7 @@ import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import type { Logger } from '@aloft/telemetry';
 import { Connection } from './connection.js';
 import { Directory } from './directory.js';
+import { Observer } from './observer.js';
 import type { ConnectorOptions } from './options.js';
 import { createRequest } from './request.js';
 import { reportOf } from './resource.js';
@@ -25,12 +26,14 @@ export class ConnectorApi implements WebApi<ConnectorJob> {
   readonly name = 'connector';
   readonly directory: Directory;
   private readonly connections: readonly Connection[];
+  private readonly observer: Observer;
 
   constructor(
     private readonly options: ConnectorOptions,
     logger: Logger,
   ) {
     this.connections = options.servers.map((server) => new Connection(server, options.maxMessageBytes));
+    this.observer = new Observer(options.observe);
     this.directory = new Directory({
       connections: this.connections,
       fallback: this.connections.find(({ server }) => server.name === options.fallback),
@@ -104,7 +107,8 @@ export class ConnectorApi implements WebApi<ConnectorJob> {
             { deadlineMs: connection.server.timeoutsMs.get },
           );
           if (!resource) return unavailable(`the connector "${handle.server}" answered without a resource`);
-          return await reportOf(resource, launch, context.blob);
+          const report = await reportOf(resource, launch, context.blob);
+          return await this.observer.observed(report, { connection, job: handle, launch, blob: context.blob });
         } catch (error) {
           return toAloftError(error);
         }

@@ -48,7 +48,7 @@ describe('flytekit connectors', () => {
       await plugin.launch(launch, told);
       const end = await told.end();
       expect(Phase[end.phase]).toBe('SUCCEEDED');
-      expect(end.customInfo).toEqual({ job: 'run1-n0-0' });
+      expect(end.customInfo).toEqual({ job: 'run1-n0-0', metrics: { slots: { used: 3 } } });
       expect(end.logs?.map(({ uri }) => uri)).toEqual(['http://jobs.test/run1-n0-0']);
       const folder = world.of(launch.attempt);
       expect(readFileSync(join(folder, 'inputs'), 'utf8')).toContain('5');

@@ -1,4 +1,5 @@
 import type { WebApiLimits } from '@aloft/backend-kit';
+import type { ObserverOptions } from './observer.js';
 
 /** One server of connectors: a process that serves flyteidl's agent services. */
 export interface ConnectorServer {
@@ -31,6 +32,8 @@ export interface ConnectorOptions {
   /** Milliseconds between two looks at what the servers list. */
   listEveryMs: number;
   limits?: Partial<WebApiLimits>;
+  /** How often, and where, logs and metrics of jobs are seen. */
+  observe: ObserverOptions;
   /** Largest inputs and outputs that travel in a message, in bytes. */
   maxMessageBytes: number;
 }

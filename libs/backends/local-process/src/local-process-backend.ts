@@ -1,39 +1,40 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   type AttemptContext,
   attemptKey,
   type BackendPlugin,
-  cannotCollect,
   type Capacity,
   type HeldAttempt,
-  dataPlaceOf,
   failure,
   failureOf,
   limitsOf,
+  outputLink,
   type PhaseReport,
   requestOf,
   timestampOf,
 } from '@aloft/backend-kit';
 import { AloftError, resourceExhausted, toAloftError, unavailable } from '@aloft/errors';
 import { TaskUsage, type LaunchTask, type TaskAttempt } from '@aloft/idl/aloft/v1/bus';
-import { type TaskLog, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Logger } from '@aloft/telemetry';
+import { asRegistered } from './as-registered.js';
 import { AttemptFiles } from './attempt-files.js';
 import { CodeBundles } from './code-bundle.js';
-import { commandLine, registeredCommand } from './command-line.js';
+import { commandLine } from './command-line.js';
 import { baseEnvironment, neededBeforeStart, taskEnvironment } from './environment.js';
 import { GpuPool } from './gpu-pool.js';
 import { StoredInputs, type InputValues } from './stored-inputs.js';
 import { isInlineType, runInline } from './inline-types.js';
 import { placeInputs, readsInputs } from './inputs.js';
+import { AttemptFolder } from './launcher/attempt-folder.js';
 import type { ExitRecord, LaunchSpec } from './launcher/protocol.js';
 import { type AttemptListener, interrupted, LauncherClient } from './launcher-client.js';
-import { logLink } from './log-link.js';
 import type { LocalProcessOptions } from './options.js';
 import { endOf } from './outcome.js';
 import { RawContainer } from './raw-container/raw-container.js';
+import type { Starter } from './starter.js';
 
 /** One attempt that this process looks after. */
 interface Live {
@@ -52,12 +53,13 @@ interface Live {
 
 /** Runs tasks as processes of this machine: see README.md. */
 export class LocalProcessBackend implements BackendPlugin {
-  readonly name = 'local';
+  readonly name: string;
   private launcher: LauncherClient | undefined;
   private readonly live = new Map<string, Live>();
   /** Folders of attempts that are not forgotten yet. */
   private readonly ids = new Map<string, string>();
   private leaseUntil: number | undefined;
+  private readonly starter: Starter;
   private readonly gpus: GpuPool;
   private readonly bundles: CodeBundles;
   /** Environments that attempts start from; known once the platform's own addresses are. */
@@ -70,6 +72,8 @@ export class LocalProcessBackend implements BackendPlugin {
     private readonly options: LocalProcessOptions,
     private readonly logger: Logger,
   ) {
+    this.starter = options.starter ?? asRegistered(options);
+    this.name = this.starter.name;
     this.gpus = new GpuPool(options.capacity.gpuDevices);
     this.bundles = new CodeBundles(options.workDir);
   }
@@ -84,17 +88,16 @@ export class LocalProcessBackend implements BackendPlugin {
     return { cpu, memoryBytes, slots, gpu: gpuDevices.length };
   }
 
+  taskTypes(): readonly string[] {
+    return this.starter.taskTypes;
+  }
+
   refuse(launch: LaunchTask): string | undefined {
     const { template } = launch;
     if (isInlineType(template?.type)) return undefined;
     if (template?.target?.$case === 'k8sPod')
       return `The task's pod template cannot run as a local process: register it with a container, or run it on Kubernetes.`;
-    const command = registeredCommand(launch);
-    if (command.length === 0)
-      return `Tasks of type "${template?.type}" name no command, so nothing can be started for them on the backend "local".`;
-    if (command[0]?.endsWith('aloft-execute') && this.options.nodeExecutor === undefined)
-      return 'Tasks of the TypeScript SDK need its executor, and this host has none: install @aloft/sdk.';
-    return dataPlaceOf(launch) && cannotCollect(launch);
+    return this.starter.refuse(launch);
   }
 
   runInline(launch: LaunchTask): PhaseReport | undefined {
@@ -103,6 +106,7 @@ export class LocalProcessBackend implements BackendPlugin {
 
   async start(): Promise<void> {
     const { options } = this;
+    await this.starter.open();
     const bundles = join(options.workDir, 'bundles-node');
     this.base = baseEnvironment(options);
     this.nodeBase = { ...this.base, ALOFT_BUNDLE_DIR: bundles };
@@ -129,7 +133,7 @@ export class LocalProcessBackend implements BackendPlugin {
 
   async stop(): Promise<void> {
     await this.launcher?.stop();
-    const error = unavailable('the backend "local" was stopped');
+    const error = unavailable(`the backend "${this.name}" was stopped`);
     for (const live of this.live.values()) live.started.reject(error);
   }
 
@@ -139,7 +143,7 @@ export class LocalProcessBackend implements BackendPlugin {
   }
 
   private get client(): LauncherClient {
-    if (!this.launcher) throw unavailable('the backend "local" was not started');
+    if (!this.launcher) throw unavailable(`the backend "${this.name}" was not started`);
     return this.launcher;
   }
 
@@ -194,7 +198,7 @@ export class LocalProcessBackend implements BackendPlugin {
       const { restarts } = contextOf(attempt);
       const id = folderName(attempt, restarts);
       this.ids.set(generationKey(attempt), id);
-      await this.reclaimGpus(id);
+      this.reclaimGpus(id);
       known.set(id, { launch, restarts });
     }
     // Of a hundred thousand attempts that wait, some few were begun.
@@ -236,11 +240,13 @@ export class LocalProcessBackend implements BackendPlugin {
   private async prepare(live: Live, attempt: TaskAttempt): Promise<LaunchSpec> {
     const { id, launch, context, files } = live;
     const { blob } = context;
-    const { start, bundleUri, ...line } = commandLine(launch, files.store);
-    const folder = join(this.options.workDir, 'attempts', id);
+    const { bundleUri, ...line } = commandLine(launch, files.store);
+    const { path: folder, code } = this.folderOf(id);
     const gpus = this.gpus.take(id, requestOf(launch).gpu);
     const { files: secrets, ...task } = taskEnvironment(launch, this.options, { id, folder, gpus });
-    const { argv, env } = live.container?.relocated(line.argv, task.env) ?? { argv: line.argv, env: task.env };
+    const relocated = live.container?.relocated(line.argv, task.env) ?? { argv: line.argv, env: task.env };
+    const given = { start: line.start, ...relocated, memoryBytes: limitsOf(launch).memoryBytes };
+    const { start, argv, env, memoryBytes } = await this.starter.start(given, launch, folder);
     const [bundle] = await Promise.all([
       bundleUri === undefined ? undefined : this.bundles.locate(bundleUri, blob),
       files.store !== blob
@@ -254,7 +260,6 @@ export class LocalProcessBackend implements BackendPlugin {
         await writeFile(join(folder, path), text, { mode: 0o600 });
       }),
     ]);
-    const code = join(folder, 'code');
     if (bundle && start !== 'node') env['PYTHONPATH'] = env['PYTHONPATH'] ? `${env['PYTHONPATH']}:${code}` : code;
     const early = neededBeforeStart(env, start === 'node' ? this.nodeBase : this.base);
     if (early !== undefined && start !== 'cold')
@@ -263,7 +268,6 @@ export class LocalProcessBackend implements BackendPlugin {
         'a cold start: the task sets what is read when a worker starts',
       );
     const cold = start === 'cold' || (start === 'python' && early !== undefined);
-    const { memoryBytes } = limitsOf(launch);
     const timeout = launch.executionTimeout;
     const timeoutMs = timeout && Number(timeout.seconds) * 1000 + Math.round(timeout.nanos / 1e6);
     return {
@@ -285,7 +289,7 @@ export class LocalProcessBackend implements BackendPlugin {
     let settle = { resolve: () => {}, reject: (_: unknown) => {} };
     const promise = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
     promise.catch(() => undefined); // Whoever waits is told; nobody may.
-    const folder = join(this.options.workDir, 'attempts', id);
+    const { path: folder } = this.folderOf(id);
     const files = new AttemptFiles(launch, context.blob, {
       folder,
       run: context.restarts,
@@ -316,7 +320,7 @@ export class LocalProcessBackend implements BackendPlugin {
         live.context.report({
           phase: TaskExecution_Phase.RUNNING,
           occurredAt: at,
-          logs: this.logs(live),
+          ...this.told(live),
           usage: TaskUsage.fromPartial({ startedAt: timestampOf(at) }),
         });
       },
@@ -364,24 +368,31 @@ export class LocalProcessBackend implements BackendPlugin {
             phase: TaskExecution_Phase.RETRYABLE_FAILED,
           };
     }
+    const told = this.told(live);
     this.drop(live);
-    context.report({ ...report, logs: this.logs(live) });
+    context.report({ ...report, ...told });
   }
 
-  private logs(live: Live): TaskLog[] {
-    return [logLink(live.launch.attempt as TaskAttempt, this.options.publicUrl())];
+  /** Where it can be watched, and what else there is to say of it. */
+  private told(live: Live): Pick<PhaseReport, 'logs' | 'customInfo'> {
+    // Of one that was found again it is in its folder.
+    const argv = (live.spec ?? this.folderOf(live.id).readSpec())?.argv ?? [];
+    const customInfo = this.starter.info(argv);
+    return {
+      logs: [outputLink(live.launch.attempt as TaskAttempt, this.options.publicUrl()), ...this.starter.links(argv)],
+      ...(Object.keys(customInfo).length > 0 ? { customInfo } : {}),
+    };
   }
 
-  private async reclaimGpus(id: string): Promise<void> {
+  private folderOf(id: string): AttemptFolder {
+    return new AttemptFolder(join(this.options.workDir, 'attempts', id));
+  }
+
+  private reclaimGpus(id: string): void {
     if (this.options.capacity.gpuDevices.length === 0) return;
-    try {
-      const spec = JSON.parse(
-        await readFile(join(this.options.workDir, 'attempts', id, 'spec.json'), 'utf8'),
-      ) as LaunchSpec;
-      this.gpus.reclaim(id, spec.gpus ?? []);
-    } catch {
-      // No folder, or one cut short: it never started, and gets its devices when it does.
-    }
+    // No folder, or one cut short: it never started, and gets its devices when it does.
+    const spec = this.folderOf(id).readSpec();
+    if (spec) this.gpus.reclaim(id, spec.gpus ?? []);
   }
 }
 

@@ -1,7 +1,10 @@
 import type { BlobAccess } from '@aloft/blob';
 import type { Secret } from '@aloft/idl/flyteidl/core/security';
+import type { Starter } from './starter.js';
 
 export interface LocalProcessOptions {
+  /** How commands become processes, for backends that differ in that alone. Default: as they are. */
+  starter?: Starter;
   /** Folder for attempts, unpacked bundles and warm workers: `<data dir>/work`. */
   workDir: string;
   /** Interpreter for Python tasks, a path or a name on `PATH`. */
@@ -14,7 +17,8 @@ export interface LocalProcessOptions {
   nodeExecutor: string | undefined;
   /** Seen as `node_modules` by bundles that bring none. */
   nodeModules: string | undefined;
-  capacity: { cpu: number; memoryBytes: number; slots: number; gpuDevices: readonly string[] };
+  /** What attempts may take together; absent quantities are unlimited. */
+  capacity: { cpu?: number; memoryBytes?: number; slots: number; gpuDevices: readonly string[] };
   /** Milliseconds between SIGTERM and SIGKILL. */
   graceMs: number;
   /** How tasks reach blob storage themselves (FLYTE_AWS_*); asked when the backend starts. */

@@ -13,7 +13,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from flyteidl.admin.agent_pb2 import GetTaskMetricsResponse
 from flyteidl.core.execution_pb2 import TaskExecution, TaskLog
+from flyteidl.core.metrics_pb2 import ExecutionMetricResult
 from flytekit.extend.backend.base_connector import (
     AsyncConnectorBase,
     ConnectorRegistry,
@@ -104,6 +106,11 @@ class TestAsyncConnector(AsyncConnectorBase):
             pass
         while _alive(folder):
             await asyncio.sleep(0.01)
+
+    async def get_metrics(self, resource_meta: JobMeta, **kwargs):
+        slots = ExecutionMetricResult(metric="slots")
+        slots.data.update({"used": 3})
+        return GetTaskMetricsResponse(results=[slots])
 
 
 class TestSyncConnector(SyncConnectorBase):

@@ -26,6 +26,7 @@ export class ConnectorWorld implements ConformanceWorld {
         slots: 200,
         listEveryMs: 30_000,
         maxMessageBytes: 64 * 1024 * 1024,
+        observe: { everyMs: 200, maxLogBytes: 1024 * 1024, publicUrl: () => 'http://localhost:8088' },
         limits: { pollMs: { first: 50, longest: 200 }, reads: { concurrency: 32, perSecond: 2_000 } },
       },
       createLogger('connector', { level: process.env['ALOFT_TEST_LOG'] ?? 'silent' }),

@@ -1,4 +1,5 @@
 import { failure, timestampOf } from '@aloft/backend-kit';
+import { TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import { encodeMemory, memoryIn, type Memory } from './memory.js';
 
 describe('what is written down of an attempt', () => {
@@ -6,13 +7,13 @@ describe('what is written down of an attempt', () => {
   const end: Memory['end'] = {
     how: 'cut short',
     failure: failure({ code: 'ImagePullBackOff', message: 'no such image', kind: 'USER', retryable: true }),
-    usage: {
+    usage: TaskUsage.fromPartial({
       cpuSeconds: 1.5,
       peakMemoryBytes: 2n ** 33n,
       memoryByteSeconds: 7,
       startedAt: timestampOf(at),
       endedAt: timestampOf(at),
-    },
+    }),
     at,
   };
 

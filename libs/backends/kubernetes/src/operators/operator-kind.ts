@@ -4,6 +4,7 @@ import { type TaskLog, TaskExecution_Phase as Phase, TaskLog_MessageFormat } fro
 import type { ClusterObject, Resource } from '../cluster/resource.js';
 import type { End, Launch, ObjectKind, Place, Sight } from '../kind.js';
 import { timeOf } from '../pod/containers.js';
+import { podLogs } from '../pod/pod-kind.js';
 import type { PodOptions } from '../pod/pod-options.js';
 
 /** What an operator says of a job, in words that all of them share. */
@@ -14,6 +15,8 @@ export interface JobState {
   startedAt?: string | undefined;
   endedAt?: string | undefined;
   links?: { name: string; uri: string }[];
+  /** The pod with the output of the task itself. */
+  pod?: { name: string; container: string };
 }
 
 /** What differs between operators. Pure. */
@@ -62,7 +65,7 @@ export class OperatorKind implements ObjectKind {
 
   look(object: ClusterObject, launch: Launch, now: number): Sight {
     const state = this.stateOf(object);
-    const logs = (state.links ?? []).map(linkOf);
+    const logs = [...this.podLinks(state, object, launch), ...(state.links ?? []).map(linkOf)];
     const began = timeOf(state.startedAt) ?? timeOf(object.metadata?.creationTimestamp) ?? now;
     const endedAt = timeOf(state.endedAt) ?? now;
     const usage = TaskUsage.fromPartial({
@@ -79,6 +82,15 @@ export class OperatorKind implements ObjectKind {
       return end({ how: 'badly', failure: failure({ code, message, kind, retryable: true }), ...about });
     }
     return this.goesOn(state, launch, now, began, logs, end, about);
+  }
+
+  /** Where the cluster's logs are (C-176). */
+  private podLinks({ pod, startedAt }: JobState, { metadata }: ClusterObject, launch: Launch): TaskLog[] {
+    if (!pod) return [];
+    const at = { name: pod.name, ...(metadata?.namespace ? { namespace: metadata.namespace } : {}) };
+    const startTime = timeOf(startedAt);
+    const status = startTime === undefined ? {} : { startTime: new Date(startTime) };
+    return podLogs({ metadata: at, status }, launch, pod.container, this.options.logs);
   }
 
   private goesOn(

@@ -79,6 +79,51 @@ describe('C-181: spark', () => {
     });
   });
 
+  it('pods that the task gives its driver and its executors go before what both have', async () => {
+    const of = (podSpec: object, more: object = {}) => ({ podSpec, primaryContainerName: 'primary', ...more });
+    const pods = {
+      driverPod: of(
+        {
+          containers: [
+            {
+              name: 'primary',
+              image: 'driver:2',
+              env: [{ name: 'A', value: '2' }],
+              volumeMounts: [{ name: 'v', mountPath: '/v' }],
+            },
+            { name: 'proxy', image: 'proxy:1' },
+          ],
+          volumes: [{ name: 'v', emptyDir: {} }],
+          nodeSelector: { pool: 'drivers' },
+        },
+        { metadata: { labels: { role: 'driver' }, annotations: {} } },
+      ),
+      executorPod: of({ containers: [{ name: 'primary' }], tolerations: [{ key: 'gpu', operator: 'Exists' }] }),
+    };
+    const spec = (await build(spark, task('spark', { ...custom, ...pods }))) as Record<string, Record<string, unknown>>;
+    expect(spec['image']).toBe('test:1');
+    expect(spec['volumes']).toContainEqual({ name: 'v', emptyDir: {} });
+    expect(spec['driver']).toMatchObject({
+      image: 'driver:2',
+      env: [{ name: 'A', value: '2' }],
+      labels: { role: 'driver' },
+      nodeSelector: { capacity: 'on-demand', pool: 'drivers' },
+      sidecars: [{ name: 'proxy' }],
+      volumeMounts: [{ mountPath: '/v' }],
+    });
+    expect(spec['executor']).toMatchObject({ tolerations: [{ key: 'gpu' }] });
+    expect(spec['executor']?.['image']).toBeUndefined();
+    expect(spec['executor']?.['sidecars']).toBeUndefined();
+  });
+
+  it('C-176: its driver’s pod has the links of pods', () => {
+    const logs = [{ name: 'Pod', uri: 'http://logs/{{ .namespace }}/{{ .podName }}/{{ .containerName }}' }];
+    const status = { applicationState: { state: 'RUNNING' }, driverInfo: { podName: 'x-driver' } };
+    const object = { metadata: { name: 'x', namespace: 'n', creationTimestamp: new Date(0) }, status };
+    const { report } = new OperatorKind(spark, { ...options, logs }).look(object, task('spark', custom), Date.now());
+    expect(report?.logs?.map(({ uri }) => uri)).toEqual(['http://logs/n/x-driver/spark-kubernetes-driver']);
+  });
+
   it('its state is the attempt’s, with links to UI and history', () => {
     const state = (name: string, more = {}) => ({
       applicationState: { state: name, errorMessage: 'because' },

@@ -1,7 +1,8 @@
-import type { Resources } from '@aloft/idl/flyteidl/core/tasks';
-import type { V1Container, V1PodTemplateSpec } from '@kubernetes/client-node';
+import type { K8sPod, Resources } from '@aloft/idl/flyteidl/core/tasks';
+import type { V1Container, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node';
 import type { Launch } from '../kind.js';
 import { defaultPrimary, podOf } from '../pod/build-pod.js';
+import { merged } from '../pod/merge.js';
 import type { PodOptions } from '../pod/pod-options.js';
 import { resourceRequirements } from '../pod/resources.js';
 
@@ -15,6 +16,8 @@ export interface Role {
   args?: readonly string[];
   /** Roles that a job does not survive keep off spot capacity. */
   interruptible?: boolean;
+  /** The task's own pod for it, which goes before what all its roles have; its primary container is the role's. */
+  pod?: K8sPod | undefined;
 }
 
 /** The pod of a role: the task's, with environment, secrets and place, and what the role says instead. */
@@ -36,7 +39,20 @@ export function rolePod(launch: Launch, options: PodOptions, role: Role): V1PodT
   );
   // Whether a pod is started again is the role's, how long it may run the job's.
   const { restartPolicy: _, activeDeadlineSeconds: __, ...rest } = spec ?? { containers: [] };
-  return { ...(metadata ? { metadata } : {}), spec: { ...rest, containers } };
+  return ownPodOver({ ...(metadata ? { metadata } : {}), spec: { ...rest, containers } }, role);
+}
+
+function ownPodOver(pod: V1PodTemplateSpec, { pod: own, container }: Role): V1PodTemplateSpec {
+  if (!own) return pod;
+  const spec = (own.podSpec ?? {}) as Partial<V1PodSpec>;
+  const containers = (spec.containers ?? []).map((each, i, { length }) =>
+    each.name === own.primaryContainerName || (length === 1 && i === 0) ? { ...each, name: container } : each,
+  );
+  const { labels, annotations } = own.metadata ?? {};
+  return {
+    metadata: merged(pod.metadata ?? {}, { ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) }),
+    spec: merged(pod.spec ?? { containers: [] }, { ...spec, containers }),
+  };
 }
 
 /** Command and arguments of the task, as one line. */

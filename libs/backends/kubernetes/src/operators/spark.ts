@@ -1,6 +1,6 @@
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { SparkApplication_Type, SparkJob } from '@aloft/idl/flyteidl/plugins/spark';
-import type { V1PodTemplateSpec } from '@kubernetes/client-node';
+import type { V1PodTemplateSpec, V1Volume } from '@kubernetes/client-node';
 import type { Launch } from '../kind.js';
 import type { PodOptions } from '../pod/pod-options.js';
 import type { JobState, Operator } from './operator-kind.js';
@@ -40,11 +40,11 @@ export function sparkOperator(spark: SparkOptions): Operator {
 function specOf(launch: Launch, options: PodOptions, spark: SparkOptions): object {
   const job = SparkJob.fromJSON(launch.template?.custom ?? {});
   const conf = { ...spark.conf, ...job.sparkConf };
-  const driver = rolePod(launch, options, { container: 'spark-kubernetes-driver', interruptible: false });
-  const executor = rolePod(launch, options, { container: 'spark-kubernetes-executor' });
+  const driver = rolePod(launch, options, { container: driverContainer, interruptible: false, pod: job.driverPod });
+  const executor = rolePod(launch, options, { container: executorContainer, pod: job.executorPod });
   const account = driver.spec?.serviceAccountName ?? spark.serviceAccount;
   const instances = Number(conf['spark.executor.instances'] ?? 1);
-  const image = driver.spec?.containers[0]?.image;
+  const image = imageOf(launch);
   return {
     type: types[job.applicationType] ?? 'Python',
     mode: 'cluster',
@@ -59,22 +59,22 @@ function specOf(launch: Launch, options: PodOptions, spark: SparkOptions): objec
     ...(Object.keys(job.hadoopConf).length > 0 ? { hadoopConf: job.hadoopConf } : {}),
     // Attempts are the engine's.
     restartPolicy: { type: 'Never' },
-    volumes: driver.spec?.volumes ?? [],
+    volumes: volumesOf(driver, executor),
     driver: {
       ...sizes(conf, 'driver'),
-      ...podFields(driver),
+      ...podFields(driver, driverContainer, image),
       ...(account ? { serviceAccount: account } : {}),
     },
     executor: {
       ...sizes(conf, 'executor'),
-      ...podFields(executor),
+      ...podFields(executor, executorContainer, image),
       instances,
       ...(account ? { serviceAccount: account } : {}),
       ...(job.executorPath
         ? {
             env: [
               { name: 'PYSPARK_EXECUTOR_PYTHON', value: job.executorPath },
-              ...(executor.spec?.containers[0]?.env ?? []),
+              ...(containerOf(executor, executorContainer)?.env ?? []),
             ],
           }
         : {}),
@@ -89,9 +89,27 @@ function sizes(conf: Readonly<Record<string, string>>, role: 'driver' | 'executo
   return { ...(cores ? { cores: Number(cores) } : {}), ...(memory ? { memory } : {}) };
 }
 
-function podFields({ metadata, spec }: V1PodTemplateSpec) {
-  const [container] = spec?.containers ?? [];
+const driverContainer = 'spark-kubernetes-driver';
+const executorContainer = 'spark-kubernetes-executor';
+
+const imageOf = ({ template }: Launch) =>
+  template?.target?.$case === 'container' ? template.target.value.image : undefined;
+
+const containerOf = ({ spec }: V1PodTemplateSpec, name: string) => spec?.containers.find((each) => each.name === name);
+
+/** Volumes are the application's: of both roles, each once. */
+function volumesOf(...pods: readonly V1PodTemplateSpec[]): V1Volume[] {
+  const all = pods.flatMap(({ spec }) => spec?.volumes ?? []);
+  return [...new Map(all.map((volume) => [volume.name, volume])).values()];
+}
+
+/** What the operator takes of a role's pod, by its names. `image`: the application's. */
+function podFields(pod: V1PodTemplateSpec, name: string, image: string | undefined) {
+  const { metadata, spec } = pod;
+  const container = containerOf(pod, name);
+  const sidecars = (spec?.containers ?? []).filter((each) => each.name !== name);
   const { affinity, tolerations, nodeSelector, priorityClassName, schedulerName } = spec ?? {};
+  const { initContainers = [], securityContext, hostNetwork } = spec ?? {};
   return {
     labels: metadata?.labels ?? {},
     annotations: metadata?.annotations ?? {},
@@ -102,12 +120,18 @@ function podFields({ metadata, spec }: V1PodTemplateSpec) {
     ...(nodeSelector ? { nodeSelector } : {}),
     ...(priorityClassName ? { priorityClassName } : {}),
     ...(schedulerName ? { schedulerName } : {}),
+    ...(container?.image && container.image !== image ? { image: container.image } : {}),
+    ...(container?.securityContext ? { securityContext: container.securityContext } : {}),
+    ...(securityContext ? { podSecurityContext: securityContext } : {}),
+    ...(hostNetwork ? { hostNetwork } : {}),
+    ...(initContainers.length > 0 ? { initContainers } : {}),
+    ...(sidecars.length > 0 ? { sidecars } : {}),
   };
 }
 
 interface SparkStatus {
   applicationState?: { state?: string; errorMessage?: string };
-  driverInfo?: { webUIIngressAddress?: string };
+  driverInfo?: { webUIIngressAddress?: string; podName?: string };
   sparkApplicationId?: string;
   lastSubmissionAttemptTime?: string;
   terminationTime?: string;
@@ -126,6 +150,7 @@ function stateOf(status: SparkStatus, { historyServer }: SparkOptions): JobState
   const more = {
     message,
     links,
+    ...(status.driverInfo?.podName ? { pod: { name: status.driverInfo.podName, container: driverContainer } } : {}),
     startedAt: status.lastSubmissionAttemptTime,
     endedAt: status.terminationTime ?? undefined,
   };

@@ -49,6 +49,12 @@ const sparkPod = object({
   volumeMounts: list(any),
   priorityClassName: text,
   schedulerName: text,
+  image: text,
+  securityContext: any,
+  podSecurityContext: any,
+  hostNetwork: { type: 'boolean' },
+  initContainers: list(any),
+  sidecars: list(any),
 });
 
 const kubeflow = (kind: string, spec: Record<string, object>): Shape => ({

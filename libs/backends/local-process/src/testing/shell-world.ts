@@ -1,6 +1,5 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, watch } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
-import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -8,6 +7,8 @@ import {
   type ConformanceWorld,
   integerType,
   launchOf,
+  leaveMark,
+  ShellMarks,
   shellScripts,
   writeShellFiles,
   type LaunchOptions,
@@ -50,6 +51,7 @@ export class ShellWorld implements ConformanceWorld {
   readonly dir = mkdtempSync(join(tmpdir(), 'aloft-local-'));
   readonly blob = createLocalBlobStore({ dir: join(this.dir, 'blob'), durable: false });
   private readonly fixtures = join(this.dir, 'fixtures');
+  private readonly marks = new ShellMarks(this.fixtures);
   private readonly plugins: LocalProcessBackend[] = [];
 
   constructor(readonly options: Partial<LocalProcessOptions> = {}) {
@@ -70,16 +72,12 @@ export class ShellWorld implements ConformanceWorld {
   }
 
   launch(behaviour: Behaviour, { name, generation = 1, ...more }: Partial<LaunchOptions> & { name: string }) {
-    const mark = `${name}.${generation}`;
-    if (behaviour === 'until-finished') {
-      const fifo = join(this.fixtures, `${mark}.fifo`);
-      if (!existsSync(fifo)) execFileSync('mkfifo', [fifo]);
-    }
+    if (behaviour === 'until-finished') this.marks.prepareToWait({ name, generation });
     const options: LaunchOptions = {
       name,
       generation,
       outputs: { x: integerType },
-      env: { MARK: mark, WORLD: this.dir },
+      env: this.marks.environment({ name, generation }),
       ...more,
       ...(behaviour === 'use-memory' ? { memory: '150Mi' } : {}),
       ...(behaviour === 'run-over-time' ? { executionTimeoutMs: 300 } : {}),
@@ -91,51 +89,28 @@ export class ShellWorld implements ConformanceWorld {
       args:
         behaviour === 'be-unstartable'
           ? ['no-such-thing', '--flag']
-          : ['sh', '-c', `echo started >> "$2/$MARK.mark"\n${script}`, 'task', outputPrefix, this.fixtures],
+          : ['sh', '-c', `${leaveMark}\n${script}`, 'task', outputPrefix, this.fixtures],
     });
   }
 
-  async finish(attempt: TaskAttempt): Promise<void> {
-    await writeFile(join(this.fixtures, `${attempt.name}.${attempt.generation}.fifo`), 'go\n');
+  finish(attempt: TaskAttempt): Promise<void> {
+    return this.marks.finish(attempt);
   }
 
-  async started(attempt: TaskAttempt): Promise<void> {
-    const mark = join(this.fixtures, `${attempt.name}.${attempt.generation}.mark`);
-    await new Promise<void>((resolve) => {
-      const watcher = watch(this.fixtures, () => look());
-      const look = () => {
-        if (!existsSync(mark)) return;
-        watcher.close();
-        resolve();
-      };
-      look();
-    });
+  started(attempt: TaskAttempt): Promise<void> {
+    return this.marks.started(attempt);
   }
 
   async starts(attempt: TaskAttempt): Promise<number> {
-    const mark = join(this.fixtures, `${attempt.name}.${attempt.generation}.mark`);
-    return existsSync(mark) ? readFileSync(mark, 'utf8').trim().split('\n').length : 0;
+    return this.marks.starts(attempt);
   }
 
   async alive(attempt: TaskAttempt): Promise<boolean> {
     return this.processesOf(attempt).length > 0;
   }
 
-  /** Pids that carry the attempt's mark in their environment. */
   processesOf(attempt: TaskAttempt): number[] {
-    // Other test runs on this machine have attempts of the same names.
-    const wanted = [`MARK=${attempt.name}.${attempt.generation}`, `WORLD=${this.dir}`];
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => {
-        try {
-          const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
-          return wanted.every((each) => environment.includes(each));
-        } catch {
-          return false;
-        }
-      })
-      .map(Number);
+    return this.marks.processesOf(attempt);
   }
 
   async close(): Promise<void> {
