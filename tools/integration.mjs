@@ -85,6 +85,11 @@ const suites = {
       () => pytestIn('spark')(['test_spark.py'], args),
     );
   },
+  /** The Python example on each backend by configuration alone: local, Kubernetes (a real node), AWS Batch (moto), spark-submit. */
+  'flight-delays': (args) => {
+    const python = pythonEnvironment(join(root, 'e2e', 'flight-delays', 'requirements.txt'));
+    integration('e2e/flight-delays')(args, { ALOFT_TEST_PYTHON: python });
+  },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
   workers: () => {
     const python = pythonEnvironment(flytekitRequirements);

@@ -17,6 +17,11 @@ export class Embedded {
 
   constructor(private readonly env: Record<string, string>) {}
 
+  /** Variables from the next start on. */
+  use(env: Record<string, string>): void {
+    Object.assign(this.env, env);
+  }
+
   async start(): Promise<void> {
     const child = spawn(process.execPath, [main], {
       env: {

@@ -58,3 +58,35 @@ export async function start({ dir }) {
     },
   };
 }
+
+/** Makes job queues of these names, over one compute environment. A server that was reset needs them again. */
+export async function makeQueues(endpoint, names) {
+  const role = await call(endpoint, 'iam', {
+    body: new URLSearchParams({
+      Action: 'CreateRole',
+      Version: '2010-05-08',
+      RoleName: 'batch',
+      AssumeRolePolicyDocument: '{"Version":"2012-10-17","Statement":[]}',
+    }),
+  });
+  const serviceRole = /<Arn>([^<]+)<\/Arn>/.exec(role)?.[1];
+  const batch = async (name, body) =>
+    JSON.parse(await call(`${endpoint}/v1/${name}`, 'batch', { body: JSON.stringify(body) }));
+  const { computeEnvironmentArn: computeEnvironment } = await batch('createcomputeenvironment', {
+    computeEnvironmentName: 'machine',
+    type: 'UNMANAGED',
+    serviceRole,
+  });
+  const computeEnvironmentOrder = [{ order: 1, computeEnvironment }];
+  for (const jobQueueName of names)
+    await batch('createjobqueue', { jobQueueName, state: 'ENABLED', priority: 1, computeEnvironmentOrder });
+}
+
+/** moto reads region and service from a signature, and checks nothing of it. */
+async function call(url, service, { body }) {
+  const authorization = `AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/${service}/aws4_request, SignedHeaders=host, Signature=test`;
+  const response = await fetch(url, { method: 'POST', headers: { authorization }, body });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`);
+  return text;
+}

@@ -11,9 +11,9 @@ const programs = ['/usr/bin/tar', '/usr/bin/gzip'];
 
 /**
  * Writes `archive` for the virtual environment of `python` and returns its path. Its programs (`pyflyte-execute` …) are in `/usr/local/bin`; the
- * shell of `base`, a folder, comes with it.
+ * shell of `base`, a folder, comes with it. `excludes`: names of packages that its tasks do without.
  */
-export function pythonLayer({ python, archive, base }) {
+export function pythonLayer({ python, archive, base, excludes = [] }) {
   const venv = dirname(dirname(python));
   const interpreter = realpathSync(python);
   const version = run(python, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']).trim();
@@ -32,7 +32,7 @@ export function pythonLayer({ python, archive, base }) {
   run('tar', ['-C', base, '-cf', archive, '.']);
   run('tar', ['-C', shims, '-rf', archive, '.']);
   addTo(archive, [venv, library, interpreter, ...links], {
-    excludes: [...left, relative(join(library, 'site-packages'))],
+    excludes: [...left, ...excludes, relative(join(library, 'site-packages'))],
   });
   addTo(archive, [...programs, ...librariesOf([library, venv], [interpreter, ...programs])], { followed: true });
   return archive;

@@ -27,10 +27,12 @@ class Container:
         job = CHILD.search(name)
         if job and job.group(2):
             env["AWS_BATCH_JOB_ARRAY_INDEX"] = job.group(2)
+        # A place of its own, as in a container.
+        self.folder = tempfile.TemporaryDirectory()
         self.files = {"stdout": tempfile.TemporaryFile(), "stderr": tempfile.TemporaryFile()}
         self.process, self.code = None, None
         try:
-            self.process = subprocess.Popen(words, env=env, start_new_session=True, **self.files)
+            self.process = subprocess.Popen(words, env=env, cwd=self.folder.name, start_new_session=True, **self.files)
         except OSError as error:
             self.code = 127
             self.files["stderr"].write(str(error).encode())
@@ -62,6 +64,7 @@ class Container:
     def remove(self, **_):
         for file in self.files.values():
             file.close()
+        self.folder.cleanup()
 
 
 class Containers:
