@@ -12,7 +12,11 @@ const settings = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Host
 const { url, dataDir, blobDir, shared } = settings;
 const logger = createLogger('host', { level: process.env['ALOFT_LOG_LEVEL'] ?? 'info' });
 const database = openDatabase({ url, schema: 'backends', poolSize: 6, logger });
-const bus = createPostgresBus({ database: openDatabase({ url, schema: 'bus', poolSize: 4, logger }), logger, partitions });
+const bus = createPostgresBus({
+  database: openDatabase({ url, schema: 'bus', poolSize: 4, logger }),
+  logger,
+  partitions,
+});
 const backends = new Backends({
   config: backendsConfigSchema.parse(settings.backends),
   database,
