@@ -40,7 +40,8 @@ describe(`faults of backends (ALOFT_SEED=${seed})`, () => {
 
   it.each([
     ['aws-batch', 'does not look', 'two jobs'],
-    ['aws-batch', 'does not end', 'left behind'],
+    ['kubernetes', 'does not end', 'left behind'],
+    ['kubernetes', 'names at random', 'two jobs'],
   ])(
     'a host of %s that %s is found out: %s',
     async (shape, plant, rule) => {

@@ -118,10 +118,12 @@ export class HttpProxy {
   private send({ method, path, headers, body }: Exchange): Promise<IncomingMessage> {
     const url = new URL(path, this.options.upstream);
     const { agent } = this;
+    // It may have been changed on its way.
+    const length = body.length > 0 ? { 'content-length': body.length } : {};
     return new Promise((resolve, reject) => {
       const request = (url.protocol === 'https:' ? https : http).request(
         url,
-        { method, headers: { ...headers, host: url.host }, agent },
+        { method, headers: { ...headers, host: url.host, ...length }, agent },
         resolve,
       );
       request.once('error', reject);

@@ -7,6 +7,7 @@ import { Informer } from '../cluster/informer.js';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { ObjectKind } from '../kind.js';
 import { labels } from './identity.js';
+import { Cleaning } from './cleaning.js';
 import type { Target } from './placement.js';
 
 export interface ClusterOptions extends Target {
@@ -18,8 +19,10 @@ export interface ClusterOptions extends Target {
 /** Milliseconds beyond its grace in which a node has to confirm that what ran there has ended. */
 const lostMs = 300_000;
 
-/** What goes first where requests wait for each other. */
-export const urgency = { create: 2, abort: 1, clean: 0 } as const;
+/** What goes first where requests wait for each other; what is over is behind all of them ({@link Cluster.clean}). */
+export const urgency = { create: 1, abort: 0 } as const;
+
+const cleaning = { quietMs: 1_000, most: 10_000 };
 
 export interface ClusterListener {
   changed(cluster: Cluster, kind: ObjectKind, object: ClusterObject): void;
@@ -30,6 +33,7 @@ export interface ClusterListener {
 export class Cluster {
   private readonly informers = new Map<ObjectKind, Informer[]>();
   private readonly writes: PQueue;
+  private readonly cleaning: Cleaning;
   private readonly waiters = new Map<string, Set<() => void>>();
 
   private constructor(
@@ -40,7 +44,9 @@ export class Cluster {
     listener: ClusterListener,
     private readonly logger: Logger,
   ) {
-    this.writes = new PQueue({ concurrency: target.access.connections });
+    const { connections } = target.access;
+    this.writes = new PQueue({ concurrency: connections });
+    this.cleaning = new Cleaning(this.writes, { ...cleaning, concurrency: Math.ceil(connections / 2) });
     const scopes = target.namespaces.length > 0 ? target.namespaces : [undefined];
     for (const kind of kinds)
       this.informers.set(
@@ -100,6 +106,7 @@ export class Cluster {
 
   async stop(): Promise<void> {
     this.writes.clear();
+    this.cleaning.stop();
     await Promise.all([...this.everyInformer()].map((informer) => informer.stop()));
     this.client.close();
   }
@@ -119,6 +126,11 @@ export class Cluster {
 
   write<T>(work: () => Promise<T>, priority: number): Promise<T> {
     return this.writes.add(work, { priority });
+  }
+
+  /** For what nobody waits for. */
+  clean<T>(work: () => Promise<T>): Promise<T> {
+    return this.cleaning.add(work);
   }
 
   /**

@@ -12,7 +12,7 @@ describe('the remover', () => {
     let asked = 0;
     let answers = false;
     const cluster = {
-      write: (work: () => Promise<unknown>) => work(),
+      clean: (work: () => Promise<unknown>) => work(),
       client: {
         delete: async () => {
           asked++;

@@ -2,7 +2,7 @@ import type { Logger } from '@aloft/telemetry';
 import { Backoff } from '../cluster/backoff.js';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { ObjectKind } from '../kind.js';
-import { type Cluster, urgency } from './cluster.js';
+import type { Cluster } from './cluster.js';
 import type { Followed } from './followed.js';
 
 export interface RemoverOptions {
@@ -54,7 +54,7 @@ export class Remover {
     const options = { uid, graceSeconds: this.options.graceSeconds };
     while (!this.stopped) {
       try {
-        await cluster.write(() => cluster.client.delete(kind.resource, namespace, name, options), urgency.clean);
+        await cluster.clean(() => cluster.client.delete(kind.resource, namespace, name, options));
         return;
       } catch (error) {
         if (this.stopped) return;

@@ -1,12 +1,10 @@
 import { fork } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { BackendHost } from '@aloft/backend-kit';
 import { launchOf, MemoryBus, MemoryWorkStore } from '@aloft/backend-kit/testing';
-import { createLocalBlobStore } from '@aloft/blob';
+import type { BlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
+import { notFound } from '@aloft/errors';
+import { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { createLogger } from '@aloft/telemetry';
 import type { V1Pod } from '@kubernetes/client-node';
 import { ClusterClient } from '../cluster/client.js';
@@ -14,10 +12,15 @@ import { Credentials } from '../cluster/credentials.js';
 import { Informer } from '../cluster/informer.js';
 import { pods } from '../cluster/resource.js';
 import { createKubernetesBackend, kubernetesConfigSchema } from '../index.js';
+import { attemptAnnotation, identityOf } from '../driver/identity.js';
+import { podOf } from '../pod/build-pod.js';
 import { slimPod } from '../pod/pod-kind.js';
+import type { PodOptions } from '../pod/pod-options.js';
 
 export interface Figures {
   seconds: number;
+  /** Of the process itself, ms a pod. */
+  cpuMs: number;
   /** Largest resident memory of the process. */
   rssMb: number;
 }
@@ -32,7 +35,7 @@ export interface Load {
 
 const logger = createLogger('scale', { level: process.env['ALOFT_TEST_LOG'] ?? 'silent' });
 
-/** The least that could be done: so many pods created, so many at once, each until the watch says that it ended. */
+/** The least that could be done: so many of the very pods that the host makes created, so many at once, each until the watch says that it ended. */
 export async function bareLoop({ kubeconfig, tasks, inFlight, connections }: Load, run: string): Promise<Figures> {
   const client = new ClusterClient('bare', await Credentials.load({ kubeconfig, connections }));
   await client.apply('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: run } });
@@ -55,20 +58,25 @@ export async function bareLoop({ kubeconfig, tasks, inFlight, connections }: Loa
   const creating = gate(connections);
   const worker = async () => {
     while (next < tasks) {
-      const name = `bare-${next++}`;
+      const launch = launchOf({ name: `run1-n${next++}-0` });
+      const { name } = launch.attempt;
       const ended = new Promise<void>((resolve) => ends.set(name, resolve));
-      const spec = {
-        nodeSelector: { type: 'kwok' },
-        restartPolicy: 'Never',
-        containers: [{ name: 'main', image: 'test:1' }],
-      };
+      const pod = podOf(launch, configOf(kubeconfig, connections, run, inFlight).pods as PodOptions);
       await creating(() =>
         client.create(pods, run, {
+          ...pod,
           apiVersion: 'v1',
           kind: 'Pod',
-          metadata: { name, labels: { bare: run } },
-          spec,
-        } as V1Pod),
+          metadata: {
+            ...pod.metadata,
+            name,
+            labels: { ...pod.metadata?.labels, ...identityOf(launch.attempt, run), bare: run },
+            annotations: {
+              ...pod.metadata?.annotations,
+              [attemptAnnotation]: JSON.stringify(TaskAttempt.toJSON(launch.attempt)),
+            },
+          },
+        }),
       );
       await ended;
       ends.delete(name);
@@ -76,28 +84,42 @@ export async function bareLoop({ kubeconfig, tasks, inFlight, connections }: Loa
   };
   await Promise.all(Array.from({ length: Math.min(inFlight, tasks) }, worker));
   const seconds = (performance.now() - began) / 1000;
+  const cpuMs = cpu(tasks);
   await informer.stop();
   client.close();
-  return { seconds, rssMb: largest() };
+  return { seconds, cpuMs, rssMb: largest() };
 }
 
-/** The same pods as attempts of a backend host, from the command to the acknowledged end. */
-export async function throughHost({ kubeconfig, tasks, inFlight, connections }: Load, run: string): Promise<Figures> {
-  const dir = mkdtempSync(join(tmpdir(), 'aloft-scale-'));
-  const config = kubernetesConfigSchema.parse({
+function configOf(kubeconfig: string, connections: number, run: string, slots: number) {
+  return kubernetesConfigSchema.parse({
     clusters: [{ name: 'test', kubeconfig, connections }],
     owner: run,
     namespaceTemplate: `${run}-{{ project }}-{{ domain }}`,
-    slots: inFlight,
+    slots,
     pods: { nodeSelector: { type: 'kwok' } },
   });
+}
+
+/** Storage that takes everything and has nothing: it is the cluster that is measured, not a disk. */
+const emptyStorage = {
+  put: async (uri: string) => ({ uri, size: 0, etag: '', lastModified: new Date(), metadata: {} }),
+  get: async (uri: string) => {
+    throw notFound(`${uri} is not there`);
+  },
+  head: async () => undefined,
+  list: async function* () {},
+} as unknown as BlobStore;
+
+/** The same pods as attempts of a backend host, from the command to the acknowledged end. */
+export async function throughHost({ kubeconfig, tasks, inFlight, connections }: Load, run: string): Promise<Figures> {
+  const config = configOf(kubeconfig, connections, run, inFlight);
   const bus = new MemoryBus();
   const host = new BackendHost({
     plugin: createKubernetesBackend(config, { storage: () => ({}) }, logger),
     bus,
     database: undefined as unknown as Database,
     store: new MemoryWorkStore(),
-    blob: createLocalBlobStore({ dir, durable: false }),
+    blob: emptyStorage,
     logger,
     name: 'host-1',
   });
@@ -106,17 +128,20 @@ export async function throughHost({ kubeconfig, tasks, inFlight, connections }: 
   const began = performance.now();
   void bus.command(...launches.map((launch) => ({ launch })));
   let ended = 0;
-  let seen = 0;
   await bus.until(() => {
     // Reports are looked at once: this is not to be what is measured.
-    for (; seen < bus.reports.length; seen++) if (bus.reports[seen]?.outcome) ended++;
+    for (const { outcome } of bus.reports.splice(0)) if (outcome) ended++;
     return ended >= tasks ? true : undefined;
   });
   const seconds = (performance.now() - began) / 1000;
-  const rssMb = largest();
+  const [rssMb, cpuMs] = [largest(), cpu(tasks)];
   await host.stop();
-  await rm(dir, { recursive: true, force: true });
-  return { seconds, rssMb };
+  return { seconds, cpuMs, rssMb };
+}
+
+function cpu(tasks: number): number {
+  const { user, system } = process.cpuUsage();
+  return Number(((user + system) / 1000 / tasks).toFixed(2));
 }
 
 const largest = () => Math.round(process.resourceUsage().maxRSS / 1024);
