@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackendPlugin } from '@aloft/backend-kit';
@@ -9,6 +8,8 @@ import {
   type ConformanceWorld,
   integerType,
   launchOf,
+  leaveMark,
+  ShellMarks,
   shellScripts,
   writeShellFiles,
   type LaunchOptions,
@@ -46,6 +47,7 @@ export class BatchWorld implements ConformanceWorld {
   readonly dir = mkdtempSync(join(tmpdir(), 'aloft-batch-'));
   readonly blob = createLocalBlobStore({ dir: join(this.dir, 'blob'), durable: false });
   private readonly fixtures = join(this.dir, 'fixtures');
+  private readonly marks = new ShellMarks(this.fixtures);
 
   constructor(
     private readonly endpoint: string,
@@ -68,16 +70,12 @@ export class BatchWorld implements ConformanceWorld {
   }
 
   launch(behaviour: Behaviour, { name, generation = 1, ...more }: Partial<LaunchOptions> & { name: string }) {
-    const mark = `${name}.${generation}`;
-    if (behaviour === 'until-finished') {
-      const fifo = join(this.fixtures, `${mark}.fifo`);
-      if (!existsSync(fifo)) execFileSync('mkfifo', [fifo]);
-    }
+    if (behaviour === 'until-finished') this.marks.prepareToWait({ name, generation });
     const options: LaunchOptions = {
       name,
       generation,
       outputs: { x: integerType },
-      env: { MARK: mark, ALOFT_TEST_BEHAVIOUR: behaviour },
+      env: { ...this.marks.environment({ name, generation }), ALOFT_TEST_BEHAVIOUR: behaviour },
       ...more,
       ...(behaviour === 'run-over-time' ? { executionTimeoutMs: 300 } : {}),
     };
@@ -86,38 +84,27 @@ export class BatchWorld implements ConformanceWorld {
     const outputs = this.blob.localPath(outputPrefix) ?? '';
     const launch = launchOf({
       ...options,
-      args: ['sh', '-c', `mkdir -p "$1"; echo started >> "$2/$MARK.mark"\n${script}`, 'task', outputs, this.fixtures],
+      args: ['sh', '-c', `mkdir -p "$1"; ${leaveMark}\n${script}`, 'task', outputs, this.fixtures],
     });
     if (behaviour === 'be-unstartable' && launch.template?.target?.$case === 'container')
       launch.template.target.value.image = 'no-such-thing:1';
     return launch;
   }
 
-  async finish(attempt: TaskAttempt): Promise<void> {
-    await writeFile(join(this.fixtures, `${attempt.name}.${attempt.generation}.fifo`), 'go\n');
+  finish(attempt: TaskAttempt): Promise<void> {
+    return this.marks.finish(attempt);
   }
 
-  async started(attempt: TaskAttempt): Promise<void> {
-    while ((await this.starts(attempt)) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  started(attempt: TaskAttempt): Promise<void> {
+    return this.marks.started(attempt);
   }
 
   async starts(attempt: TaskAttempt): Promise<number> {
-    const mark = join(this.fixtures, `${attempt.name}.${attempt.generation}.mark`);
-    return existsSync(mark) ? readFileSync(mark, 'utf8').trim().split('\n').length : 0;
+    return this.marks.starts(attempt);
   }
 
-  /** Whether a process carries the attempt's mark in its environment. */
   async alive(attempt: TaskAttempt): Promise<boolean> {
-    const wanted = `MARK=${attempt.name}.${attempt.generation}`;
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .some((pid) => {
-        try {
-          return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(wanted);
-        } catch {
-          return false;
-        }
-      });
+    return this.marks.processesOf(attempt).length > 0;
   }
 
   async close(): Promise<void> {

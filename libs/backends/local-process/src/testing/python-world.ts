@@ -117,7 +117,11 @@ export class PythonWorld extends ShellWorld {
       inputs: { n: integer(21) },
       outputs: { o0: integerType },
       ...more,
-      env: { FLYTE_INTERNAL_EXECUTION_ID: more.execution ?? 'run1', MARK: `${name}.1`, ...more.env },
+      env: {
+        FLYTE_INTERNAL_EXECUTION_ID: more.execution ?? 'run1',
+        ...this.marks.environment({ name, generation: more.generation ?? 1 }),
+        ...more.env,
+      },
     };
     const { inputsUri, outputPrefix } = launchOf(options);
     const raw = more.raw ?? join(this.dir, 'raw');

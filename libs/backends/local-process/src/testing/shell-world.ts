@@ -51,7 +51,7 @@ export class ShellWorld implements ConformanceWorld {
   readonly dir = mkdtempSync(join(tmpdir(), 'aloft-local-'));
   readonly blob = createLocalBlobStore({ dir: join(this.dir, 'blob'), durable: false });
   private readonly fixtures = join(this.dir, 'fixtures');
-  private readonly marks = new ShellMarks(this.fixtures);
+  protected readonly marks = new ShellMarks(this.fixtures);
   private readonly plugins: LocalProcessBackend[] = [];
 
   constructor(readonly options: Partial<LocalProcessOptions> = {}) {
