@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Embedded } from '../trace/embedded.js';
-import { Example } from './example.js';
-import { awsBatch, image, kubernetes, local, type Place, spark } from './places.js';
+import { Example, python } from './example.js';
+import { awsBatch, image, kubernetes, local, oneThread, type Place, spark } from './places.js';
 
 // A cold interpreter loads the example's packages in seconds of a core, a dozen times a run.
 jest.setTimeout(900_000);
@@ -20,7 +20,7 @@ describe('the flight-delays example, registered once, on each backend by configu
 
   beforeAll(async () => {
     platform = new Embedded({ AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
-    platform.use({ ALOFT_CONFIG: config(), ALOFT_PYTHON: process.env['ALOFT_TEST_PYTHON'] ?? '' });
+    platform.use({ ALOFT_CONFIG: config(), ALOFT_PYTHON: python, ...oneThread });
     configure({});
     await platform.start();
     example = new Example(platform.folder, join(platform.folder, 'data', 'flytekit.yaml'));
@@ -31,23 +31,24 @@ describe('the flight-delays example, registered once, on each backend by configu
     await platform?.close();
   });
 
-  it.each<[string, string, () => Promise<Place>]>([
-    ['local', 'Output', local],
-    ['kubernetes', 'Pod', () => kubernetes(join(platform.folder, 'kubernetes'))],
+  it.each<[string, string[], string, () => Promise<Place>]>([
+    ['local', ['local'], 'Output', local],
+    ['kubernetes', ['kubernetes'], 'Pod', () => kubernetes(join(platform.folder, 'kubernetes'))],
     [
       'aws-batch',
+      ['aws-batch'],
       'AWS Batch',
       () => awsBatch(join(platform.folder, 'batch'), join(platform.folder, 'data', 'flytekit.yaml')),
     ],
-    ['spark', 'Spark UI', spark],
-  ])('%s', async (backend, link, start) => {
+    ['spark, for the training alone', ['local', 'spark'], 'Spark UI', spark],
+  ])('%s', async (_, backends, link, start) => {
     const place = await start();
     try {
       await platform.end('SIGTERM');
       configure(place.configuration);
       await platform.start();
       const { outputs, where } = await example.run(platform.grpc);
-      expect(where.backends).toEqual([backend]);
+      expect(where.backends).toEqual(backends);
       expect(where.itemLinks).toContainEqual(expect.stringContaining(link));
       // Seeds are fixed: what was learnt, chosen and found is the same wherever it ran. The page is a file of each run's own.
       const { o0, o1 } = named(outputs);
