@@ -27,7 +27,7 @@ const run = async (command: string, args: readonly string[], options: { cwd?: st
   }
 };
 
-/** Where a run's attempts were: names of backends, and of the links of a map's items. */
+/** Where a run's attempts were: names of backends of all but the training, and of the links that the training's items have there. */
 export interface Whereabouts {
   backends: string[];
   itemLinks: string[];
