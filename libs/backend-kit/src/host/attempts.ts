@@ -28,8 +28,8 @@ export interface AttemptsOptions {
   store: WorkStore;
   blob: BlobStore;
   logger: Logger;
-  /** Ends are written before they are told. */
-  shared: boolean;
+  /** Ends are written before they are told: whoever has the row afterwards tells the same one, and never another. */
+  writesEnds: boolean;
   links?: readonly LogTemplate[] | undefined;
   patienceMs?: number | undefined;
   relaunchMs?: { first: number; longest: number } | undefined;
@@ -362,12 +362,12 @@ export class Attempts {
     entry.stored = true;
     settle(entry);
     this.recordEnd(entry);
-    if (entry.state === 'ended' && !this.options.shared) this.sendLast(entry);
+    if (entry.state === 'ended' && !this.options.writesEnds) this.sendLast(entry);
     this.close(entry);
   }
 
   private recordEnd(entry: AttemptEntry): void {
-    if (this.options.shared && entry.state === 'ended' && entry.stored && !entry.recorded && !entry.closed)
+    if (this.options.writesEnds && entry.state === 'ended' && entry.stored && !entry.recorded && !entry.closed)
       this.recorder.record(entry);
   }
 
@@ -375,7 +375,7 @@ export class Attempts {
     if (!entry.last) return;
     const last = isTerminal(entry.last.phase);
     // An end is told only when a later process can know of the attempt: else its command comes once more, and starts it again.
-    if (last && !(this.options.shared ? entry.recorded : entry.stored)) return;
+    if (last && !(this.options.writesEnds ? entry.recorded : entry.stored)) return;
     this.sender.send(reportKey(entry), reportMessage(entry.command, entry.last), last, () => {
       if (!last) return;
       entry.acknowledged = true;

@@ -7,6 +7,7 @@ import { type LaunchTask, TaskReport } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
 import type { BackendPlugin } from '../contract.js';
+import { isTerminal } from '../outcome/phases.js';
 import { commandEnvelope } from '../testing/memory-bus.js';
 import { launchOf } from '../testing/launches.js';
 import { BackendHost } from './backend-host.js';
@@ -89,6 +90,16 @@ describe('BackendHost over Postgres', () => {
           envelope: commandEnvelope({ $case: 'launch', value: launch }),
         })),
       ),
+    );
+
+  const abort = ({ attempt }: LaunchTask) =>
+    test.database.transaction((tx) =>
+      test.bus.publish(tx, [
+        {
+          topic: 'tasks.commands.test',
+          envelope: commandEnvelope({ $case: 'abort', value: { attempt, reason: 'the run is over' } }),
+        },
+      ]),
     );
 
   /** Takes reports as the propeller would: acknowledged by `commit`. */
@@ -220,6 +231,29 @@ describe('BackendHost over Postgres', () => {
     await reports.until(() => ended().size === 2);
     await empty('work');
     await empty('finished');
+    await reports.close();
+  });
+
+  it('C-172: an end that was told is told again after a death, and nothing else, though somebody asks for an abort meanwhile', async () => {
+    const anywhere = (): ReturnType<typeof testPlugin> => Object.assign(testPlugin(), { reach: 'anywhere' as const });
+    const reports = takeReports();
+    const ends = () => reports.taken.filter(({ phase }) => isTerminal(phase)).map(({ phase }) => Phase[phase]);
+    const first = await start(anywhere());
+    const launch = launchOf({ name: 'run1-n0-0' });
+    await publish([launch]);
+    await first.host.caughtUp();
+    while (!first.plugin.finish.has('run1-n0-0')) await new Promise((resolve) => setTimeout(resolve, 5));
+    // Dies before it can delete what is over.
+    jest.spyOn(PostgresWorkStore.prototype, 'end').mockRejectedValue(new Error('the process died'));
+    first.plugin.finish.get('run1-n0-0')?.();
+    await reports.until(() => ends().length === 1);
+    first.host.vanish();
+    jest.restoreAllMocks();
+    await abort(launch);
+    const second = await start(anywhere());
+    await second.host.caughtUp();
+    await empty('work');
+    expect(new Set(ends())).toEqual(new Set(['SUCCEEDED']));
     await reports.close();
   });
 

@@ -63,7 +63,7 @@ export class BackendHost {
     this.attempts = new Attempts({
       ...options,
       logger: this.logger,
-      shared: channel !== undefined,
+      writesEnds: channel !== undefined || plugin.reach === 'anywhere',
       holder: () => this.lease.holder,
       mode: () => this.mode,
       holds: () => this.lease.isHeld,

@@ -15,8 +15,8 @@ export interface EndRecorderOptions {
 }
 
 /**
- * Where hosts share a backend, an end is written into the attempt's row before anybody hears of it: whoever takes the row
- * over tells the same end, and never starts what has ended. One statement for what gathers while another is under way.
+ * Where hosts share a backend, or its work is reached from anywhere, an end is written into the attempt's row before anybody hears of it:
+ * whoever has the row afterwards tells the same end, and never starts what has ended. One statement for what gathers while another is under way.
  */
 export class EndRecorder {
   private readonly batches: RetriedBatches<AttemptEntry>;

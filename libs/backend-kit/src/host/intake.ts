@@ -92,26 +92,28 @@ export class Intake {
         continue;
       }
       const known = attempts.entries.get(row.key);
-      if (known && known.generation >= row.generation) {
-        if (known.generation === row.generation) this.options.onStored(known);
+      if (known && known.generation > row.generation) continue;
+      if (known?.generation === row.generation && (known.stored || known.queued)) {
+        this.options.onStored(known);
         continue;
       }
       const entry = new AttemptEntry(withoutPayload(row.command), launch, requestOf(launch));
       entry.restarts = row.losses ?? 0;
       entry.remembered = row.remembered;
       entry.stored = true;
-      if (known) entry.after = attempts.supersede(known);
+      const wasToEnd = this.takePlace(known, entry);
+      const abortReason = row.abortReason ?? wasToEnd;
       attempts.entries.set(entry.key, entry);
       if (row.report) {
         entry.last = TaskReport.decode(row.report);
         entry.state = 'ended';
         entry.recorded = true;
         attempts.sendLast(entry);
-      } else if (how === 'again' || how === 'earlier') this.begin(entry, row, how === 'earlier');
+      } else if (how === 'again' || how === 'earlier') this.begin(entry, abortReason, how === 'earlier');
       else {
         attempts.occupy(entry);
-        if (row.abortReason === undefined) found.push(entry);
-        else aborting.push({ entry, reason: row.abortReason });
+        if (abortReason === undefined) found.push(entry);
+        else aborting.push({ entry, reason: abortReason });
       }
     }
     if (how === 'exclusive' || found.length > 0) await this.adopt(found, how === 'exclusive');
@@ -119,8 +121,24 @@ export class Intake {
     attempts.startWhatFits();
   }
 
-  private begin(entry: AttemptEntry, row: WorkRow, earlier: boolean): void {
-    if (row.abortReason !== undefined) this.options.attempts.abort(entry, row.abortReason);
+  /**
+   * What was known of it makes way: an older generation, or the same one, heard here and never committed. That one was another host's since, which
+   * may have begun or ended it: its row alone says so. Why it is to end, if so.
+   */
+  private takePlace(known: AttemptEntry | undefined, entry: AttemptEntry): string | undefined {
+    const { attempts } = this.options;
+    if (known?.generation !== entry.generation) {
+      if (known) entry.after = attempts.supersede(known);
+      return undefined;
+    }
+    entry.after = known.after;
+    const { abortReason } = known;
+    attempts.drop(known);
+    return abortReason;
+  }
+
+  private begin(entry: AttemptEntry, abortReason: string | undefined, earlier: boolean): void {
+    if (abortReason !== undefined) this.options.attempts.abort(entry, abortReason);
     else if (entry.restarts > maxRestarts)
       this.options.attempts.report(
         entry,

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { unavailable } from '@aloft/errors';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { Fleet } from '../testing/fleet.js';
 import { attemptKey } from './attempt-key.js';
@@ -133,6 +134,51 @@ describe('hosts that share a backend', () => {
     await fleet.command({ launch }, { launch: other });
     await fleet.end(other.attempt);
     expect(fleet.starts(launch.attempt)).toHaveLength(1);
+  });
+
+  describe('a launch whose commit failed here is another host’s', () => {
+    /** `b` has read the launch and could not commit it; `a` commits it, and begins. */
+    const elsewhere = async (reach: 'host' | 'anywhere') => {
+      await open({ reach, leaseMs: 2_000 });
+      const store = new PostgresWorkStore(fleet.test.database, 'test');
+      const refused = new Promise<void>((resolve) => {
+        store.add = async () => {
+          resolve();
+          throw unavailable('the database is away');
+        };
+      });
+      fleet.hostOptions = { store };
+      const b = await fleet.member('b');
+      fleet.hostOptions = {};
+      const launch = fleet.launch('run1-n0-0');
+      await fleet.command({ launch });
+      await refused;
+      await fleet.moveStreams(b);
+      const a = await fleet.member('a');
+      await fleet.startOf(launch.attempt);
+      return { a, b, launch };
+    };
+
+    it('S-22: when that one is lost its work is looked for before anything is begun', async () => {
+      const { a, b, launch } = await elsewhere('anywhere');
+      await a.kill();
+      await fleet.until(() => b.host.status.counts.takeOvers > 0 || undefined, 20);
+      await fleet.until(() => b.host.status.inUse.slots === 1 || undefined, 20);
+      expect(b.host.status.counts.launches).toBe(0);
+      fleet.finish(launch.attempt);
+      expect(Phase[(await fleet.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+    });
+
+    it('S-22: when that one is lost after its end was written, that end is told', async () => {
+      const { a, launch } = await elsewhere('host');
+      fleet.hold = true;
+      fleet.finish(launch.attempt);
+      await fleet.row((row) => (row?.report ?? null) !== null);
+      await a.kill();
+      fleet.hold = false;
+      expect(Phase[(await fleet.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+      expect(fleet.starts(launch.attempt)).toHaveLength(1);
+    });
   });
 
   it('a newer generation on another host waits until the older one is dead', async () => {

@@ -35,8 +35,9 @@ export interface WebApi<Handle> {
    * For services that can tell: the job of this attempt and generation, created by a process that died before it could remember it, or by a creation
    * whose answer was lost. Asked for only where that may be: of attempts taken over from a dead process, and after an error of `create` other
    * than RESOURCE_EXHAUSTED. With it an attempt is one job whatever happens; without it a death between creation and remembering creates a second one.
+   * It was created before `createdBefore` (of `performance.now()`), if at all: what the service said earlier than that does not count.
    */
-  find?(attempt: TaskAttempt): Promise<Handle | undefined>;
+  find?(attempt: TaskAttempt, createdBefore: number): Promise<Handle | undefined>;
 
   /**
    * How these jobs are, in their order; at most `batch` of them at a time. An error of one job is its own: NOT_FOUND means that the service does

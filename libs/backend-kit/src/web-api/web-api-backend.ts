@@ -14,8 +14,8 @@ interface Known<Handle> {
   handle: Handle | undefined;
   /** Of a creation under way. */
   creating: AbortController | undefined;
-  /** A job may have been created of which nobody was told. */
-  doubtful: boolean;
+  /** A job may have been created before then (of `performance.now()`) of which nobody was told. */
+  doubtfulAt: number | undefined;
 }
 
 /** A backend plugin out of a {@link WebApi}: the second of the three levels on which a plugin can be written. */
@@ -72,7 +72,8 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     const creating = new AbortController();
     known.creating = creating;
     try {
-      const found = known.doubtful ? await this.api.find?.(launch.attempt) : undefined;
+      const { doubtfulAt } = known;
+      const found = doubtfulAt === undefined ? undefined : await this.api.find?.(launch.attempt, doubtfulAt);
       if (found !== undefined) return await this.created(known, launch, context, found);
       const created = await this.create(known, launch, context, creating.signal);
       if ('end' in created) return context.report(created.end);
@@ -93,7 +94,7 @@ export class WebApiBackend<Handle> implements BackendPlugin {
       // Whether it was created by a process that died at once is found out by its launch.
       if (context.remembered === undefined) {
         absent.push(launch.attempt);
-        this.of(launch.attempt).doubtful = true;
+        this.of(launch.attempt).doubtfulAt = performance.now();
         continue;
       }
       try {
@@ -113,7 +114,8 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     known?.creating?.abort(new Error(reason));
     let handle = known?.handle ?? this.found(remembered);
     // A process that died, or a lost answer, may have left a job of which nothing was written down.
-    if (handle === undefined && (known?.doubtful ?? true)) handle = await this.api.find?.(attempt);
+    const doubtfulAt = known ? known.doubtfulAt : performance.now();
+    if (handle === undefined && doubtfulAt !== undefined) handle = await this.api.find?.(attempt, doubtfulAt);
     if (handle !== undefined) await this.delete(handle, reason);
     if (known && !known.creating && this.known.get(key) === known) this.known.delete(key);
   }
@@ -135,7 +137,7 @@ export class WebApiBackend<Handle> implements BackendPlugin {
     try {
       return await this.writes.add(() => this.api.create(launch, context, signal));
     } catch (error) {
-      known.doubtful = toAloftError(error).code !== 'RESOURCE_EXHAUSTED';
+      known.doubtfulAt = toAloftError(error).code === 'RESOURCE_EXHAUSTED' ? undefined : performance.now();
       throw error;
     }
   }
@@ -188,7 +190,7 @@ export class WebApiBackend<Handle> implements BackendPlugin {
       job: undefined,
       handle: undefined,
       creating: undefined,
-      doubtful: false,
+      doubtfulAt: undefined,
     };
     this.known.set(key, fresh);
     return fresh;

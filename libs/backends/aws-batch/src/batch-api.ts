@@ -125,8 +125,8 @@ export class BatchApi implements WebApi<BatchJob> {
     }
   }
 
-  find(attempt: TaskAttempt): Promise<BatchJob | undefined> {
-    return this.finder.find(attempt);
+  find(attempt: TaskAttempt, createdBefore: number): Promise<BatchJob | undefined> {
+    return this.finder.find(attempt, createdBefore);
   }
 
   get(asked: readonly Asked<BatchJob>[]): Promise<(PhaseReport | AloftError)[]> {

@@ -11,16 +11,24 @@ interface Listing {
   arrays: { id: string; of: string; items: string }[];
 }
 
+interface Kept {
+  /** When Batch was asked, of `performance.now()`; in no time yet before that. */
+  at: number;
+  listing: Promise<Listing>;
+}
+
 /** Runs whose listings are kept, and milliseconds for which. */
 const keptRuns = 200;
 const keptMs = 60_000;
+/** Attempts of one run that are looked for within this time share a listing. */
+const gatherMs = 20;
 
 /**
  * Finds jobs that were created and not written down (by a process that died, or where an answer was lost) by their names. All jobs of a run are
  * listed together: after a death many of its attempts are looked for.
  */
 export class JobFinder {
-  private readonly listings = new Map<string, { at: number; listing: Promise<Listing> }>();
+  private readonly listings = new Map<string, Kept>();
   /** When all that was under way before is there to be listed: since this process began, and since the last lost answer. */
   private settledAt: number;
 
@@ -31,8 +39,9 @@ export class JobFinder {
     this.settledAt = performance.now() + options.settleMs;
   }
 
-  async find(attempt: TaskAttempt): Promise<BatchJob | undefined> {
-    const { jobs, arrays } = await this.ofRun(attempt.executionUid);
+  /** Of a job that was created before `createdBefore`, by whatever host: an older listing does not have it. */
+  async find(attempt: TaskAttempt, createdBefore: number): Promise<BatchJob | undefined> {
+    const { jobs, arrays } = await this.ofRun(attempt.executionUid, createdBefore);
     const id = jobs.get(jobName(attempt));
     if (id !== undefined || attempt.index === undefined) return id === undefined ? undefined : { id };
     const of = arrayOf({ attempt });
@@ -49,24 +58,35 @@ export class JobFinder {
     this.listings.delete(executionUid);
   }
 
-  private ofRun(executionUid: string): Promise<Listing> {
+  private ofRun(executionUid: string, createdBefore: number): Promise<Listing> {
     const now = performance.now();
     const known = this.listings.get(executionUid);
-    if (known && now - known.at < keptMs) return known.listing;
-    const listing = this.list(executionUid);
+    if (known && known.at >= createdBefore && now - known.at < keptMs) return known.listing;
+    const kept: Kept = {
+      at: Infinity,
+      listing: this.settled().then(() => {
+        kept.at = performance.now();
+        return this.list(executionUid);
+      }),
+    };
     this.listings.delete(executionUid);
-    this.listings.set(executionUid, { at: now, listing });
-    listing.catch(() => this.listings.delete(executionUid));
+    this.listings.set(executionUid, kept);
+    kept.listing.catch(() => {
+      if (this.listings.get(executionUid) === kept) this.listings.delete(executionUid);
+    });
     for (const [uid, { at }] of this.listings) {
       if (this.listings.size <= keptRuns && now - at < keptMs) break;
       this.listings.delete(uid);
     }
-    return listing;
+    return kept.listing;
+  }
+
+  private async settled(): Promise<void> {
+    const pause = Math.max(gatherMs, this.settledAt - performance.now());
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 
   private async list(executionUid: string): Promise<Listing> {
-    const pause = this.settledAt - performance.now();
-    if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
     const filters = [{ name: 'JOB_NAME', values: [`${runPrefix(executionUid)}*`] }];
     const found = (
       await Promise.all(this.options.queues.map((jobQueue) => this.calls.list({ jobQueue, filters })))
