@@ -121,7 +121,9 @@ export class ClusterClient {
         try {
           lines.add(chunk);
         } catch (error) {
-          response.destroy(error as Error);
+          // First: what is destroyed says that it was cut, before it says why.
+          broken(error);
+          response.destroy();
         }
       });
       response.once('end', resolve);
