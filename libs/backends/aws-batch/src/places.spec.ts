@@ -29,8 +29,8 @@ describe('attempts that have no place on AWS Batch (U-23)', () => {
     await world.close();
   });
 
-  function launch(waits: boolean, more: { queue?: string; role?: string } = {}) {
-    const made = world.launch('succeed', { name: 'run1-n0-0' });
+  function launch(waits: boolean, more: { name?: string; queue?: string; role?: string } = {}) {
+    const made = world.launch('succeed', { name: more.name ?? 'run1-n0-0' });
     made.route = Route.fromPartial({ waits, rule: 'mine', choice: { queue: more.queue ?? '' } });
     const runAs = { iamRole: more.role ?? '', k8sServiceAccount: '', oauth2Client: undefined, executionIdentity: '' };
     made.securityContext = { runAs, secrets: [], tokens: [] };
@@ -50,8 +50,7 @@ describe('attempts that have no place on AWS Batch (U-23)', () => {
     expect(refused.outcome?.result).toMatchObject({
       value: { code: 'NoPlace', message: expect.stringContaining('AWS Batch has no job queue "later"') },
     });
-    const patient = launch(true);
-    patient.attempt.name = 'run1-n1-0';
+    const patient = launch(true, { name: 'run1-n1-0' });
     await stage.launch(patient);
     await waiting('AWS Batch has no job queue "later"');
     queues.push('later');
@@ -74,14 +73,16 @@ describe('attempts that have no place on AWS Batch (U-23)', () => {
     options.queues = [gpu, rule];
     queues.push('gpu');
     await stage.start();
-    for (const queue of ['accelerated', 'gpus', 'none']) {
-      const made = launch(false, { queue });
-      made.attempt.name = `run1-${queue}-0`;
-      await stage.launch(made);
-    }
+    // Each with outputs of its own.
+    for (const queue of ['accelerated', 'gpus', 'none'])
+      await stage.launch(launch(false, { name: `run1-n${queue}-0`, queue }));
     const ends = await stage.bus.until(() => (stage.ends.size === 3 ? [...stage.ends.values()] : undefined));
     const phases = Object.fromEntries(ends.map(({ attempt, phase }) => [attempt?.name, Phase[phase]]));
-    expect(phases).toEqual({ 'run1-accelerated-0': 'SUCCEEDED', 'run1-gpus-0': 'SUCCEEDED', 'run1-none-0': 'FAILED' });
+    expect(phases).toEqual({
+      'run1-naccelerated-0': 'SUCCEEDED',
+      'run1-ngpus-0': 'SUCCEEDED',
+      'run1-nnone-0': 'FAILED',
+    });
     const refused = ends.find(({ phase }) => phase === Phase.FAILED);
     expect(refused?.outcome?.result).toMatchObject({
       value: {
