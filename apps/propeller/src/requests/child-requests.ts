@@ -14,7 +14,7 @@ import type { RpcClient } from '@aloft/rpc';
 import type { LiteralStore } from '../commit/literal-store.js';
 import type { Timing } from '../runs/timing.js';
 import { RequestFailed, systemFault, userFault, type Answer } from './answers.js';
-import { systemFaults, unreachable, withRetries, type RetryPolicy } from './retry.js';
+import { storagePolicy, systemFaults, unreachable, withRetries, type RetryPolicy } from './retry.js';
 
 export type AdminClient = RpcClient<typeof AdminServiceService>;
 
@@ -38,7 +38,9 @@ export class ChildRequests {
   async start(ask: StartChild, parent: WorkflowExecutionIdentifier, signal: AbortSignal): Promise<Answer> {
     const child = { project: parent.project, domain: parent.domain, org: parent.org, name: ask.name };
     const { timing } = this.options;
-    const inputs = await this.options.literals.load(ask.inputs);
+    const { literals } = this.options;
+    // Storage that is away is waited for, as everywhere: the node's attempts are not for that.
+    const inputs = await withRetries(() => literals.load(ask.inputs), storagePolicy, signal, timing);
     try {
       await withRetries(
         () => withRetries(() => this.create(ask, parent, inputs, signal), trying, signal, timing),
