@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { envelope } from '@aloft/bus';
+import { envelope, type OutgoingMessage } from '@aloft/bus';
 import { testBus, type TestBus } from '@aloft/bus/testing';
 import type { Database } from '@aloft/database';
 import { notFound, unavailable } from '@aloft/errors';
@@ -111,7 +111,7 @@ async function start(admin: ExecutionReader, settings = config(), metrics?: Metr
   return notifier;
 }
 
-async function end(name: string, phase: Phase, error = ''): Promise<void> {
+function endMessage(name: string, phase: Phase, error = ''): OutgoingMessage {
   const executionId = { org: '', project: 'p', domain: 'd', name };
   const payload = ExecutionEvents.encode(
     ExecutionEvents.fromPartial({
@@ -131,7 +131,7 @@ async function end(name: string, phase: Phase, error = ''): Promise<void> {
       ],
     }),
   ).finish();
-  const message = {
+  return {
     topic: 'executions.events',
     envelope: envelope({
       id: `${name}-${phase}-${Math.random()}`,
@@ -141,8 +141,12 @@ async function end(name: string, phase: Phase, error = ''): Promise<void> {
       payload,
     }),
   };
-  await bus.database.transaction((tx) => bus.bus.publish(tx, [message]));
 }
+
+const publish = (messages: readonly OutgoingMessage[]): Promise<void> =>
+  bus.database.transaction((tx) => bus.bus.publish(tx, messages));
+
+const end = (name: string, phase: Phase, error = ''): Promise<void> => publish([endMessage(name, phase, error)]);
 
 /** Resolves once so many messages have arrived at the stand-ins. */
 async function arrived(count: number): Promise<void> {
@@ -349,4 +353,28 @@ test('HTML bodies escape what comes from runs', async () => {
   expect(mails[0]!.raw).toContain('<b>run</b>');
   expect(mails[0]!.raw).toContain('&lt;script&gt;');
   await settled(1);
+});
+
+test('while admin does not answer, no more than some ends are in memory; none is lost', async () => {
+  let asked = 0;
+  let open = () => {};
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const notifier = await start({
+    getExecution: async () => {
+      asked++;
+      await gate;
+      return execution([email(['ann@example.com'], [Phase.FAILED])]);
+    },
+  });
+  for (let batch = 0; batch < 8; batch++)
+    await publish(Array.from({ length: 500 }, (_, i) => endMessage(`run-${batch}-${i}`, Phase.SUCCEEDED)));
+  await end('last', Phase.FAILED);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  // Fifty of each batch at once, and not of all eight.
+  expect(asked).toBeGreaterThan(0);
+  expect(asked).toBeLessThanOrEqual(150);
+  open();
+  await arrived(1);
+  await notifier.caughtUp();
+  expect(mails.map(({ to }) => to)).toEqual([['ann@example.com']]);
 });

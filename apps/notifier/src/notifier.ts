@@ -73,11 +73,11 @@ export class Notifier {
       // Nearly all events end no run, and of nearly all ends nobody wants to hear: those cost no commit of their own.
       handleRepeatable: (messages) => {
         const { count, ends } = readableEnds(messages);
-        if (count === 0) return undefined;
+        if (count === 0 || (ends.length > 0 && this.expander.full)) return undefined;
         return { count, done: ends.length > 0 ? this.expander.take(ends, signal) : Promise.resolve() };
       },
       gatherMs: 50,
-      // What is left cannot be read, or was released from its parking place.
+      // What is left cannot be read, was released from its parking place, or came while admin was slow.
       handle: async (messages, tx) => {
         const ends = runEndsOf(messages);
         if (ends.length === 0 || !tx) return;

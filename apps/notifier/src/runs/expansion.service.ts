@@ -15,6 +15,7 @@ import type { RunEnd } from './run-ends.js';
 
 const batch = 50;
 const claimMs = 60_000;
+const maxTaking = 1_000;
 const maxDelayMs = 60_000;
 
 export type ExecutionReader = Pick<RpcClient<typeof AdminServiceService>, 'getExecution'>;
@@ -22,6 +23,9 @@ export type ExecutionReader = Pick<RpcClient<typeof AdminServiceService>, 'getEx
 /** Turns ended runs into deliveries, asking admin which notifications hold for them. */
 export class ExpansionService implements Work {
   readonly name = 'notifications of ended runs';
+  /** Ends in memory that {@link take} has yet to deal with. */
+  private taking = 0;
+
   constructor(
     private readonly database: Database,
     private readonly runs: EndedRunsRepository,
@@ -44,22 +48,30 @@ export class ExpansionService implements Work {
     return this.runs.nextDue(this.database);
   }
 
+  /** Whether so many are in memory that the next ones are better written down. */
+  get full(): boolean {
+    return this.taking >= maxTaking;
+  }
+
   /**
    * Ends that were just told of. Of most of them nobody wants to hear: then nothing is written. What has to be told, and what admin cannot say
    * now, is durable when this resolves; it never rejects, and stays pending where `signal` aborts before that.
    */
   async take(ends: readonly RunEnd[], signal: AbortSignal): Promise<void> {
+    this.taking += ends.length;
     for (let from = 0; from < ends.length; from += batch) {
-      const { planned, unknown } = await this.plan(ends.slice(from, from + batch), signal);
-      if (planned.length === 0 && unknown.length === 0) continue;
-      await persist(signal, this.logger, () =>
-        this.database.transaction(async (tx) => {
-          await this.deliveries.add(tx, planned);
-          await this.runs.add(tx, unknown);
-          if (planned.length > 0) tx.afterCommit(this.planned);
-          if (unknown.length > 0) tx.afterCommit(this.postponed);
-        }),
-      );
+      const some = ends.slice(from, from + batch);
+      const { planned, unknown } = await this.plan(some, signal);
+      if (planned.length > 0 || unknown.length > 0)
+        await persist(signal, this.logger, () =>
+          this.database.transaction(async (tx) => {
+            await this.deliveries.add(tx, planned);
+            await this.runs.add(tx, unknown);
+            if (planned.length > 0) tx.afterCommit(this.planned);
+            if (unknown.length > 0) tx.afterCommit(this.postponed);
+          }),
+        );
+      this.taking -= some.length;
     }
   }
 

@@ -4,6 +4,7 @@ import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution
 import { Fleet } from '../testing/fleet.js';
 import { attemptKey } from './attempt-key.js';
 import { PostgresWorkStore } from './postgres-work-store.js';
+import { dice } from '../testing/dice.js';
 
 describe('hosts that share a backend', () => {
   let fleet: Fleet;
@@ -254,20 +255,11 @@ describe('hosts that share a backend', () => {
   });
 });
 
-/** A small generator with a seed, so that a failing run can be repeated (`ALOFT_SEED`). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 it.each(['host', 'anywhere'] as const)(
   'S-22: three hosts, kills, cuts, stops, aborts, repeated launches at random (reach: %s): every end is reported, one job an attempt',
   async (reach) => {
     const seed = Number(process.env['ALOFT_SEED'] ?? Date.now() % 100_000);
-    const next = random(seed);
+    const next = dice(seed);
     const below = (n: number) => Math.floor(next() * n);
     const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
     const leaseMs = 600;

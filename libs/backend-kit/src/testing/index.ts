@@ -4,5 +4,7 @@ export { encodeLiterals, integer, integerType, launchOf, type LaunchOptions } fr
 export { describeBackendConformance } from './conformance.js';
 export type { Behaviour, ConformanceOptions, ConformanceWorld } from './conformance-world.js';
 export { shellScripts, writeShellFiles, type ShellBehaviour } from './shell-tasks.js';
+export { dice } from './dice.js';
+export { MarkedWorld, type WantedLaunch } from './marked-world.js';
 export { leaveMark, markOf, ShellMarks } from './shell-marks.js';
 export { errorOf, Told } from './told.js';

@@ -1,11 +1,13 @@
 import { ExecutionError_ErrorKind as Kind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { dice } from '@aloft/backend-kit/testing';
 import { LaunchTask, type TaskReport, WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import type { Fate } from './testing/faulty-proxy.js';
 import { FakeWorld } from './testing/fake-world.js';
 import { type Kube, startCluster } from './testing/kube.js';
 import { createOperatorTypes } from './testing/operator-crds.js';
+import { endedOperatorObjects } from './testing/operator-objects.js';
 
 // Real: etcd, API server, scheduler. Nodes pretend (kwok): what befalls pods, and requests on their way (a proxy), is up to each case.
 let kube: Kube;
@@ -33,16 +35,6 @@ const errorOf = ({ outcome, phase, reason }: TaskReport) => {
   return { code, kind: Kind[kind], message, phase: Phase[phase] };
 };
 
-/** Of a seed, which every randomised case prints. */
-function dice(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 const seed = Number(process.env['ALOFT_TEST_SEED'] ?? Date.now() % 100_000);
 
 describe('what befalls pods (C-172)', () => {
@@ -451,45 +443,11 @@ describe('a host that dies', () => {
 });
 
 describe('objects of operators', () => {
-  const running: [string, Record<string, unknown>, string, Record<string, unknown>][] = [
-    [
-      'spark',
-      { mainApplicationFile: 'local:///e.py' },
-      'sparkoperator.k8s.io/v1beta2/sparkapplications',
-      { applicationState: { state: 'COMPLETED' } },
-    ],
-    [
-      'pytorch',
-      { workerReplicas: { replicas: 2 } },
-      'kubeflow.org/v1/pytorchjobs',
-      { conditions: [{ type: 'Succeeded', status: 'True' }] },
-    ],
-    [
-      'mpi',
-      { workerReplicas: { replicas: 2 }, slots: 1 },
-      'kubeflow.org/v1/mpijobs',
-      { conditions: [{ type: 'Succeeded', status: 'True' }] },
-    ],
-    [
-      'tensorflow',
-      { workerReplicas: { replicas: 2 } },
-      'kubeflow.org/v1/tfjobs',
-      { conditions: [{ type: 'Succeeded', status: 'True' }] },
-    ],
-    [
-      'ray',
-      { rayCluster: { headGroupSpec: {}, workerGroupSpec: [{ groupName: 'g', replicas: 1 }] } },
-      'ray.io/v1/rayjobs',
-      { jobStatus: 'SUCCEEDED' },
-    ],
-    ['dask', { workers: { numberOfWorkers: 2 } }, 'kubernetes.dask.org/v1/daskjobs', { jobStatus: 'Successful' }],
-  ];
-
   it('C-181…C-184: the API server takes each kind, its status is the attempt’s, and it is removed; nothing of it is dropped', async () => {
     await createOperatorTypes(kube);
     const operators = { spark: {}, pytorch: true, mpi: true, tensorflow: true, ray: true, dask: true };
     await world.start({ operators });
-    for (const [type, custom, path, status] of running) {
+    for (const [type, custom, path, status] of endedOperatorObjects) {
       const launch = world.launch(`run1-${type}-0`, {}, { type, args: ['pyflyte-execute'], cpu: '1' });
       launch.template = { ...launch.template!, custom };
       await world.bus.command({ launch });

@@ -4,22 +4,14 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { dice } from '@aloft/backend-kit/testing';
 
 const script = fileURLToPath(new URL('../dist/testing/platform.js', import.meta.url));
-
-/** A small generator with a seed, so that a failing run can be repeated (`ALOFT_TEST_SEED`). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 describe('the whole platform is killed', () => {
   it('at random moments, launcher and all: every attempt ends, each started once', async () => {
     const seed = Number(process.env['ALOFT_TEST_SEED'] ?? Date.now() % 100_000);
-    const next = random(seed);
+    const next = dice(seed);
     const dir = mkdtempSync(join(tmpdir(), 'aloft-survival-'));
     const count = 60;
     const start = () => {

@@ -1,9 +1,5 @@
+import { dice } from '@aloft/backend-kit/testing';
 import { childOfIndex, readRanges, splitRanges, writeRanges } from './item-ranges.js';
-
-const random = (seed: number) => () => {
-  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-  return seed / 2 ** 32;
-};
 
 describe('items of an array job as text', () => {
   it.each([
@@ -18,7 +14,7 @@ describe('items of an array job as text', () => {
 
   it('any set is read as it was written, each child is found, and no part is larger or longer than it may be', () => {
     const seed = Date.now() % 1e9;
-    const next = random(seed);
+    const next = dice(seed);
     for (let round = 0; round < 50; round += 1) {
       const share = next();
       const indices = Array.from({ length: 2_000 }, (_, i) => i).filter(() => next() < share);

@@ -1,21 +1,14 @@
-import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { BackendPlugin } from '@aloft/backend-kit';
 import {
   type Behaviour,
   type ConformanceWorld,
-  integerType,
   launchOf,
   leaveMark,
-  ShellMarks,
+  MarkedWorld,
   shellScripts,
-  writeShellFiles,
-  type LaunchOptions,
+  type WantedLaunch,
 } from '@aloft/backend-kit/testing';
-import { createLocalBlobStore } from '@aloft/blob';
-import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { createLogger } from '@aloft/telemetry';
 import { BatchApi, backendOf, defaultOptions, type AwsBatchOptions } from '../index.js';
 
@@ -43,18 +36,13 @@ export function testOptions(endpoint: string, more: Partial<AwsBatchOptions> = {
 const scripts = { ...shellScripts, 'use-memory': 'exit 137' };
 
 /** Jobs of a Batch on this machine whose containers are processes of it. */
-export class BatchWorld implements ConformanceWorld {
-  readonly dir = mkdtempSync(join(tmpdir(), 'aloft-batch-'));
-  readonly blob = createLocalBlobStore({ dir: join(this.dir, 'blob'), durable: false });
-  private readonly fixtures = join(this.dir, 'fixtures');
-  private readonly marks = new ShellMarks(this.fixtures);
-
+export class BatchWorld extends MarkedWorld implements ConformanceWorld {
   constructor(
     private readonly endpoint: string,
     private readonly options: Partial<AwsBatchOptions> = {},
     private readonly onClose: () => Promise<void> = async () => undefined,
   ) {
-    writeShellFiles(this.fixtures);
+    super('batch');
   }
 
   api(more: Partial<AwsBatchOptions> = {}): BatchApi {
@@ -69,16 +57,9 @@ export class BatchWorld implements ConformanceWorld {
     await plugin.stop();
   }
 
-  launch(behaviour: Behaviour, { name, generation = 1, ...more }: Partial<LaunchOptions> & { name: string }) {
-    if (behaviour === 'until-finished') this.marks.prepareToWait({ name, generation });
-    const options: LaunchOptions = {
-      name,
-      generation,
-      outputs: { x: integerType },
-      env: { ...this.marks.environment({ name, generation }), ALOFT_TEST_BEHAVIOUR: behaviour },
-      ...more,
-      ...(behaviour === 'run-over-time' ? { executionTimeoutMs: 300 } : {}),
-    };
+  launch(behaviour: Behaviour, wanted: WantedLaunch) {
+    const marked = this.optionsOf(behaviour, wanted);
+    const options = { ...marked, env: { ...marked.env, ALOFT_TEST_BEHAVIOUR: behaviour } };
     const script = behaviour === 'be-unstartable' ? '' : scripts[behaviour];
     const { outputPrefix } = launchOf(options);
     const outputs = this.blob.localPath(outputPrefix) ?? '';
@@ -89,22 +70,6 @@ export class BatchWorld implements ConformanceWorld {
     if (behaviour === 'be-unstartable' && launch.template?.target?.$case === 'container')
       launch.template.target.value.image = 'no-such-thing:1';
     return launch;
-  }
-
-  finish(attempt: TaskAttempt): Promise<void> {
-    return this.marks.finish(attempt);
-  }
-
-  started(attempt: TaskAttempt): Promise<void> {
-    return this.marks.started(attempt);
-  }
-
-  async starts(attempt: TaskAttempt): Promise<number> {
-    return this.marks.starts(attempt);
-  }
-
-  async alive(attempt: TaskAttempt): Promise<boolean> {
-    return this.marks.processesOf(attempt).length > 0;
   }
 
   async close(): Promise<void> {

@@ -1,20 +1,15 @@
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Behaviour,
   type ConformanceWorld,
-  integerType,
   launchOf,
   leaveMark,
-  ShellMarks,
+  MarkedWorld,
   shellScripts,
-  writeShellFiles,
-  type LaunchOptions,
+  type WantedLaunch,
 } from '@aloft/backend-kit/testing';
-import { createLocalBlobStore } from '@aloft/blob';
-import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { createLogger } from '@aloft/telemetry';
 import { LocalProcessBackend } from '../local-process-backend.js';
 import type { LocalProcessOptions } from '../options.js';
@@ -47,15 +42,11 @@ const scripts = {
 };
 
 /** Shell tasks on the real backend, in a folder of their own. */
-export class ShellWorld implements ConformanceWorld {
-  readonly dir = mkdtempSync(join(tmpdir(), 'aloft-local-'));
-  readonly blob = createLocalBlobStore({ dir: join(this.dir, 'blob'), durable: false });
-  private readonly fixtures = join(this.dir, 'fixtures');
-  protected readonly marks = new ShellMarks(this.fixtures);
+export class ShellWorld extends MarkedWorld implements ConformanceWorld {
   private readonly plugins: LocalProcessBackend[] = [];
 
   constructor(readonly options: Partial<LocalProcessOptions> = {}) {
-    writeShellFiles(this.fixtures);
+    super('local');
   }
 
   plugin(): LocalProcessBackend {
@@ -71,16 +62,10 @@ export class ShellWorld implements ConformanceWorld {
     if (plugin.launcherPid !== undefined) process.kill(plugin.launcherPid, 'SIGKILL');
   }
 
-  launch(behaviour: Behaviour, { name, generation = 1, ...more }: Partial<LaunchOptions> & { name: string }) {
-    if (behaviour === 'until-finished') this.marks.prepareToWait({ name, generation });
-    const options: LaunchOptions = {
-      name,
-      generation,
-      outputs: { x: integerType },
-      env: this.marks.environment({ name, generation }),
-      ...more,
+  launch(behaviour: Behaviour, wanted: WantedLaunch) {
+    const options = {
+      ...this.optionsOf(behaviour, wanted),
       ...(behaviour === 'use-memory' ? { memory: '150Mi' } : {}),
-      ...(behaviour === 'run-over-time' ? { executionTimeoutMs: 300 } : {}),
     };
     const { outputPrefix } = launchOf(options);
     const script = behaviour === 'be-unstartable' ? '' : scripts[behaviour];
@@ -91,26 +76,6 @@ export class ShellWorld implements ConformanceWorld {
           ? ['no-such-thing', '--flag']
           : ['sh', '-c', `${leaveMark}\n${script}`, 'task', outputPrefix, this.fixtures],
     });
-  }
-
-  finish(attempt: TaskAttempt): Promise<void> {
-    return this.marks.finish(attempt);
-  }
-
-  started(attempt: TaskAttempt): Promise<void> {
-    return this.marks.started(attempt);
-  }
-
-  async starts(attempt: TaskAttempt): Promise<number> {
-    return this.marks.starts(attempt);
-  }
-
-  async alive(attempt: TaskAttempt): Promise<boolean> {
-    return this.processesOf(attempt).length > 0;
-  }
-
-  processesOf(attempt: TaskAttempt): number[] {
-    return this.marks.processesOf(attempt);
   }
 
   async close(): Promise<void> {

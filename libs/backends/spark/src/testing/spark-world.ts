@@ -1,22 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Behaviour,
   type ConformanceWorld,
-  integerType,
   launchOf,
   leaveMark,
-  ShellMarks,
+  MarkedWorld,
   shellScripts,
-  writeShellFiles,
-  type LaunchOptions,
+  type WantedLaunch,
 } from '@aloft/backend-kit/testing';
 import type { LocalProcessBackend } from '@aloft/backend-local-process';
-import { createLocalBlobStore } from '@aloft/blob';
-import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { createLogger } from '@aloft/telemetry';
 import spark from '../index.js';
 
@@ -39,17 +34,13 @@ os.execv("/bin/sh", ["sh", "-c", *sys.argv[1:]])
 `;
 
 /** Drivers of the real spark-submit, in a folder of their own. */
-export class SparkWorld implements ConformanceWorld {
-  readonly dir = mkdtempSync(join(tmpdir(), 'aloft-spark-'));
-  readonly blob = createLocalBlobStore({ dir: join(this.dir, 'blob'), durable: false });
-  private readonly fixtures = join(this.dir, 'fixtures');
-  private readonly marks = new ShellMarks(this.fixtures);
+export class SparkWorld extends MarkedWorld implements ConformanceWorld {
   private readonly plugins: LocalProcessBackend[] = [];
 
   private options: object = {};
 
   constructor() {
-    writeShellFiles(this.fixtures);
+    super('spark');
     writeFileSync(join(this.dir, 'application.py'), application);
   }
 
@@ -71,17 +62,11 @@ export class SparkWorld implements ConformanceWorld {
     if (plugin.launcherPid !== undefined) process.kill(plugin.launcherPid, 'SIGKILL');
   }
 
-  launch(behaviour: Behaviour, { name, generation = 1, ...more }: Partial<LaunchOptions> & { name: string }) {
-    if (behaviour === 'until-finished') this.marks.prepareToWait({ name, generation });
-    const options: LaunchOptions = {
-      name,
-      generation,
+  launch(behaviour: Behaviour, wanted: WantedLaunch) {
+    const options = {
       type: 'spark',
-      outputs: { x: integerType },
-      env: this.marks.environment({ name, generation }),
-      ...more,
+      ...this.optionsOf(behaviour, wanted),
       ...(behaviour === 'use-memory' ? { memory: '150Mi' } : {}),
-      ...(behaviour === 'run-over-time' ? { executionTimeoutMs: 300 } : {}),
     };
     const { outputPrefix } = launchOf(options);
     const script = `${leaveMark}\n${scripts[behaviour] ?? ''}`;
@@ -95,22 +80,6 @@ export class SparkWorld implements ConformanceWorld {
       },
     };
     return launch;
-  }
-
-  finish(attempt: TaskAttempt): Promise<void> {
-    return this.marks.finish(attempt);
-  }
-
-  started(attempt: TaskAttempt): Promise<void> {
-    return this.marks.started(attempt);
-  }
-
-  async starts(attempt: TaskAttempt): Promise<number> {
-    return this.marks.starts(attempt);
-  }
-
-  async alive(attempt: TaskAttempt): Promise<boolean> {
-    return this.marks.processesOf(attempt).length > 0;
   }
 
   async close(): Promise<void> {
