@@ -2,18 +2,16 @@
 
 import contextlib
 import json
-import os
 import pathlib
 import socket
 import subprocess
 import sys
-import time
 
 import grpc
 import pytest
-from flytekit.configuration import Config
 from flytekit.remote import FlyteRemote
 
+from flytekit_client import register_scripts, remote_of
 from platform_process import ROOT, PlatformProcess, running_platform
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
@@ -68,8 +66,7 @@ def platform(connector):
 
 @pytest.fixture(scope="session")
 def remote(platform) -> FlyteRemote:
-    config = Config.auto(str(platform.directory / "data" / "flytekit.yaml"))
-    return FlyteRemote(config, default_project="flytesnacks", default_domain="development", interactive_mode_enabled=False)
+    return remote_of(platform.directory / "data" / "flytekit.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -80,14 +77,7 @@ def jobs(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def registered(platform, jobs) -> str:
-    version = f"e2e-{int(time.time())}"
-    pyflyte, config = pathlib.Path(sys.executable).parent / "pyflyte", platform.directory / "data" / "flytekit.yaml"
-    target = ["-p", "flytesnacks", "-d", "development", "--version", version, "--copy=all", "."]
-    environment = {**os.environ, "ALOFT_TEST_JOBS": str(jobs)}
-    command = [str(pyflyte), "--config", str(config), "register", *target]
-    done = subprocess.run(command, cwd=SCRIPTS, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout
-    return version
+    return register_scripts(platform.directory / "data" / "flytekit.yaml", SCRIPTS, {"ALOFT_TEST_JOBS": str(jobs)})
 
 
 @pytest.fixture

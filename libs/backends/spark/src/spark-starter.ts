@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import type { PlatformView } from '@aloft/backend-kit';
 import type { Start, Starter } from '@aloft/backend-local-process';
@@ -9,6 +8,7 @@ import { type TaskLog, TaskLog_MessageFormat } from '@aloft/idl/flyteidl/core/ex
 import { applicationOf, jobOf, sparkType } from './application.js';
 import { driverBytes } from './conf.js';
 import { confIn, confOf, type Driver, driverCommand } from './driver-command.js';
+import { freePort } from './free-port.js';
 import { findInstallation, type Installation } from './installation.js';
 import type { SparkOptions } from './options.js';
 
@@ -113,15 +113,3 @@ export class SparkStarter implements Starter {
 
 /** Quoted as Spark's own launcher reads it. */
 const javaOption = (name: string, value: string) => `"-D${name}=${value.replace(/["\\]/g, '\\$&')}"`;
-
-/** One that nobody has now; should somebody take it before the driver does, Spark takes the next one. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
