@@ -13,6 +13,7 @@ const steps = [
 let passed = 0;
 let failed = 0;
 const summary = [];
+const whatFailed = new Set();
 for (const { name, command, counts } of steps) {
   const started = Date.now();
   console.log(`\n=== ${name}: ${command.join(' ')}`);
@@ -21,6 +22,7 @@ for (const { name, command, counts } of steps) {
   const stepFailed = code === 0 ? 0 : Math.max(1, tests.failed);
   passed += tests.passed + (counts || code !== 0 ? 0 : 1);
   failed += stepFailed;
+  for (const name of failures(output)) whatFailed.add(name);
   if (counts && code === 0 && tests.passed === 0) {
     console.error(`${name} passed but ran no test`);
     failed++;
@@ -29,6 +31,7 @@ for (const { name, command, counts } of steps) {
     `${name}: ${code === 0 ? 'ok' : `exit ${code}`}, ${tests.passed} tests passed, ${Math.round((Date.now() - started) / 1000)} s`,
   );
 }
+if (failed > 0) console.log(`\nWhat failed:\n${[...whatFailed].map((name) => `  ${name}`).join('\n')}`);
 console.log(`\n${summary.join('\n')}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
@@ -48,6 +51,15 @@ function show([command, ...args]) {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code: code ?? `signal ${signal}`, output }));
   });
+}
+
+/** What names a failure in the output of Jest ("● suite › case"), pytest ("FAILED file::case - why") and our suites ("suite name: why"). */
+function failures(output) {
+  const lines = output.replace(/\x1b\[[0-9;]*m/g, '').split('\n');
+  return lines.flatMap(
+    (line) =>
+      /^(?: {2}(● .+ › .+)|((?:FAILED|ERROR) \S+::.+)|(suite \S+: .+))$/.exec(line)?.slice(1).filter(Boolean) ?? [],
+  );
 }
 
 /** Jest's "Tests: 1 failed, 2 passed, 3 total" and pytest's "== 1 failed, 2 passed in 3s ==" lines, added up. */

@@ -18,7 +18,8 @@ import { literalOf, typeOf } from '@aloft/literals';
 import { domain, idOf, literals, project, register, x } from './testing/entities.js';
 import { node, task, workflow } from './testing/events.js';
 import { startPlatform, type Platform } from './testing/platform.js';
-import { execution, executionCalls, refused } from './testing/executions.js';
+import { execution, executionCalls } from './testing/executions.js';
+import { refused } from './testing/refused.js';
 
 let platform: Platform;
 let plan: Identifier;

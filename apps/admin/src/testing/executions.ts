@@ -1,4 +1,3 @@
-import type { AloftError } from '@aloft/errors';
 import { ResourceListRequest } from '@aloft/idl/flyteidl/admin/common';
 import { ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
 import type { Identifier, WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
@@ -27,15 +26,4 @@ export function executionCalls(of: () => { platform: Platform; plan: Identifier 
       return (await of().platform.admin.listExecutions(wanted)).executions.map(({ id }) => id?.name);
     },
   };
-}
-
-/** Resolves to the error of a call that is refused with that code, and says these parts. */
-export async function refused(call: Promise<unknown>, code: string, ...parts: string[]): Promise<AloftError> {
-  const error = await call.then(
-    () => Promise.reject(new Error('the call was accepted')),
-    (thrown: AloftError) => thrown,
-  );
-  expect({ code: error.code, message: error.message }).toMatchObject({ code });
-  for (const part of parts) expect(error.message).toContain(part);
-  return error;
 }

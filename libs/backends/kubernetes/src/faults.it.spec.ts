@@ -336,7 +336,7 @@ describe('several clusters (S-26)', () => {
     launch.placement = LaunchTask.fromPartial({ placement: { clusterLabel: 'nowhere' } }).placement;
     await world.bus.command({ launch });
     expect(errorOf(await world.bus.end(launch.attempt))).toMatchObject({
-      code: 'LaunchRefused',
+      code: 'NoPlace',
       message: expect.stringContaining('"nowhere"'),
     });
   });
