@@ -13,7 +13,7 @@ import {
   type WebApi,
 } from '@aloft/backend-kit';
 import { notFound, toAloftError, type AloftError } from '@aloft/errors';
-import { TaskUsage, type LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import { TaskUsage, type LaunchTask, type TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase, TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import type { JobClient } from './job-client.js';
 import type { JobState } from './job.js';
@@ -36,23 +36,25 @@ export class JobApi implements WebApi<string> {
     return undefined;
   }
 
-  async create(launch: Launch, { blob }: AttemptContext, signal: AbortSignal): Promise<Created<string>> {
+  /** Not cut off when it is aborted meanwhile: the server might have begun it, and its answer is what there is to delete. */
+  async create(launch: Launch, { blob }: AttemptContext): Promise<Created<string>> {
     const { template, env, attempt, executionTimeout } = launch;
     await storeInputs(launch, blob);
     const container = template?.target?.$case === 'container' ? template.target.value : undefined;
-    const name = `${attempt.name}.${attempt.generation}`;
-    await this.client.put(
-      name,
-      {
-        command: [...(container?.command ?? []), ...(container?.args ?? [])],
-        env: Object.fromEntries(env.map(({ key, value }) => [key, value])),
-        ...(executionTimeout
-          ? { timeoutMs: Number(executionTimeout.seconds) * 1000 + executionTimeout.nanos / 1e6 }
-          : {}),
-      },
-      signal,
-    );
+    const name = nameOf(attempt);
+    await this.client.put(name, {
+      command: [...(container?.command ?? []), ...(container?.args ?? [])],
+      env: Object.fromEntries(env.map(({ key, value }) => [key, value])),
+      ...(executionTimeout
+        ? { timeoutMs: Number(executionTimeout.seconds) * 1000 + executionTimeout.nanos / 1e6 }
+        : {}),
+    });
     return { handle: name };
+  }
+
+  async find(attempt: TaskAttempt): Promise<string | undefined> {
+    const [job] = await this.client.states([nameOf(attempt)]);
+    return job?.name;
   }
 
   async get(asked: readonly Asked<string>[]): Promise<(PhaseReport | AloftError)[]> {
@@ -87,6 +89,9 @@ export class JobApi implements WebApi<string> {
     return TaskLog.fromPartial({ uri: this.client.logOf(name), name: 'Job log', ShowWhilePending: true });
   }
 }
+
+/** Of the job of this attempt and generation: there is never a second one. */
+const nameOf = ({ name, generation }: TaskAttempt): string => `${name}.${generation}`;
 
 /** How a job ended, in the terms of retries: whose fault it was, and whether another attempt may be worth it. */
 async function reportOf(job: JobState, launch: Launch, { blob }: AttemptContext): Promise<PhaseReport> {

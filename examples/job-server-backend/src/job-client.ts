@@ -5,8 +5,8 @@ import type { JobRequest, JobState } from './job.js';
 export class JobClient {
   constructor(private readonly address: string) {}
 
-  put(name: string, job: JobRequest, signal: AbortSignal): Promise<JobState> {
-    return this.call(`/jobs/${encodeURIComponent(name)}`, { method: 'PUT', body: JSON.stringify(job), signal });
+  put(name: string, job: JobRequest): Promise<JobState> {
+    return this.call(`/jobs/${encodeURIComponent(name)}`, { method: 'PUT', body: JSON.stringify(job) });
   }
 
   /** Those that it knows, in any order. */
@@ -23,11 +23,9 @@ export class JobClient {
   }
 
   private async call<T>(path: string, init: RequestInit = {}): Promise<T> {
-    const deadline = AbortSignal.timeout(30_000);
-    const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
     let response: Response;
     try {
-      response = await fetch(`${this.address}${path}`, { ...init, signal });
+      response = await fetch(`${this.address}${path}`, { ...init, signal: AbortSignal.timeout(30_000) });
     } catch (error) {
       throw unavailable(`the job server ${this.address} does not answer: ${(error as Error).message}`, {
         cause: error,

@@ -27,7 +27,8 @@ export interface WebApi<Handle> {
   /**
    * Creates the job. UNAVAILABLE, RESOURCE_EXHAUSTED (which says that surely nothing was created) …: tried again later; any other error ends the
    * attempt. Services that answer with the
-   * result at once give the attempt's end instead of a handle; `signal` aborts when nobody wants it any more.
+   * result at once give the attempt's end instead of a handle; `signal` aborts when nobody wants it any more. A creation that it cuts off may have
+   * happened all the same: with `find` that job is looked for and deleted, without it leave the signal alone, and what you answer is deleted.
    */
   create(launch: Launch, context: AttemptContext, signal: AbortSignal): Promise<Created<Handle>>;
 
