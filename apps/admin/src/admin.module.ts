@@ -17,6 +17,7 @@ import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { createAdminServices, type AdminDependencies, type AdminServices } from './admin.js';
 import { AttemptsController } from './attempts/attempts.controller.js';
 import { AttemptsService } from './attempts/attempts.service.js';
+import { ItemsService } from './attempts/items.service.js';
 import { AttributesController } from './attributes/attributes.controller.js';
 import { AttributesService } from './attributes/attributes.service.js';
 import { ConsoleController } from './console/console.controller.js';
@@ -189,6 +190,7 @@ function providersOf(services: AdminServices): Provider[] {
     { provide: ReplayService, useValue: services.replays },
     { provide: ExplainService, useValue: services.explain },
     { provide: AttemptsService, useValue: services.attempts },
+    { provide: ItemsService, useValue: services.items },
     { provide: RetentionService, useValue: services.retention },
     { provide: ErasuresService, useValue: services.erasures },
     { provide: BuildInformation, useValue: services.build },

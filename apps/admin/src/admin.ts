@@ -27,6 +27,7 @@ import { ExecutionsService } from './executions/executions.service.js';
 import { LaunchResolver } from './executions/launch-resolver.js';
 import { AttemptsRepository } from './attempts/attempts.repository.js';
 import { AttemptsService } from './attempts/attempts.service.js';
+import { ItemsService } from './attempts/items.service.js';
 import { ExplainService } from './explain/explain.service.js';
 import { WaitsRepository } from './explain/waits.repository.js';
 import { FoldSlots } from './history/fold-slots.js';
@@ -115,6 +116,7 @@ export interface AdminServices {
   replays: ReplayService;
   explain: ExplainService;
   attempts: AttemptsService;
+  items: ItemsService;
   retention: RetentionService;
   erasures: ErasuresService;
   build: BuildInformation;
@@ -153,6 +155,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
   const launchPlans = new LaunchPlansService(registry, plansRepository, writer, workflows, projects, bus, config);
 
   const executionRows = new ExecutionsRepository();
+  const attemptRows = new AttemptsRepository();
   const executionReader = new ExecutionReader(database, executionRows);
   const nodeRows = new NodeExecutionsRepository();
   const taskRows = new TaskExecutionsRepository();
@@ -255,7 +258,8 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     history: new HistoryService(database, executionRows, runLogs, folder, slots, config),
     replays: new ReplayService(database, executionRows, readModel, runLogs, folder, slots),
     explain: new ExplainService(database, executionRows, nodeRows, new WaitsRepository(), folder, slots),
-    attempts: new AttemptsService(database, executionRows, new AttemptsRepository()),
+    attempts: new AttemptsService(database, executionRows, attemptRows),
+    items: new ItemsService(database, executionRows, attemptRows),
     retention,
     erasures,
     build: dependencies.build ?? BuildInformation.ofThisPackage(),

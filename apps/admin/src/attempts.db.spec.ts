@@ -1,5 +1,6 @@
 import { ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
 import { TaskExecution_Phase as TaskPhase, WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { ListItemsRequest } from '@aloft/idl/aloft/v1/attempts';
 import { Route_By as By } from '@aloft/idl/aloft/v1/routing';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Resources_ResourceName as Name } from '@aloft/idl/flyteidl/core/tasks';
@@ -149,5 +150,115 @@ describe('attempts: where they went (U-23), and what they used (U-25)', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('token: "x"'),
     });
+  });
+});
+
+describe('items of arrays (C-147)', () => {
+  const arrayId = { ...id, name: 'array' };
+  const taskId: Identifier = idOf(ResourceType.TASK, 'array');
+  const customInfo = (succeeded: number, failed: number, active: number) => ({
+    ...{ size: 5_002, succeeded, failed, active },
+  });
+  const listed = (index: number, phase: TaskPhase, retryAttempt = 0) => ({
+    ...{ index, retryAttempt, phase, externalId: `array-n0-0-n${index}-${retryAttempt}` },
+    logs: [{ name: `Log-${index}`, uri: `http://logs/${index}` }],
+  });
+  /** Two bits an item. */
+  const states = (...each: number[]) => {
+    const bytes = Buffer.alloc(250);
+    each.forEach((state, at) => (bytes[at >>> 2] = (bytes[at >>> 2] ?? 0) | (state << ((at & 3) << 1))));
+    return bytes;
+  };
+  let platform: Platform;
+  let emit: (sequence: number, phase: TaskPhase, event: object, itemPages?: object[]) => Promise<void>;
+
+  beforeAll(async () => {
+    platform = await startPlatform();
+    const launchPlan = await register(platform, 'array');
+    await platform.admin.createExecution(
+      ExecutionCreateRequest.fromPartial({ project, domain, name: 'array', inputs: x(1), spec: { launchPlan } }),
+    );
+    const run = await platform.commands.start('array');
+    emit = (at, phase, { metadata = {}, ...event }: { metadata?: object }, itemPages = []) =>
+      platform.emit(run, {
+        ...task(run, taskId, 'n0', 0, phase, at, {
+          ...{
+            phaseVersion: at,
+            metadata: { pluginIdentifier: 'k8s-array', generatedName: 'array-n0-0', ...metadata },
+          },
+          ...event,
+        }),
+        itemPages,
+      });
+    await platform.emit(run, workflow(Phase.RUNNING, 1), task(run, taskId, 'n1', 0, TaskPhase.RUNNING, 2));
+    await emit(
+      3,
+      TaskPhase.RUNNING,
+      {
+        customInfo: customInfo(1, 1, 2),
+        metadata: { externalResources: [listed(0, TaskPhase.SUCCEEDED), listed(1, TaskPhase.RUNNING)] },
+      },
+      [
+        { firstIndex: 0, states: states(2, 1) },
+        { firstIndex: 5_000, states: states(3, 1), attempts: Buffer.from([2, 0]) },
+      ],
+    );
+  });
+  afterAll(() => platform.stop());
+
+  const list = async (more: object) => {
+    const { items, token, ...sums } = await platform.attempts.listItems(
+      ListItemsRequest.fromPartial({ id: arrayId, nodeId: 'n0', ...more }),
+    );
+    const lines = items.map(({ index, retryAttempt, phase }) => `${index}.${retryAttempt} ${TaskPhase[phase]}`);
+    return { items, token, sums, lines };
+  };
+
+  it('are listed by index in pages, with what is known of each', async () => {
+    const first = await list({ limit: 3 });
+    expect(first.lines).toEqual(['0.0 SUCCEEDED', '1.0 RUNNING', '2.0 UNDEFINED']);
+    expect(first.sums).toMatchObject({ size: 5_002, succeeded: 1, failed: 1, active: 2 });
+    expect(first.items[1]).toMatchObject({ externalId: 'array-n0-0-n1-0', logs: [{ uri: 'http://logs/1' }] });
+    expect(first.items[2]).toMatchObject({ externalId: '', logs: [] });
+    expect((await list({ limit: 3, token: first.token })).lines[0]).toBe('3.0 UNDEFINED');
+    const last = await list({ token: '5000' });
+    expect(last.lines).toEqual(['5000.2 FAILED', '5001.0 RUNNING']);
+    expect(last.items[0]!.externalId).toBe('array-n0-0-n5000-2');
+    expect(last.token).toBe('');
+  });
+
+  it('of a phase, however far apart', async () => {
+    expect((await list({ phases: [TaskPhase.RUNNING, TaskPhase.FAILED] })).lines).toEqual([
+      '1.0 RUNNING',
+      '5000.2 FAILED',
+      '5001.0 RUNNING',
+    ]);
+    const one = await list({ phases: [TaskPhase.RUNNING], limit: 1 });
+    expect((await list({ phases: [TaskPhase.RUNNING], token: one.token })).lines).toEqual(['5001.0 RUNNING']);
+  });
+
+  it('of one that is over: what was in flight was aborted, the others never began; a page told again replaces', async () => {
+    await emit(9, TaskPhase.ABORTED, { customInfo: customInfo(1, 1, 0) }, [
+      { firstIndex: 5_000, states: states(2, 1), attempts: Buffer.from([3, 0]) },
+    ]);
+    expect((await list({ limit: 3 })).lines).toEqual(['0.0 SUCCEEDED', '1.0 ABORTED', '2.0 UNDEFINED']);
+    expect((await list({ token: '5000', retryAttempt: 0 })).lines).toEqual(['5000.3 SUCCEEDED', '5001.0 ABORTED']);
+  });
+
+  it('over REST; what cannot be answered is refused', async () => {
+    const rest = await fetch(`${platform.http}/api/v1/items/${project}/${domain}/array/n0?limit=1&token=5000`);
+    expect(await rest.json()).toMatchObject({
+      items: [{ index: 5_000, phase: 'SUCCEEDED' }],
+      token: '5001',
+      size: 5_002,
+    });
+    const refused = (more: object, code: string, text: string) =>
+      expect(list(more)).rejects.toMatchObject({ code, message: expect.stringContaining(text) as string });
+    await refused({ nodeId: '' }, 'INVALID_ARGUMENT', 'node_id');
+    await refused({ token: 'x' }, 'INVALID_ARGUMENT', 'token');
+    await refused({ nodeId: 'n7' }, 'NOT_FOUND', 'n7');
+    await refused({ retryAttempt: 4 }, 'NOT_FOUND', 'n0');
+    await refused({ nodeId: 'n1' }, 'FAILED_PRECONDITION', 'no array');
+    await refused({ phases: [99] }, 'INVALID_ARGUMENT', '99');
   });
 });

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { GetUsageResponse, ListAttemptsResponse } from '@aloft/idl/aloft/v1/attempts';
+import { GetUsageResponse, ListAttemptsResponse, ListItemsResponse } from '@aloft/idl/aloft/v1/attempts';
 import { ExplainExecutionResponse } from '@aloft/idl/aloft/v1/explain';
 import { Route_By as By } from '@aloft/idl/aloft/v1/routing';
 import { runProgram } from './program.js';
@@ -57,6 +57,25 @@ describe('U-23: where attempts went, and why', () => {
     const json = JSON.parse(await aloft('why', 'run1', 'n2', '--json')) as { attempts: { why: string }[] };
     expect(json.attempts[1]!.why).toBe('Goes to local, the default.');
   });
+});
+
+test('C-147: items of an array, from an index on', async () => {
+  platform.answers['listItems'] = ListItemsResponse.fromPartial({
+    ...{ size: 100_000, succeeded: 7, failed: 1, active: 2, token: '99002' },
+    items: [
+      { index: 99_000, retryAttempt: 2, phase: 5, externalId: 'run1-n0-0-n99000-2' },
+      { index: 99_001, phase: 0 },
+    ],
+  });
+  const lines = (await aloft('execution', 'items', 'run1', 'n0', '--token', '99000', '--phase', 'failed')).split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^99000 +2 +FAILED +run1-n0-0-n99000-2/),
+      expect.stringMatching(/^99001 +0 +not begun/),
+    ]),
+  );
+  const json = JSON.parse(await aloft('execution', 'items', 'run1', 'n0', '--json')) as { index: number }[];
+  expect(json.map(({ index }) => index)).toEqual([99_000, 99_001]);
 });
 
 describe('U-25: aloft usage', () => {

@@ -39,6 +39,8 @@ export const Behaviour = {
   TellsWaits: 1 << 16,
   /** Since November 2026. What an array's items used is told with it, and what an attempt used that was told to end (U-25). */
   TellsUse: 1 << 17,
+  /** Since November 2026. Of an array with more items than are listed, events tell the states of all of them, packed in pages (C-147). */
+  TellsItems: 1 << 18,
 } as const;
 export type Behaviour = (typeof Behaviour)[keyof typeof Behaviour];
 

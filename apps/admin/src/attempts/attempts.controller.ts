@@ -4,17 +4,27 @@ import {
   type GetUsageResponse,
   type ListAttemptsRequest,
   type ListAttemptsResponse,
+  type ListItemsRequest,
+  type ListItemsResponse,
 } from '@aloft/idl/aloft/v1/attempts';
 import { GrpcController, type CallContext, type Handlers } from '@aloft/rpc';
 import { Inject } from '@nestjs/common';
 import { AttemptsService } from './attempts.service.js';
+import { ItemsService } from './items.service.js';
 
 @GrpcController(AttemptServiceService)
 export class AttemptsController implements Handlers<typeof AttemptServiceService> {
-  constructor(@Inject(AttemptsService) private readonly attempts: AttemptsService) {}
+  constructor(
+    @Inject(AttemptsService) private readonly attempts: AttemptsService,
+    @Inject(ItemsService) private readonly items: ItemsService,
+  ) {}
 
   listAttempts(request: ListAttemptsRequest): Promise<ListAttemptsResponse> {
     return this.attempts.list(request);
+  }
+
+  listItems(request: ListItemsRequest, { signal }: CallContext): Promise<ListItemsResponse> {
+    return this.items.list(request, signal);
   }
 
   getUsage(request: GetUsageRequest, { signal }: CallContext): Promise<GetUsageResponse> {

@@ -1,4 +1,5 @@
 import type { Queryable } from '@aloft/database';
+import type { ItemPage } from '@aloft/idl/aloft/v1/bus';
 
 /** What is read of an attempt to tell where it went and what it used. */
 export interface AttemptRow {
@@ -37,6 +38,38 @@ export class AttemptsRepository {
         WHERE x.execution_id = $1 AND ($2 = '' OR x.node_id = $2) AND (x.node_id, x.retry_attempt) > ($3, $4::integer)
         ORDER BY x.node_id, x.retry_attempt LIMIT $5`,
       [executionId, nodeId, after?.nodeId ?? '', after?.retryAttempt ?? -1, limit],
+    );
+    return rows;
+  }
+
+  /** That attempt of a node, or its last one. */
+  async closureOf(
+    db: Queryable,
+    executionId: bigint,
+    nodeId: string,
+    retryAttempt: number | undefined,
+  ): Promise<Pick<AttemptRow, 'retryAttempt' | 'closure'> | undefined> {
+    const { rows } = await db.query<Pick<AttemptRow, 'retryAttempt' | 'closure'> & Record<string, unknown>>(
+      `SELECT retry_attempt AS "retryAttempt", closure FROM task_executions
+        WHERE execution_id = $1 AND node_id = $2 AND ($3::integer IS NULL OR retry_attempt = $3)
+        ORDER BY retry_attempt DESC LIMIT 1`,
+      [executionId, nodeId, retryAttempt ?? null],
+    );
+    return rows[0];
+  }
+
+  /** Pages of an array's items, from the one that has this index, in their order; at most `limit`. */
+  async itemPages(
+    db: Queryable,
+    executionId: bigint,
+    attempt: { nodeId: string; retryAttempt: number },
+    options: { from: number; limit: number },
+  ): Promise<ItemPage[]> {
+    const { rows } = await db.query<ItemPage & Record<string, unknown>>(
+      `SELECT first_index AS "firstIndex", states, attempts FROM array_items
+        WHERE execution_id = $1 AND node_id = $2 AND retry_attempt = $3 AND first_index >= $4
+        ORDER BY first_index LIMIT $5`,
+      [executionId, attempt.nodeId, attempt.retryAttempt, options.from, options.limit],
     );
     return rows;
   }

@@ -85,7 +85,14 @@ export class EventBatch {
     const sequence = (run.execution.lastSequence += 1n);
     return {
       run,
-      event: { sequence, event: toldOn(told, key), usage: undefined, waiting: undefined, route: undefined },
+      event: {
+        sequence,
+        event: toldOn(told, key),
+        usage: undefined,
+        waiting: undefined,
+        route: undefined,
+        itemPages: [],
+      },
     };
   }
 

@@ -1,4 +1,5 @@
 import type { Migration } from '@aloft/database';
+import { arrayItemsSql } from './array-items.sql.js';
 import { attemptsSql } from './attempts.sql.js';
 import { registrySql } from './0001-registry.sql.js';
 import { executionsSql } from './0002-executions.sql.js';
@@ -28,4 +29,5 @@ export const adminMigrations: readonly Migration[] = [
   { name: 'order of lists of the registry', sql: registryOrderSql },
   { name: 'small closures of workflows', sql: closuresSql },
   { name: 'routes of attempts', sql: attemptsSql },
+  { name: 'items of arrays', sql: arrayItemsSql },
 ];

@@ -18,6 +18,7 @@ import { foldTaskEvent, newTaskState } from './fold-task.js';
 import { foldWait, nodeToldOf } from './fold-wait.js';
 import { KeptRows, mayBeStored, noRows, type RunRows } from './kept-rows.js';
 import { isTerminalExecution } from './phases.js';
+import { ProjectedItems } from './projected-items.js';
 import type {
   ProjectedExecution,
   ProjectedNode,
@@ -44,6 +45,7 @@ interface Batch {
   runs: Map<string, BatchRun>;
   gates: ReachedGate[];
   revisions: NewRevision[];
+  items: ProjectedItems;
   /** Nodes that wait for their turn again: their rows go. */
   resets: { executionId: bigint; nodeId: string }[];
 }
@@ -111,7 +113,7 @@ export class ProjectionService {
       const rows = this.kept.take(uid, lastSequence) ?? noRows(lastSequence === 0n);
       return [uid, { execution, rows, nodes: new Set(), tasks: new Set() }];
     });
-    const batch: Batch = { runs: new Map(runs), gates: [], revisions: [], resets: [] };
+    const batch: Batch = { runs: new Map(runs), gates: [], revisions: [], items: new ProjectedItems(), resets: [] };
     const fresh = this.unseen(batch, events);
     await this.load(batch, fresh, tx);
     for (const [i, { uid, event }] of fresh.entries()) {
@@ -213,6 +215,7 @@ export class ProjectionService {
       tx,
       runs.flatMap((run) => [...run.tasks]),
     );
+    batch.items.save(tx);
     this.repository.saveSignals(tx, batch.gates);
     await this.revisions.save(tx, batch.revisions);
     const applied = new Map(executions.map(({ uid, lastSequence }) => [uid, lastSequence]));
@@ -240,6 +243,7 @@ function fold(batch: Batch, run: BatchRun, event: ExecutionEvent): void {
     }
     case 'task': {
       const verdict = foldTaskEvent(taskOf(run, event.event.value).state, event.event.value, event.usage, event.route);
+      batch.items.add(execution.id, event);
       const nodeId = nodeToldOf(event);
       if (nodeId !== undefined) foldAttemptOfNode(nodeOf(run, nodeId).state, event, verdict);
       break;

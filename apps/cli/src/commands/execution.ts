@@ -16,6 +16,7 @@ import {
   type Page,
   type PageOptions,
 } from './listings.js';
+import { itemsCommand } from './items.js';
 import { logsCommand } from './logs.js';
 import { runCommand } from './run.js';
 import { timesCommand } from './times.js';
@@ -42,6 +43,7 @@ export function executionCommand(): Command {
         }),
     )
     .addCommand(attemptsCommand())
+    .addCommand(itemsCommand())
     .addCommand(timesCommand())
     .addCommand(
       runCommand('create').description(

@@ -341,6 +341,7 @@ function quarantineEvent(reason: string, released: boolean): EncodedEvent {
     usage: undefined,
     waiting: undefined,
     route: undefined,
+    itemPages: [],
   };
   return { sequence: 0n, bytes: ExecutionEvent.encode(event).finish() };
 }

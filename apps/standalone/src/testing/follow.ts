@@ -57,7 +57,7 @@ export async function eventOf(
       update?.$case === 'event'
         ? fits(update.value)
         : waits.some((waiting) =>
-            fits({ sequence: 0n, event: undefined, usage: undefined, waiting, route: undefined }),
+            fits({ sequence: 0n, event: undefined, usage: undefined, waiting, route: undefined, itemPages: [] }),
           );
     if (found) return services.caughtUp();
   }

@@ -15,10 +15,9 @@ import type { NodeWork } from '../state/node-work.js';
 import { TimerPurpose, type RunState } from '../state/run-state.js';
 import { addMillis } from '../time.js';
 import { emit, producer } from './emit.js';
+import { listedItems, pagesOverflow, takeItemPages } from './item-pages.js';
 import { inputOf, outcomeOf } from './workflow-events.js';
 
-/** Items beyond these are told of in sums only (C-144). */
-const listedItems = 5000;
 /** Most items in one event: with their logs they must fit into a message. */
 const itemsPerEvent = 250;
 /** How long changes wait for others to be told of with them, in milliseconds. */
@@ -52,11 +51,22 @@ export function itemChanged(
       logs: change.logs && change.logs.length > 0 ? change.logs : same ? known.logs : [],
       child: change.child ?? (same ? known.child : undefined),
     });
-    if (items.changes.size >= itemsPerEvent) return arrayEvent(run, work, items, TaskExecution_Phase.RUNNING);
+    if (items.changes.size >= itemsPerEvent) return tellProgress(run, work, items);
   }
+  tellSoon(run, work, items);
+}
+
+function tellSoon(run: RunState, work: NodeWork, items: ArrayItems): void {
   if (items.eventTimer === 0) {
     items.eventTimer = setTimer(run, TimerPurpose.ItemEvents, work, addMillis(run.now, coalesceMillis));
   }
+}
+
+function tellProgress(run: RunState, work: NodeWork, items: ArrayItems): void {
+  arrayEvent(run, work, items, TaskExecution_Phase.RUNNING);
+  if (items.changedPages.size === 0) return;
+  items.dirty = true;
+  tellSoon(run, work, items);
 }
 
 /** Tells of what changed since the last event. */
@@ -64,10 +74,10 @@ export function arrayProgressed(run: RunState, work: NodeWork): void {
   const items = work.items;
   if (!items) return;
   items.eventTimer = 0;
-  if (items.dirty) arrayEvent(run, work, items, TaskExecution_Phase.RUNNING);
+  if (items.dirty) tellProgress(run, work, items);
 }
 
-/** One task execution stands for all items, which are its external resources (C-144). */
+/** One task execution stands for all items, which are its external resources (C-144). When it is over, all of them have been told of. */
 export function arrayEvent(
   run: RunState,
   work: NodeWork,
@@ -76,6 +86,8 @@ export function arrayEvent(
   facts: { inputs?: LiteralsValue; outputs?: LiteralsValue; error?: ExecutionError } = {},
 ): void {
   const { scope, node } = work;
+  const isOver = phase !== TaskExecution_Phase.QUEUED && phase !== TaskExecution_Phase.RUNNING;
+  while (isOver && pagesOverflow(run, items)) arrayEvent(run, work, items, TaskExecution_Phase.RUNNING);
   const task = taskIfAny(scope, node);
   const begins = work.taskPhase !== phase && phase === TaskExecution_Phase.QUEUED;
   if (work.taskPhase !== phase) items.phaseVersion = 0;
@@ -112,11 +124,10 @@ export function arrayEvent(
   items.changes.clear();
   items.dirty = false;
   const waiting = waitingOf(run, work, phase);
-  emit(
-    run,
-    { $case: 'task', value: event },
-    { usage: items.usage && { ...items.usage }, waiting, route: begins ? firstRoute(run, work, items) : undefined },
-  );
+  const usage = items.usage && { ...items.usage };
+  const route = begins ? firstRoute(run, work, items) : undefined;
+  const itemPages = takeItemPages(run, items);
+  emit(run, { $case: 'task', value: event }, { usage, waiting, route, itemPages });
 }
 
 /** Where its items go first; a later attempt of one may go elsewhere, where rules ask for what differs between attempts. */

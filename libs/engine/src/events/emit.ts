@@ -1,4 +1,4 @@
-import type { ExecutionEvent, TaskUsage, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import type { ExecutionEvent, ItemPage, TaskUsage, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import type { Route } from '@aloft/idl/aloft/v1/routing';
 import type { RunState } from '../state/run-state.js';
 
@@ -10,8 +10,16 @@ export interface Besides {
   usage?: TaskUsage | undefined;
   waiting?: WaitReason | undefined;
   route?: Route | undefined;
+  itemPages?: ItemPage[];
 }
 
-export function emit(run: RunState, event: ExecutionEvent['event'], { usage, waiting, route }: Besides = {}): void {
-  run.effects.push({ kind: 'event', event: { sequence: BigInt(++run.sequence), event, usage, waiting, route } });
+export function emit(
+  run: RunState,
+  event: ExecutionEvent['event'],
+  { usage, waiting, route, itemPages = [] }: Besides = {},
+): void {
+  run.effects.push({
+    kind: 'event',
+    event: { sequence: BigInt(++run.sequence), event, usage, waiting, route, itemPages },
+  });
 }

@@ -2,6 +2,7 @@ import { TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { itemAttemptOf } from '../data/attempts.js';
 import { templateOf } from '../data/task-settings.js';
 import { attemptRoute, meansOfItem } from '../routing/attempt-route.js';
+import { listedItems } from '../events/item-pages.js';
 import { ItemState, type ArrayItems } from '../state/array-items.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
@@ -48,7 +49,7 @@ export function stopLaunched(run: RunState, work: NodeWork, items: ArrayItems, i
   if (!work.ending && !items.ending.has(index)) tellItem(run, work, items, index, reason);
   items.ending.delete(index);
   items.launched.delete(index);
-  if (items.states.get(index) !== ItemState.Active || index >= 5000) return;
+  if (items.states.get(index) !== ItemState.Active || index >= listedItems) return;
   const known = items.changes.get(index);
   items.changes.set(index, {
     phase: TaskExecution_Phase.ABORTED,

@@ -52,7 +52,7 @@ function startNext(run: RunState, work: NodeWork, items: ArrayItems): void {
   while (items.hasMore) {
     const index = items.again.length > 0 ? items.again.shift()! : items.next++;
     if (items.states.get(index) !== ItemState.Waiting) continue;
-    items.states.set(index, ItemState.Active);
+    items.setState(index, ItemState.Active);
     items.active++;
     if (items.shared) run.permits++;
     return startItem(run, work, items, index);
@@ -219,7 +219,7 @@ export function itemSucceeded(
   change: { logs?: TaskReport['logs']; cacheStatus?: CatalogCacheStatus } = {},
 ): void {
   items.outputs.append(index, LiteralsValue.encode(outputs).finish());
-  items.states.set(index, ItemState.Succeeded);
+  items.setState(index, ItemState.Succeeded);
   items.succeeded++;
   itemOver(run, work, items, index);
   itemChanged(run, work, items, index, { phase: P.SUCCEEDED, ...change });
@@ -246,7 +246,7 @@ export function itemFailed(
   itemChanged(run, work, items, index, { phase: P.FAILED, logs: report?.logs });
   if (again) {
     items.attempts[index] = attempt + 1;
-    items.states.set(index, ItemState.Waiting);
+    items.setState(index, ItemState.Waiting);
     leaveFlight(run, items);
     const seed = `${work.id}[${index}]/${run.start?.uid}`;
     const wait = backoffMillis(policy, attempt + 1, seed);
@@ -257,7 +257,7 @@ export function itemFailed(
   if (items.errors.length < maxErrors) {
     items.errors.push({ index, error: mayFollow ? exhausted(error, budget) : error });
   }
-  items.states.set(index, ItemState.Failed);
+  items.setState(index, ItemState.Failed);
   items.failed++;
   itemOver(run, work, items, index);
 }

@@ -23,7 +23,7 @@ export function takeOverItems(run: RunState, work: NodeWork, items: ArrayItems):
   items.takenFrom = uri;
   for (let index = 0; index < items.size; index++) {
     if (((bits[index >>> 3] ?? 0) & (1 << (index & 7))) === 0) continue;
-    items.states.set(index, ItemState.Succeeded);
+    items.setState(index, ItemState.Succeeded);
     items.succeeded++;
     items.checkpoints.delete(index);
     if (collected) items.outputs.append(index, LiteralsValue.encode(elementsAt(collected, index)).finish());

@@ -63,6 +63,7 @@ export function writeItems(out: ByteWriter, items: ArrayItems): void {
   writeNumbers(out, items.delayed);
   writeNumbers(out, items.outOfMemory);
   out.message(TaskUsage, items.usage);
+  out.list(items.changedPages, (page) => out.int(page));
 }
 
 export function readItems(from: ByteReader): ArrayItems {
@@ -117,6 +118,7 @@ export function readItems(from: ByteReader): ArrayItems {
     readNumbers(from, items.outOfMemory);
   }
   if (from.version >= 5) items.usage = from.message(TaskUsage);
+  if (from.version >= 6) from.list(() => void items.changedPages.add(from.int()));
   return items;
 }
 

@@ -29,6 +29,9 @@ export class PackedStates {
   }
 }
 
+/** Items whose states are told of together (C-147). A multiple of four: none shares a byte with another's. */
+export const itemsPerPage = 1000;
+
 /** Encoded outputs of the items that ended, in the order in which they did, with where each lies. */
 export class PackedOutputs {
   /** Offset + 1 into the buffer; 0: none. */
@@ -120,6 +123,8 @@ export class ArrayItems {
   /** The first few, for the node's error. */
   readonly errors: ItemError[] = [];
   readonly changes = new Map<number, ItemChange>();
+  /** Pages of items whose states changed since an event told of them. */
+  readonly changedPages = new Set<number>();
   /** Something changed that no event has told of. */
   dirty = false;
   eventTimer = 0;
@@ -142,6 +147,11 @@ export class ArrayItems {
     this.outputs = new PackedOutputs(size);
     this.attempts = new Uint8Array(size);
     this.systemFailures = new Uint8Array(size);
+  }
+
+  setState(index: number, state: ItemState): void {
+    this.states.set(index, state);
+    this.changedPages.add(Math.floor(index / itemsPerPage));
   }
 
   /** Some item hasn't been started, or waits for its turn. */
