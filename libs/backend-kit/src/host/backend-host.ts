@@ -296,6 +296,11 @@ export class BackendHost {
   }
 
   private committed(batch: CommandBatch, { refused, waiting }: Added, elsewhere: readonly string[]): void {
+    const at = Date.now();
+    for (const { key, generation, reason } of batch.aborts) {
+      this.fenceInMemory(key, generation, at);
+      if (this.isStrict) this.abortKnown(key, generation, reason);
+    }
     for (const entry of batch.added) {
       if (refused.has(entry.key)) this.refused(entry);
       else {
@@ -304,8 +309,6 @@ export class BackendHost {
         this.stored(entry);
       }
     }
-    const at = Date.now();
-    for (const { key, generation } of batch.aborts) this.fenceInMemory(key, generation, at);
     this.shared?.tellOfAborts(elsewhere);
     if (this.isStrict) this.attempts.startWhatFits();
   }
@@ -381,6 +384,11 @@ export class BackendHost {
     batch.aborts.push({ key, generation, reason: why });
     // At once and not only with the commit: a launch behind it in this very batch must do nothing.
     this.fenceInMemory(key, generation, Date.now());
+    // What is stored ends when that is: a host that died in between would leave work that is gone, and nobody would know why.
+    if (!this.isStrict) this.abortKnown(key, generation, why);
+  }
+
+  private abortKnown(key: string, generation: number, why: string): void {
     const known = this.attempts.entries.get(key);
     if (known && known.generation <= generation) this.attempts.abort(known, why);
   }

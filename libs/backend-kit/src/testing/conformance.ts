@@ -290,6 +290,23 @@ export function describeBackendConformance(title: string, options: ConformanceOp
       const offered = options.stored ? undefined : it;
       const stored = options.stored ? it : undefined;
 
+      stored?.('an abort is written down before anything ends', async () => {
+        const launch = stage.launch('until-finished', 'run1-n0-0');
+        await stage.start();
+        await stage.bus.command({ launch });
+        await world.started(launch.attempt);
+        const before: boolean[] = [];
+        stage.bus.beforeCommit = async () => {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          before.push(await world.alive(launch.attempt));
+          if (before.length < 2) throw new Error('the database is away');
+        };
+        await stage.bus.command({ abort: launch.attempt });
+        expect(Phase[(await stage.bus.end(launch.attempt)).phase]).toBe('ABORTED');
+        expect(before).toEqual([true, true]);
+        expect(await world.alive(launch.attempt)).toBe(false);
+      });
+
       stored?.('before its commit nothing of it has begun, and the next one launches it once', async () => {
         const launch = stage.launch('until-finished', 'run1-n0-0');
         let killed!: (launches: number) => void;
