@@ -117,7 +117,7 @@ const suites = {
     const platform = await startDistributed(pythonEnvironment(flytekitRequirements));
     try {
       all(
-        () => integration('e2e/distributed', 'e2e/sdk')(args, platform.environment),
+        () => integration('e2e/distributed', 'e2e/sdk/part-c')(args, platform.environment),
         () =>
           pytest(
             ['test_part_c.py', 'test_shapes.py', 'test_bad_input.py', 'test_rolling_restart.py'],
