@@ -35,7 +35,7 @@ import { DynamicRequests } from './requests/dynamic-requests.js';
 import { HeldReservations } from './requests/held-reservations.js';
 import { LiteralRequests } from './requests/literal-requests.js';
 import { RecoveryRequests } from './requests/recovery-requests.js';
-import { RequestPerformer } from './requests/request-performer.js';
+import { RequestPerformer, type InTrace } from './requests/request-performer.js';
 import { postgresStorage, type PropellerStorage } from './storage.js';
 
 /** Consumer group of the propeller on `executions.commands` and `tasks.reports`. */
@@ -57,6 +57,8 @@ export interface PropellerDeps {
   now?: () => number;
   /** Clock, timers, turns and chance; default: the system's. */
   timing?: Timing;
+  /** How requests know their trace; default: by Node's async context, which makes every promise of the process dearer. */
+  inTrace?: InTrace;
   /** Default: in `database`. */
   storage?: PropellerStorage;
   /** Where backend hosts are in this process. */
@@ -223,6 +225,7 @@ export class Propeller {
             now,
             timing,
             probe: deps.probe,
+            inTrace: deps.inTrace,
             concurrency: config.concurrency,
           },
           answered,

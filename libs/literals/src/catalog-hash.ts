@@ -29,8 +29,19 @@ export function catalogDatasetVersion(signature: TypedInterface | undefined, cac
   return `${version}-${variablesHash(signature?.inputs)}-${variablesHash(signature?.outputs)}`;
 }
 
-const variablesHash = (variables: VariableMap | undefined): string =>
-  base64(objectHash(variableMapToJson(variables ?? { variables: {} }))).slice(0, signatureLength);
+/** Of interfaces in memory, which do not change: every item of an array and every attempt of a task asks for the same. */
+const known = new WeakMap<VariableMap, string>();
+
+const noVariables: VariableMap = { variables: {} };
+
+function variablesHash(variables = noVariables): string {
+  let hash = known.get(variables);
+  if (hash === undefined) {
+    hash = base64(objectHash(variableMapToJson(variables))).slice(0, signatureLength);
+    known.set(variables, hash);
+  }
+  return hash;
+}
 
 /** `flyte_cached-<hash of the inputs without the ignored ones>`; a literal with a `hash` counts by that hash (C-91). */
 export const catalogTag = (inputs: LiteralMap | undefined, ignored: readonly string[] = []): string =>

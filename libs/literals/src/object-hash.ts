@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Json } from './plain-json.js';
 
 /**
@@ -22,7 +22,11 @@ export function objectHash(value: Json): Buffer {
 }
 
 function tagged(tag: string, content: string | Buffer): Buffer {
-  return createHash('sha256').update(tag).update(content).digest();
+  return hash(
+    'sha256',
+    typeof content === 'string' ? tag + content : Buffer.concat([Buffer.from(tag), content]),
+    'buffer',
+  );
 }
 
 /** Sign, exponent and mantissa in binary: the number is `±0.1… × 2^exponent`, written with its leading 0. */

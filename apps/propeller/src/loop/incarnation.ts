@@ -198,7 +198,7 @@ export class Incarnation {
   private shards(partitions: readonly number[] = this.held): number[] {
     const count = this.deps.bus.partitions(topics.commands);
     const shards: number[] = [];
-    for (let shard = 0; shard < 1024; shard += 1) if (partitions.includes(shard % count)) shards.push(shard);
+    for (const partition of partitions) for (let shard = partition; shard < 1024; shard += count) shards.push(shard);
     return shards;
   }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { AbortChildEffect, ReleaseReservation, Request } from '@aloft/engine';
 import { toAloftError } from '@aloft/errors';
 import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
@@ -18,6 +19,9 @@ import type { LiteralRequests } from './literal-requests.js';
 import type { RecoveryRequests } from './recovery-requests.js';
 import { storagePolicy, withRetries } from './retry.js';
 
+/** Does the work of a request such that its calls are part of a trace. */
+export type InTrace = typeof withTrace;
+
 export interface RequestPerformerOptions {
   catalog: CatalogRequests;
   children: ChildRequests;
@@ -33,6 +37,8 @@ export interface RequestPerformerOptions {
   now(): number;
   timing: Timing;
   probe?: (point: string) => Promise<void> | void;
+  /** Default: {@link withTrace}. */
+  inTrace?: InTrace;
   /** Requests performed at once: to the catalog, to admin, to blob storage. */
   concurrency: { catalog: number; admin: number; blob: number };
 }
@@ -54,6 +60,8 @@ export class RequestPerformer {
     this.catalogCalls = new Limiter(options.concurrency.catalog);
     this.adminCalls = new Limiter(options.concurrency.admin);
     this.blobCalls = new Limiter(options.concurrency.blob);
+    // Each request that waits listens; the limiters bound how many do.
+    setMaxListeners(0, this.stopping.signal);
   }
 
   perform(entry: RunEntry, { request, ask }: Request): void {
@@ -129,11 +137,12 @@ export class RequestPerformer {
    */
   private tracedAnswerTo(entry: RunEntry, ask: Request['ask']): Promise<Answer> {
     const { trace } = entry.identity!;
-    if (!isRecorded(trace)) return withTrace(trace, () => this.answerTo(entry, ask));
+    const { inTrace = withTrace } = this.options;
+    if (!isRecorded(trace)) return inTrace(trace, () => this.answerTo(entry, ask));
     const node = nodeOf(ask);
     const parent = node === undefined ? trace : nodeTrace(entry.identity!, node);
     const span = spanFrom(parent, `request ${ask.kind}`, { 'aloft.node': node }, { scope: 'aloft.propeller' });
-    return withTrace(parent, () => this.answerTo(entry, ask)).then(
+    return inTrace(parent, () => this.answerTo(entry, ask)).then(
       (answer) => {
         span.end();
         return answer;

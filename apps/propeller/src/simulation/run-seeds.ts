@@ -14,6 +14,8 @@ const { values } = parseArgs({
     runs: { type: 'string' },
   },
 });
+// Failing is ordinary here, and stacks are dear: where an error comes from is enough for many worlds.
+if (!values.trace) Error.stackTraceLimit = 1;
 const first = Number(values.seed);
 const end = values.seconds === undefined ? undefined : performance.now() + Number(values.seconds) * 1000;
 const most = end === undefined ? Number(values.seeds) : Infinity;

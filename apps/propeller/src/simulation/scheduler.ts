@@ -54,35 +54,44 @@ export class Scheduler {
   }
 
   /** Lets things happen until `done`. @throws Stuck */
-  async run(done: () => boolean, limits: { events: number; time: number }): Promise<void> {
-    while (!done()) {
-      const event = this.pop();
-      if (!event) throw new Stuck('nothing is left that could happen');
-      if (event.cancelled || event.owner?.alive === false) continue;
-      if (event.owner && event.owner.pausedUntil > event.at) {
-        event.at = event.owner.pausedUntil;
-        this.push(event);
-        continue;
+  run(done: () => boolean, limits: { events: number; time: number }): Promise<void> {
+    return inTurns(() => {
+      while (!done()) {
+        const event = this.pop();
+        if (!event) throw new Stuck('nothing is left that could happen');
+        if (event.cancelled || event.owner?.alive === false) continue;
+        if (event.owner && event.owner.pausedUntil > event.at) {
+          event.at = event.owner.pausedUntil;
+          this.push(event);
+          continue;
+        }
+        this.happen(event, limits);
+        return true;
       }
-      this.time = Math.max(this.time, event.at);
-      this.happened += 1;
-      if (this.happened > limits.events) throw new Stuck(`no end after ${limits.events} events`);
-      if (this.time > limits.time) throw new Stuck(`no end after ${Math.round(limits.time / 1000)} simulated seconds`);
-      this.digest = hashOf(`${event.at} ${event.owner?.name ?? ''} ${event.label}`, this.digest);
-      event.work();
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
+      return false;
+    });
+  }
+
+  private happen(event: Event, limits: { events: number; time: number }): void {
+    this.time = Math.max(this.time, event.at);
+    this.happened += 1;
+    if (this.happened > limits.events) throw new Stuck(`no end after ${limits.events} events`);
+    if (this.time > limits.time) throw new Stuck(`no end after ${Math.round(limits.time / 1000)} simulated seconds`);
+    this.digest = hashOf(`${event.at} ${event.owner?.name ?? ''} ${event.label}`, this.digest);
+    event.work();
   }
 
   private push(event: Event): void {
     const { heap } = this;
-    let index = heap.push(event) - 1;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if (!before(heap[index]!, heap[parent]!)) return;
-      [heap[parent], heap[index]] = [heap[index]!, heap[parent]!];
-      index = parent;
+    let hole = heap.length;
+    heap.push(event);
+    while (hole > 0) {
+      const parent = (hole - 1) >> 1;
+      if (!before(event, heap[parent]!)) break;
+      heap[hole] = heap[parent]!;
+      hole = parent;
     }
+    heap[hole] = event;
   }
 
   private pop(): Event | undefined {
@@ -90,16 +99,42 @@ export class Scheduler {
     const first = heap[0];
     const last = heap.pop();
     if (first === undefined || last === undefined || heap.length === 0) return first;
-    heap[0] = last;
-    for (let index = 0; ;) {
-      let least = index;
-      for (const child of [2 * index + 1, 2 * index + 2])
-        if (child < heap.length && before(heap[child]!, heap[least]!)) least = child;
-      if (least === index) return first;
-      [heap[least], heap[index]] = [heap[index]!, heap[least]!];
-      index = least;
+    let hole = 0;
+    for (let child = 1; child < heap.length; child = 2 * hole + 1) {
+      if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child += 1;
+      if (!before(heap[child]!, last)) break;
+      heap[hole] = heap[child]!;
+      hole = child;
     }
+    heap[hole] = last;
+    return first;
   }
+}
+
+/** Turns asked for at once: asking for each apart costs a round of the whole event loop. */
+const turnsAtOnce = 64;
+
+/** Calls `turn` until it returns false; between two calls all promises settle, and rejections that nobody handles are told. */
+function inTurns(turn: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let asked: NodeJS.Immediate[] = [];
+    const end = (settle: () => void) => {
+      for (const each of asked) clearImmediate(each);
+      settle();
+    };
+    const take = (last: boolean) => {
+      try {
+        if (!turn()) end(resolve);
+        else if (last) ask();
+      } catch (error) {
+        end(() => reject(error as Error));
+      }
+    };
+    const ask = () => {
+      asked = Array.from({ length: turnsAtOnce }, (_, i) => setImmediate(take, i === turnsAtOnce - 1));
+    };
+    ask();
+  });
 }
 
 function before(a: Event, b: Event): boolean {

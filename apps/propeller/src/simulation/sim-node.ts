@@ -1,5 +1,5 @@
 import { MemoryBus, type MemoryBroker } from '@aloft/bus/testing';
-import { Metrics, type Logger } from '@aloft/telemetry';
+import { Metrics, type Counter, type Gauge, type Histogram, type Logger, type MetricOptions } from '@aloft/telemetry';
 import type { PropellerConfig } from '../config.js';
 import { Propeller } from '../propeller.js';
 import { memoryBlob, type Blobs } from './memory-blob.js';
@@ -36,6 +36,24 @@ class SimBus extends MemoryBus {
 
   override keep(): Promise<void> {
     return this.process.call('database', 'keep', () => undefined);
+  }
+}
+
+const series = new Metrics();
+
+/** What all propellers of all worlds count together, as nobody reads it; making their metrics would cost more than starting them. */
+class UnreadMetrics extends Metrics {
+  override counter<L extends string = never>(options: MetricOptions<L>): Counter<L> {
+    return series.counter(options);
+  }
+
+  override histogram<L extends string = never>(options: MetricOptions<L>): Histogram<L> {
+    return series.histogram(options);
+  }
+
+  /** Without what it collects from, which would stay in memory with its world. */
+  override gauge<L extends string = never>({ name, help, labels = [] }: MetricOptions<L>): Gauge<L> {
+    return series.gauge({ name, help, labels });
   }
 }
 
@@ -80,8 +98,10 @@ export class SimNode {
       config,
       logger,
       // Its own: what observes it would keep every world in memory.
-      metrics: new Metrics(),
+      metrics: new UnreadMetrics(),
       timing: process.timing,
+      // Nobody here looks at traces.
+      inTrace: (_trace, work) => work(),
     });
     this.propeller = propeller;
     scheduler.note(`${process.name} starts`);

@@ -1,5 +1,6 @@
 import type { OutgoingMessage } from '@aloft/bus';
 import { MemoryBroker } from '@aloft/bus/testing';
+import type { Graph } from '@aloft/engine';
 import { WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import { createLogger, type Logger } from '@aloft/telemetry';
@@ -72,6 +73,8 @@ export class World {
   private readonly steps = new Map<number, Step>();
   private readonly storms: Extract<Fault, { kind: 'storm' }>[] = [];
   private readonly byUid = new Map<string, SimRun>();
+  /** Of the replays, by digest. */
+  private readonly graphs = new Map<string, Graph>();
   private readonly signalled = new Set<string>();
   private starts = 0;
   private pending = 0;
@@ -358,7 +361,7 @@ export class World {
     const history = this.blobs.get(part.object);
     const cut = this.random.below(told.events.length * 2 + 1);
     const problem = history
-      ? replayProblem(uid, part.cut(history), told.events, this.blobs, cut)
+      ? replayProblem(uid, part.cut(history), told.events, this.blobs, cut, this.graphs)
       : 'its history is not there';
     if (problem) checker.problem(`run ${id.name}: ${problem}`);
   }
