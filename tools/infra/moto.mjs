@@ -82,10 +82,23 @@ export async function makeQueues(endpoint, names) {
     await batch('createjobqueue', { jobQueueName, state: 'ENABLED', priority: 1, computeEnvironmentOrder });
 }
 
-/** moto reads region and service from a signature, and checks nothing of it. */
-async function call(url, service, { body }) {
+/** Makes an SQS queue of this name, into which EventBridge puts what Batch tells of its jobs; answers with its URL. */
+export async function makeEventsQueue(endpoint, name) {
+  const send = async (service, target, body) =>
+    JSON.parse((await call(endpoint, service, { body: JSON.stringify(body), target })) || '{}');
+  const { QueueUrl } = await send('sqs', 'AmazonSQS.CreateQueue', { QueueName: name });
+  const { Attributes } = await send('sqs', 'AmazonSQS.GetQueueAttributes', { QueueUrl, AttributeNames: ['QueueArn'] });
+  const EventPattern = JSON.stringify({ source: ['aws.batch'], 'detail-type': ['Batch Job State Change'] });
+  await send('events', 'AWSEvents.PutRule', { Name: name, EventPattern, State: 'ENABLED' });
+  await send('events', 'AWSEvents.PutTargets', { Rule: name, Targets: [{ Id: 'queue', Arn: Attributes.QueueArn }] });
+  return QueueUrl;
+}
+
+/** moto reads region and service from a signature, and checks nothing of it. `target`: of services that speak JSON. */
+async function call(url, service, { body, target }) {
   const authorization = `AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/${service}/aws4_request, SignedHeaders=host, Signature=test`;
-  const response = await fetch(url, { method: 'POST', headers: { authorization }, body });
+  const type = target ? { 'x-amz-target': target, 'content-type': 'application/x-amz-json-1.0' } : {};
+  const response = await fetch(url, { method: 'POST', headers: { authorization, ...type }, body });
   const text = await response.text();
   if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`);
   return text;

@@ -1,16 +1,24 @@
 """moto's server, whose AWS Batch jobs run as processes of this machine instead of Docker containers.
 
 Usage: server.py -H 127.0.0.1 -p PORT (arguments of moto_server). A job's command gets PATH and the job's own environment.
+
+moto's Batch tells EventBridge nothing of its jobs. Here each change of a job's state is put into moto's own EventBridge as Batch documents it
+(`Batch Job State Change`); rules, targets and queues behind that are moto's.
 """
 
 import datetime
+import json
 import os
+import queue
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
+from moto.batch.models import Job
+from moto.events import events_backends
 from moto.utilities import docker_utilities
 
 CHILD = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-(\d+))?$")
@@ -79,7 +87,30 @@ class Client:
 
 docker_utilities.DockerModel.docker_client = property(lambda _: Client())
 
+changes = queue.SimpleQueue()
+
+
+def change(job, status):
+    """moto keeps a job's state in `_status`, whoever changes it."""
+    if job.__dict__.get("state") not in (None, status):
+        changes.put((job, status))
+    job.__dict__["state"] = status
+
+
+def tell_changes():
+    while True:
+        job, status = changes.get()
+        detail = {**job.describe(), "status": status}
+        if "index" in job.array_properties:
+            detail["arrayProperties"] = {"index": job.array_properties["index"], "statusSummary": {}}
+        event = {"Source": "aws.batch", "DetailType": "Batch Job State Change", "Detail": json.dumps(detail)}
+        events_backends[job.backend.account_id][job.backend.region_name].put_events([event])
+
+
+Job._status = property(lambda job: job.__dict__.get("state"), change)
+
 if __name__ == "__main__":
     from moto.server import main
 
+    threading.Thread(target=tell_changes, daemon=True).start()
     main(sys.argv[1:])

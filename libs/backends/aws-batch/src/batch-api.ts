@@ -92,8 +92,10 @@ export class BatchApi implements WebApi<BatchJob> {
       options: { ...options, queueUrl },
       logger,
       onChange: (job) => {
-        describer.heard(job);
-        return changed(job.jobId ?? '');
+        const isMine = changed(job.jobId ?? '');
+        // Whoever is to ask for it now does so in a moment. Of other people's jobs nothing is kept.
+        if (isMine) describer.heard(job);
+        return isMine;
       },
     });
   }

@@ -70,6 +70,26 @@ describe('state of jobs by events', () => {
       expect(reports.filter(({ phase }) => phase === Phase.SUCCEEDED)).toHaveLength(1);
   });
 
+  it('one that cannot be read is taken out of the queue, and holds nothing up', async () => {
+    let first: string | undefined;
+    await open((detail) => {
+      if (detail['status'] === 'RUNNING') {
+        first ??= String(detail['jobId']);
+        queue.put({ jobId: first, status: 'RUNNING', container: { resourceRequirements: 'none' } });
+      }
+      queue.put(detail);
+    });
+    const plugin = await start();
+    const launch = world.launch('until-finished', { name: 'run1-n0-0' });
+    const told = new Told(world.blob);
+    await plugin.launch(launch, told);
+    await told.until(({ phase }) => phase === Phase.RUNNING);
+    await world.finish(launch.attempt);
+    expect(Phase[(await told.end()).phase]).toBe('SUCCEEDED');
+    while ([...queue.messages.values()].some(({ body }) => body.includes('"none"')))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+  });
+
   it.each(['', '{', '{"source":"aws.ec2","detail":{"jobId":"x"}}', '{"source":"aws.batch"}'])(
     '%j is no event',
     (body) => {

@@ -82,8 +82,7 @@ export class JobEvents {
     const done: Message[] = [];
     const others: Message[] = [];
     for (const message of messages) {
-      const job = jobIn(message.Body);
-      const mine = job ? this.deps.onChange(job) : true;
+      const mine = this.isDone(message);
       const receives = Number(message.Attributes?.ApproximateReceiveCount ?? 1);
       (mine || receives >= mostReceives ? done : others).push(message);
     }
@@ -100,6 +99,21 @@ export class JobEvents {
         }),
       );
     await Promise.all(passOn);
+  }
+
+  /** Whether nobody else needs it: it is of this host, or of no use to anybody. One that cannot be read must not come again and again with all beside it. */
+  private isDone({ Body, MessageId }: Message): boolean {
+    const job = jobIn(Body);
+    if (!job) return true;
+    try {
+      return this.deps.onChange(job);
+    } catch (error) {
+      this.deps.logger.warn(
+        { err: error, messageId: MessageId, jobId: job.jobId },
+        'an event of AWS Batch cannot be read; it is left out',
+      );
+      return true;
+    }
   }
 }
 

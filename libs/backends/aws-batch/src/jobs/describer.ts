@@ -20,13 +20,15 @@ interface Gathering {
   found: Map<string, Described>;
 }
 
-/** A description serves whoever asks within this time. */
+/** A description serves whoever asks within this time; one of a job that has ended for as long as it is kept, since nothing changes any more. */
 const freshMs = 1_000;
+const keptMs = 30_000;
 const gatherMs = 20;
 
 /** DescribeJobs for everybody who asks at about the same time: up to 100 jobs a call, and each job once. */
 export class Describer {
-  private readonly fresh = new Map<string, Described>();
+  /** The longest known first. */
+  private readonly known = new Map<string, Described>();
   private gathering: Gathering | undefined;
 
   constructor(private readonly calls: Pick<BatchCalls, 'describe'>) {}
@@ -35,10 +37,9 @@ export class Describer {
   async describe(ids: Iterable<string>): Promise<Map<string, Described>> {
     const result = new Map<string, Described>();
     const wanted: string[] = [];
-    const oldest = performance.now() - freshMs;
     for (const id of ids) {
-      const known = this.fresh.get(id);
-      if (known && known.at >= oldest) result.set(id, known);
+      const known = this.peek(id);
+      if (known) result.set(id, known);
       else wanted.push(id);
     }
     if (wanted.length === 0) return result;
@@ -52,10 +53,16 @@ export class Describer {
     return result;
   }
 
+  /** Descriptions that are kept. */
+  get size(): number {
+    return this.known.size;
+  }
+
   /** What is known of a job without asking, if it was said just now. */
   peek(id: string): Described | undefined {
-    const known = this.fresh.get(id);
-    return known && known.at >= performance.now() - freshMs ? known : undefined;
+    const known = this.known.get(id);
+    const age = performance.now() - (known?.at ?? 0);
+    return known && age <= (isEnd(known.status) ? keptMs : freshMs) ? known : undefined;
   }
 
   /** Batch said by itself how a job is. An end is never taken back by something that comes late. */
@@ -63,12 +70,23 @@ export class Describer {
     const described = slim(job, performance.now());
     const known = this.peek(described.jobId);
     if (known && isEnd(known.status) && !isEnd(described.status)) return;
-    this.fresh.set(described.jobId, described);
+    this.keep(described);
   }
 
   /** What was known of it may be no more. */
   forget(id: string): void {
-    this.fresh.delete(id);
+    this.known.delete(id);
+  }
+
+  /** The oldest come first, and go: also where nothing is ever asked for, because events tell it all. */
+  private keep(described: Described): void {
+    this.known.delete(described.jobId);
+    this.known.set(described.jobId, described);
+    const oldest = performance.now() - keptMs;
+    for (const [id, { at }] of this.known) {
+      if (at >= oldest) break;
+      this.known.delete(id);
+    }
   }
 
   private gather(): Gathering {
@@ -91,12 +109,10 @@ export class Describer {
         for (const job of await this.calls.describe(part)) {
           const described = slim(job, at);
           found.set(described.jobId, described);
-          this.fresh.set(described.jobId, described);
+          this.keep(described);
         }
       }),
     );
-    const oldest = performance.now() - freshMs;
-    for (const [id, { at }] of this.fresh) if (at < oldest) this.fresh.delete(id);
   }
 }
 
