@@ -1,3 +1,4 @@
+import { grpcMessageBytes } from '@aloft/backend-connector';
 import { checkLogTemplate } from '@aloft/backend-kit';
 import { kubernetesConfigSchema } from '@aloft/backend-kubernetes';
 import { sparkOptionsSchema } from '@aloft/backend-spark';
@@ -89,6 +90,8 @@ export const backendsConfigSchema = z
               tokenVariable: z.string().min(1).optional(),
               /** Task types that it serves, where it cannot list them itself. */
               taskTypes: z.array(z.string().min(1)).default([]),
+              /** Of larger requests the largest inputs are stored, and named by where they lie; flytekit's server takes 4 MiB. */
+              maxRequestBytes: positive(grpcMessageBytes),
               timeoutsMs: z
                 .object({
                   list: positive(5_000),

@@ -9,7 +9,7 @@ import type { Database } from '@aloft/database';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { createLogger } from '@aloft/telemetry';
 import { ServerCredentials } from '@grpc/grpc-js';
-import { type ConnectorOptions, createConnectorBackend, defaultTimeouts } from './index.js';
+import { type ConnectorOptions, createConnectorBackend, defaultTimeouts, grpcMessageBytes } from './index.js';
 import { AgentServer } from './testing/agent-server.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'aloft-agents-'));
@@ -30,7 +30,16 @@ describe('an agent server that is none of flytekit’s', () => {
   const start = async (of: Partial<ConnectorOptions['servers'][number]> = {}, more: Partial<ConnectorOptions> = {}) => {
     plugin = createConnectorBackend(
       {
-        servers: [{ name: 'agents', address: server.address, taskTypes: [], timeoutsMs: defaultTimeouts, ...of }],
+        servers: [
+          {
+            name: 'agents',
+            address: server.address,
+            taskTypes: [],
+            maxRequestBytes: grpcMessageBytes,
+            timeoutsMs: defaultTimeouts,
+            ...of,
+          },
+        ],
         slots: 10,
         listEveryMs: 30_000,
         maxMessageBytes: 4 * 1024 * 1024,

@@ -78,7 +78,10 @@ export class ConnectorApi implements WebApi<ConnectorJob> {
       throw unavailable(`no connector that can be reached serves tasks of type "${type}", version ${version}`);
     }
     const { connection, sync } = served;
-    const request = await createRequest(launch, context.blob, this.options.maxMessageBytes);
+    const request = await createRequest(launch, context.blob, {
+      maxInputBytes: this.options.maxMessageBytes,
+      maxRequestBytes: connection.server.maxRequestBytes,
+    });
     try {
       if (sync) {
         const resource = await executeSync(connection, request, signal, this.options.maxMessageBytes);

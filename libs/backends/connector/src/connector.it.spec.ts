@@ -123,12 +123,9 @@ describe('flytekit connectors', () => {
       expect(await world.starts(launch.attempt)).toBe(1);
     }, 90_000);
 
-    it('larger inputs than the connector takes: an error that says so, not an attempt without end', async () => {
+    it('a larger template than the connector takes: an error that says so, not an attempt without end', async () => {
       const launch = world.launch('succeed', { name: 'run1-n0-0' });
-      const text = 'x'.repeat(5 * 1024 * 1024);
-      const value = { $case: 'primitive' as const, value: { value: { $case: 'stringValue' as const, value: text } } };
-      const a: Literal = { value: { $case: 'scalar', value: { value } }, hash: '', metadata: {} };
-      launch.inputs = { value: { $case: 'inline', value: { literals: { a } } } };
+      launch.template = { ...launch.template!, config: { text: 'x'.repeat(5 * 1024 * 1024) } };
       await expect(plugin.launch(launch, new Told(world.blob))).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
         message: expect.stringMatching(/are 524\d{4} bytes.*"test"/),

@@ -4,7 +4,7 @@ import { ConnectorApi } from './connector-api.js';
 import type { ConnectorOptions } from './options.js';
 
 export { ConnectorApi, type ConnectorJob } from './connector-api.js';
-export { defaultTimeouts, type ConnectorOptions, type ConnectorServer } from './options.js';
+export { defaultTimeouts, grpcMessageBytes, type ConnectorOptions, type ConnectorServer } from './options.js';
 
 /** The backend `connector`. */
 export function createConnectorBackend(options: ConnectorOptions, logger: Logger): BackendPlugin {

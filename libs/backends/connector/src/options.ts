@@ -13,6 +13,8 @@ export interface ConnectorServer {
   metadata?: () => Record<string, string>;
   /** Task types that it serves, where it cannot list them itself. */
   taskTypes: readonly string[];
+  /** Largest request that it takes, in bytes: of larger ones the largest inputs are stored, and the request says where (C-105). */
+  maxRequestBytes: number;
   timeoutsMs: {
     list: number;
     create: number;
@@ -37,6 +39,9 @@ export interface ConnectorOptions {
   /** Largest inputs and outputs that travel in a message, in bytes. */
   maxMessageBytes: number;
 }
+
+/** What gRPC servers take unless they are told otherwise; flytekit's is not. */
+export const grpcMessageBytes = 4 * 1024 * 1024;
 
 export const defaultTimeouts: ConnectorServer['timeoutsMs'] = {
   list: 5_000,

@@ -3,20 +3,37 @@ import type { BlobStore } from '@aloft/blob';
 import { CreateTaskRequest, type TaskExecutionMetadata } from '@aloft/idl/flyteidl/admin/agent';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
+import { inputsOf, offloaded } from './inputs.js';
+
+export interface RequestLimits {
+  /** Of inputs that are read. */
+  maxInputBytes: number;
+  /** Of the request: above that, inputs are stored and named by where they lie. */
+  maxRequestBytes: number;
+}
 
 /** What a connector is given for an attempt (A-160). Inputs come from blob storage where they do not travel in the launch. */
-export async function createRequest(launch: Launch, blob: BlobStore, maxBytes: number): Promise<CreateTaskRequest> {
-  const inputs = await inputsOf(launch, blob, maxBytes);
+export async function createRequest(
+  launch: Launch,
+  blob: BlobStore,
+  { maxInputBytes, maxRequestBytes }: RequestLimits,
+): Promise<CreateTaskRequest> {
+  const inputs = await inputsOf(launch, blob, maxInputBytes);
   // A container's command reads them where its arguments say.
   if (launch.template?.target?.$case === 'container' && launch.inputs?.value?.$case !== 'stored')
     await blob.put(launch.inputsUri, LiteralMap.encode(inputs).finish());
-  return CreateTaskRequest.fromPartial({
-    inputs,
+  const request = CreateTaskRequest.fromPartial({
     template: launch.template,
     outputPrefix: launch.outputPrefix,
     taskExecutionMetadata: metadataOf(launch),
   });
+  const maxBytes = maxRequestBytes - CreateTaskRequest.encode(request).finish().length - framing;
+  const folder = `${launch.outputPrefix.replace(/\/+$/, '')}/inputs`;
+  return { ...request, inputs: await offloaded(inputs, launch, { blob, folder, maxBytes }) };
 }
+
+/** Bytes that a request may have besides its parts. */
+const framing = 16 * 1024;
 
 function metadataOf(launch: Launch): TaskExecutionMetadata {
   const { attempt, securityContext } = launch;
@@ -44,11 +61,4 @@ function metadataOf(launch: Launch): TaskExecutionMetadata {
     },
     identity: securityContext?.runAs,
   };
-}
-
-async function inputsOf({ inputs }: Launch, blob: BlobStore, maxBytes: number): Promise<LiteralMap> {
-  const value = inputs?.value;
-  if (value?.$case === 'inline') return value.value;
-  if (value?.$case === 'stored') return LiteralMap.decode(await blob.get(value.value.uri, { maxBytes }));
-  return { literals: {} };
 }

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import type { JobDetail } from '@aws-sdk/client-batch';
 import { Describer } from './describer.js';
 

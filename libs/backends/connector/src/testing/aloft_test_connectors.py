@@ -16,6 +16,8 @@ from pathlib import Path
 from flyteidl.admin.agent_pb2 import GetTaskMetricsResponse
 from flyteidl.core.execution_pb2 import TaskExecution, TaskLog
 from flyteidl.core.metrics_pb2 import ExecutionMetricResult
+from flytekit import FlyteContextManager
+from flytekit.core.type_engine import TypeEngine
 from flytekit.extend.backend.base_connector import (
     AsyncConnectorBase,
     ConnectorRegistry,
@@ -46,6 +48,14 @@ def _alive(folder: Path) -> bool:
         return False
 
 
+async def _values(task_template, inputs) -> dict:
+    """As stock connectors take their inputs."""
+    if not inputs:
+        return {}
+    types = {name: TypeEngine.guess_python_type(each.type) for name, each in task_template.interface.inputs.items()}
+    return await TypeEngine._literal_map_to_kwargs(FlyteContextManager.current_context(), inputs, types)
+
+
 class TestAsyncConnector(AsyncConnectorBase):
     name = "Aloft test connector"
 
@@ -63,7 +73,10 @@ class TestAsyncConnector(AsyncConnectorBase):
             os.close(os.open(folder / "created", os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             return JobMeta(folder=str(folder), behaviour=behaviour)
-        (folder / "inputs").write_text(json.dumps({k: str(v) for k, v in (inputs.literals if inputs else {}).items()}))
+        if behaviour == "measure":
+            values = await _values(task_template, inputs)
+            (folder / "lengths").write_text(json.dumps({name: len(value) for name, value in values.items()}))
+        (folder / "inputs").write_text(json.dumps({k: str(v)[:1000] for k, v in (inputs.literals if inputs else {}).items()}))
         (folder / "environment").write_text(json.dumps(dict(task_execution_metadata.environment_variables or {})))
         job = subprocess.Popen(["sh", "-c", SCRIPT, "job", str(folder), behaviour], start_new_session=True)
         (folder / "pid").write_text(str(job.pid))
@@ -125,6 +138,9 @@ class TestSyncConnector(SyncConnectorBase):
             raise ValueError("nothing comes of this")
         if behaviour == "fail":
             return Resource(phase=TaskExecution.FAILED, message="this task fails")
+        if behaviour == "measure":
+            values = await _values(task_template, inputs)
+            return Resource(phase=TaskExecution.SUCCEEDED, outputs={"x": sum(len(value) for value in values.values())})
         given = inputs.literals["a"].scalar.primitive.integer if inputs and inputs.literals else 0
         return Resource(phase=TaskExecution.SUCCEEDED, outputs={"x": given + 1})
 

@@ -4,25 +4,39 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { BackendPlugin } from '@aloft/backend-kit';
 import { integerType, launchOf, type Behaviour, type ConformanceWorld } from '@aloft/backend-kit/testing';
-import { createLocalBlobStore } from '@aloft/blob';
+import { createLocalBlobStore, type BlobStore } from '@aloft/blob';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { createLogger } from '@aloft/telemetry';
-import { createConnectorBackend, defaultTimeouts } from '../index.js';
+import { createConnectorBackend, defaultTimeouts, grpcMessageBytes } from '../index.js';
 
 type Launch = LaunchTask & { attempt: TaskAttempt };
 
 /** Jobs of the test connector, which flytekit serves at `address`. */
 export class ConnectorWorld implements ConformanceWorld {
   readonly folder = mkdtempSync(join(tmpdir(), 'aloft-connector-'));
-  readonly blob = createLocalBlobStore({ dir: join(this.folder, 'blob'), durable: false });
+  readonly blob: BlobStore;
   private readonly folders = new Map<string, string>();
 
-  constructor(private readonly address: string) {}
+  /** `blob`: default a folder, which connectors cannot read. */
+  constructor(
+    private readonly address: string,
+    blob?: BlobStore,
+  ) {
+    this.blob = blob ?? createLocalBlobStore({ dir: join(this.folder, 'blob'), durable: false });
+  }
 
   plugin(): BackendPlugin {
     return createConnectorBackend(
       {
-        servers: [{ name: 'test', address: this.address, taskTypes: [], timeoutsMs: defaultTimeouts }],
+        servers: [
+          {
+            name: 'test',
+            address: this.address,
+            taskTypes: [],
+            maxRequestBytes: grpcMessageBytes,
+            timeoutsMs: defaultTimeouts,
+          },
+        ],
         slots: 200,
         listEveryMs: 30_000,
         maxMessageBytes: 64 * 1024 * 1024,
@@ -37,7 +51,10 @@ export class ConnectorWorld implements ConformanceWorld {
     await plugin.stop();
   }
 
-  launch(behaviour: Behaviour | 'be-refused', options: { name: string; generation?: number; cpu?: string }): Launch {
+  launch(
+    behaviour: Behaviour | 'be-refused' | 'measure',
+    options: { name: string; generation?: number; cpu?: string },
+  ): Launch {
     const launch = launchOf({ ...options, type: 'aloft_test_async', outputs: { x: integerType } });
     launch.template = { ...launch.template!, custom: { behaviour, folder: this.folder }, target: undefined };
     this.folders.set(keyOf(launch.attempt), join(this.folder, launch.attempt.name, basename(launch.outputPrefix)));
@@ -51,7 +68,10 @@ export class ConnectorWorld implements ConformanceWorld {
   }
 
   async started(attempt: TaskAttempt): Promise<void> {
-    while ((await this.starts(attempt)) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    // The job may be on its way before its connector has written down which process it is.
+    const pid = join(this.of(attempt), 'pid');
+    while ((await this.starts(attempt)) === 0 || !existsSync(pid) || readFileSync(pid).length === 0)
+      await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   async starts(attempt: TaskAttempt): Promise<number> {

@@ -15,7 +15,8 @@ export interface ServedConnectors {
 
 const pyflyte = join(dirname(process.env['ALOFT_TEST_PYTHON'] ?? ''), 'pyflyte');
 
-export async function serveConnectors(): Promise<ServedConnectors> {
+/** `env`: how connectors reach storage. */
+export async function serveConnectors(env: Record<string, string> = {}): Promise<ServedConnectors> {
   const port = await freePort();
   const prometheus = await freePort();
   const address = `127.0.0.1:${port}`;
@@ -32,7 +33,7 @@ export async function serveConnectors(): Promise<ServedConnectors> {
         '--modules',
         'aloft_test_connectors',
       ],
-      { cwd: import.meta.dirname, stdio: ['ignore', 'ignore', 'pipe'] },
+      { cwd: import.meta.dirname, stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } },
     );
     let said = '';
     child.stderr.on('data', (data) => (said = `${said}${String(data)}`.slice(-4_000)));
