@@ -70,8 +70,11 @@ const suites = {
   plugin: integration('examples/job-server-backend', 'e2e/plugin'),
   /** Where tasks run and why, by configuration alone; what has no place; what was used: the platform, its command line, a second backend. */
   routing: integration('e2e/routing'),
-  /** The AWS Batch backend over moto, whose jobs run as processes: the conformance suite, and what only Batch does. */
-  'aws-batch': integration('libs/backends/aws-batch'),
+  /** The AWS Batch backend over moto, whose jobs run as processes: the conformance suite, what only Batch does, maps of stock flytekit as array jobs. */
+  'aws-batch': (args) => {
+    const python = pythonEnvironment(flytekitRequirements);
+    integration('libs/backends/aws-batch', 'e2e/aws-batch')(args, { ALOFT_TEST_PYTHON: python });
+  },
   /** The Kubernetes backend on a real API server, with a real node and pretended ones; the first time builds these programs. */
   kubernetes: (args) => {
     const python = pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
