@@ -1,3 +1,4 @@
+import { isAllowedRole, namesOfRoles } from '@aloft/backend-aws-batch';
 import type { BackendsConfig } from './config.js';
 
 /** What a routing rule names besides its backend. */
@@ -6,7 +7,17 @@ export interface NamedPlace {
   queue?: string | undefined;
   clusterLabel?: string | undefined;
   clusterPool?: string | undefined;
+  iamRole?: string | undefined;
+  serviceAccount?: string | undefined;
+  podTemplate?: string | undefined;
 }
+
+/** Backends of which attempts can be somebody, or run in something, that a rule names. */
+const knows = {
+  iamRole: { backends: ['aws-batch', 'kubernetes', 'connector'], what: 'IAM roles' },
+  serviceAccount: { backends: ['kubernetes', 'connector'], what: 'service accounts' },
+  podTemplate: { backends: ['kubernetes'], what: 'pods' },
+} as const;
 
 /** What of it the backend, as it is configured here, doesn't have: by its key. Backends that are modules of their own know themselves. */
 export function missingPlaces(config: BackendsConfig, place: NamedPlace): { key: string; message: string }[] {
@@ -25,6 +36,18 @@ export function missingPlaces(config: BackendsConfig, place: NamedPlace): { key:
   const pools = clusters.flatMap((cluster) => cluster.pools);
   check('clusterLabel', labels, 'cluster with the label');
   check('clusterPool', pools, 'cluster of the pool');
+  for (const key of ['iamRole', 'serviceAccount', 'podTemplate'] as const) {
+    const { backends, what } = knows[key];
+    if (place[key] !== undefined && !(backends as readonly string[]).includes(backend))
+      found.push({ key, message: `the backend "${backend}" has no ${what}; ${backends.join(', ')} have` });
+  }
+  const { iamRole } = place;
+  const { roles } = config.awsBatch;
+  if (backend === 'aws-batch' && iamRole !== undefined && !isAllowedRole(iamRole, roles))
+    found.push({
+      key: 'iamRole',
+      message: `the backend "${backend}" does not allow the role "${iamRole}"; allowed are ${namesOfRoles(roles)} (backends.awsBatch.roles)`,
+    });
   return found;
 }
 

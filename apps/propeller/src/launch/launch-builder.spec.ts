@@ -1,6 +1,6 @@
 import type { LaunchTaskEffect } from '@aloft/engine';
 import { ExecutionSettings, LaunchTask } from '@aloft/idl/aloft/v1/bus';
-import { Routing } from '@aloft/idl/aloft/v1/routing';
+import { Route, Routing } from '@aloft/idl/aloft/v1/routing';
 import { PluginOverride_MissingPluginBehavior as Missing } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import {
   Resources_ResourceName as Name,
@@ -330,6 +330,32 @@ describe('LaunchBuilder', () => {
     expect(built.launch.placement).toMatchObject(placement);
     expect(LaunchTask.decode(writer.finish()).placement).toMatchObject(placement);
     expect(builder().build(effect(task('t')), undefined).launch.placement).toBeUndefined();
+  });
+
+  it('U-23: role, service account and pod template of a rule reach the backend with each launch', () => {
+    const choice = { backend: 'kubernetes', iamRole: 'arn:rule', serviceAccount: 'of-rule', podTemplate: 'large' };
+    const routed = { route: Route.fromPartial({ backend: 'kubernetes', rule: 'big', choice }) };
+    const securityContext = { runAs: { iamRole: 'arn:run', executionIdentity: 'me' } };
+    const settings = ExecutionSettings.fromPartial({ rawOutputPrefix: 's3://aloft/raw', securityContext });
+    // With placeholders the template travels filled, without them with what repeats.
+    for (const args of [['sh'], ['{{.outputPrefix}}']]) {
+      const template = task('t', { container: { args } });
+      const built = builder().build(effect(template, { settings, routed }), undefined);
+      const writer = new BinaryWriter();
+      built.encode(writer);
+      for (const launch of [built.launch, LaunchTask.decode(writer.finish())]) {
+        const runAs = { iamRole: 'arn:rule', k8sServiceAccount: 'of-rule', executionIdentity: 'me' };
+        expect(launch.securityContext?.runAs).toMatchObject(runAs);
+        expect(launch.template?.metadata?.podTemplateName).toBe('large');
+        expect(launch.template?.id).toEqual(template.id);
+      }
+      expect(template.metadata?.podTemplateName ?? '').toBe('');
+    }
+    const own = task('own', { metadata: { podTemplateName: 'mine' } });
+    const { launch } = builder().build(effect(own, { settings, routed }), undefined);
+    expect(launch.template?.metadata?.podTemplateName).toBe('mine');
+    const elsewhere = builder().build(effect(task('t'), { settings }), undefined).launch;
+    expect(elsewhere.securityContext?.runAs?.iamRole).toBe('arn:run');
   });
 
   it('fills SQL and pods, and says when the task template has to be written', () => {

@@ -8,8 +8,8 @@ import {
   type AbortTaskEffect,
   type LaunchTaskEffect,
 } from '@aloft/engine';
-import { LaunchTask, Placement, type ExecutionSettings, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
-import type { Route, Routing, RoutingChoice } from '@aloft/idl/aloft/v1/routing';
+import { LaunchTask, type Placement, type ExecutionSettings, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import type { Route, Routing } from '@aloft/idl/aloft/v1/routing';
 import type { PluginOverride } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import type { KeyValuePair, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
@@ -25,6 +25,7 @@ import { inputsInTemplate, perRetryUniqueKey, renderTemplate, type TemplateValue
 import { isSampled, type TraceContext } from '@aloft/telemetry';
 import { attemptEnvironment, staticEnvironment, traceEnvironment } from './environment.js';
 import { labelValue, launchLabels } from './labels.js';
+import { identified, placed, withPodTemplate } from './rule-choice.js';
 
 export interface LaunchSettings {
   /** Backends that have hosts, where that is known: hosts of others may be elsewhere. */
@@ -43,6 +44,8 @@ export interface LaunchSettings {
 
 /** What is the same for every attempt and item of one task in one workflow of one run. */
 interface StaticPart {
+  /** As it is launched, but for placeholders. */
+  template: TaskTemplate;
   workflow: Identifier;
   interruptible: boolean;
   memoryFactor: number;
@@ -113,7 +116,8 @@ export class LaunchBuilder {
    */
   build(effect: LaunchTaskEffect, inputs: LiteralMap | undefined, trace?: TraceContext): BuiltLaunch {
     const fixed = this.staticPart(effect);
-    const { attempt, template, settings } = effect;
+    const { attempt, settings } = effect;
+    const { template } = fixed;
     requireOffloadSupport(template, effect.inputs);
     // Names of runs repeat over projects and time: the immutable id keeps their raw data apart.
     const rawPrefix = rawOutputPrefix(settings.rawOutputPrefix, `${attempt.name}-${attempt.executionUid.slice(0, 8)}`);
@@ -199,7 +203,9 @@ export class LaunchBuilder {
     const texts = textsOf(template);
     const route = this.routeOf(effect);
     const placement = placed(settings.placement, route?.choice);
+    const launched = withPodTemplate(template, route?.choice);
     const part: Omit<StaticPart, 'encoded'> = {
+      template: launched,
       workflow: effect.workflow,
       interruptible,
       memoryFactor,
@@ -210,7 +216,10 @@ export class LaunchBuilder {
       resources: container ? askedFor(template, settings, memoryFactor) : { requests: [], limits: [] },
       env,
       envHasPlaceholders: env.some(({ value }) => value.includes('{{')),
-      securityContext: mergedSecurityContext(settings.securityContext, template.securityContext),
+      securityContext: identified(
+        mergedSecurityContext(settings.securityContext, template.securityContext),
+        route?.choice,
+      ),
       labels: launchLabels(attempt, effect.workflow, interruptible, settings.labels),
       namespace: this.settings.namespaceTemplate
         .replace(/\{\{\s*project\s*\}\}/g, attempt.execution?.project ?? '')
@@ -220,7 +229,7 @@ export class LaunchBuilder {
     };
     const encoded = LaunchTask.encode(
       LaunchTask.fromPartial({
-        template: part.containerHasPlaceholders ? undefined : template,
+        template: part.containerHasPlaceholders ? undefined : launched,
         resources: part.resources,
         env: part.envHasPlaceholders ? [] : env,
         securityContext: part.securityContext,
@@ -259,18 +268,6 @@ const typeAlone = (taskType: string) => ({
   ...{ taskType, task: '', workflow: '', project: '', domain: '', labels: {}, interruptible: false },
   asks: { cpu: 0n, memory: 0n, gpu: 0n },
 });
-
-/** What a rule says of the place wins over the run's attributes. */
-function placed(placement: Placement | undefined, choice: RoutingChoice | undefined): Placement | undefined {
-  if (!choice || (choice.queue === '' && choice.clusterLabel === '' && choice.clusterPool === '')) return placement;
-  const before = placement ?? Placement.create();
-  return {
-    ...before,
-    queue: choice.queue || before.queue,
-    clusterLabel: choice.clusterLabel || before.clusterLabel,
-    clusterPool: choice.clusterPool || before.clusterPool,
-  };
-}
 
 const sameName = (a: Identifier, b: Identifier): boolean =>
   a === b || (a.name === b.name && a.project === b.project && a.domain === b.domain);

@@ -25,7 +25,7 @@ describe('rules of the configuration (U-23)', () => {
         backend: 'aws-batch',
         queue: 'q',
       },
-      { backend: 'local' },
+      { backend: 'local', iamRole: 'arn:aws:iam::1:role/x', serviceAccount: 'runner', podTemplate: 'large' },
     ]);
     expect(rulesOf(rules)).toMatchObject([
       {
@@ -38,13 +38,22 @@ describe('rules of the configuration (U-23)', () => {
         when: { tasks: ['a.*', 'b'], cpu: { atMost: 1500n }, memory: { atLeast: 2n ** 31n } },
         then: { queue: 'q' },
       },
-      { name: '#3', when: { taskTypes: [], labels: {} } },
+      {
+        name: '#3',
+        when: { taskTypes: [], labels: {} },
+        then: { iamRole: 'arn:aws:iam::1:role/x', serviceAccount: 'runner', podTemplate: 'large' },
+      },
     ]);
   });
 
   it.each<[string, unknown, RegExp]>([
     ['an unknown key', { backend: 'local', priority: 1 }, /^0: Unrecognized key: "priority"/],
     ['an unknown condition', { backend: 'local', when: { image: 'x' } }, /^0\.when: Unrecognized key: "image"/],
+    [
+      'a pod template that can be none',
+      { backend: 'local', podTemplate: 'My template' },
+      /^0\.podTemplate: is no name of a pod template/,
+    ],
     ['no backend', { when: { project: 'a' } }, /^0\.backend: /],
     ['an empty list', { backend: 'local', when: { project: [] } }, /^0\.when\.project: /],
     [

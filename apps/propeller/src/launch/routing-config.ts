@@ -48,6 +48,13 @@ const conditions = z.strictObject({
   gpu: range('gpu'),
 });
 
+/** As Kubernetes takes names of objects. */
+const nameIn = (what: string) =>
+  text.regex(
+    /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
+    `is no name of a ${what}: it has small letters, digits, - and . only`,
+  );
+
 const rule = z.strictObject({
   /** For people who ask why; default: its place in the list. */
   name: text.max(100).optional(),
@@ -57,6 +64,11 @@ const rule = z.strictObject({
   queue: text.optional(),
   clusterLabel: text.optional(),
   clusterPool: text.optional(),
+  /** Whom the attempt is to be, over what the run says. */
+  iamRole: text.optional(),
+  serviceAccount: nameIn('service account').optional(),
+  /** Of tasks that name none. */
+  podTemplate: nameIn('pod template').optional(),
 });
 
 /** Rules of `propeller.backends.rules`: the first of which all conditions hold decides where an attempt goes (U-23). */
@@ -105,6 +117,9 @@ export function rulesOf(configured: readonly ConfiguredRule[]): RoutingRule[] {
       queue: each.queue ?? '',
       clusterLabel: each.clusterLabel ?? '',
       clusterPool: each.clusterPool ?? '',
+      iamRole: each.iamRole ?? '',
+      serviceAccount: each.serviceAccount ?? '',
+      podTemplate: each.podTemplate ?? '',
     },
   }));
 }

@@ -119,6 +119,34 @@ describe('items of arrays as array jobs', () => {
     await stage.ended(100);
   });
 
+  it.each([
+    [40, 'each as Batch says'],
+    [400, 'of many some are asked for'],
+  ])('U-25: %i that succeeded tell what they used: %s', async (count) => {
+    // All are noticed together, when all have ended.
+    await open({ pollMs: { first: 1_500, longest: 1_500 } });
+    const ms = 200;
+    behave = async () => {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return { exitCode: 0 };
+    };
+    await stage.launch(...items(count));
+    await stage.ended(count);
+    const uses = [...stage.ends.values()].map(({ usage }) => usage!);
+    // One cpu and two gigabytes where nothing is asked for.
+    for (const { cpuSeconds, memoryByteSeconds, startedAt, endedAt, reserved } of uses) {
+      expect(cpuSeconds).toBeGreaterThanOrEqual(ms / 1000 - 0.01);
+      expect(memoryByteSeconds / 2 ** 31).toBeCloseTo(cpuSeconds, 3);
+      expect(Number(endedAt!.seconds - startedAt!.seconds) + (endedAt!.nanos - startedAt!.nanos) / 1e9).toBeCloseTo(
+        cpuSeconds,
+        1,
+      );
+      expect(reserved).toBe(true);
+    }
+    // As often as for their parent, and once more.
+    expect(fake.calls.get('describejobs')).toBeLessThanOrEqual(6);
+  });
+
   it('of which one is aborted: that child alone ends', async () => {
     await open();
     let go!: (ended: Ended) => void;

@@ -5,6 +5,7 @@ import type { BatchJob } from './jobs/handle.js';
 import type { AwsBatchOptions } from './options.js';
 
 export { BatchApi } from './batch-api.js';
+export { isAllowedRole, namesOfRoles } from './definitions/roles.js';
 export type { BatchJob } from './jobs/handle.js';
 export { defaultOptions, type AwsBatchOptions, type Platform, type QueueRule } from './options.js';
 

@@ -1,4 +1,5 @@
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { Resources_ResourceName } from '@aloft/idl/flyteidl/core/tasks';
 import { Route } from '@aloft/idl/aloft/v1/routing';
 import type { TaskReport } from '@aloft/idl/aloft/v1/bus';
 import type { AwsBatchOptions, QueueRule } from './options.js';
@@ -60,12 +61,38 @@ describe('attempts that have no place on AWS Batch (U-23)', () => {
 
   it('a role that is not allowed: refused, or waited for until it is', async () => {
     await stage.start();
+    await stage.launch(launch(false, { name: 'run1-n1-0', role: 'arn:aws:iam::1:role/team-a' }));
+    const refused = await heard(({ phase }) => phase === Phase.FAILED);
+    expect(refused.outcome?.result).toMatchObject({
+      value: { code: 'NoPlace', message: expect.stringContaining('role/team-a", which is not allowed') },
+    });
     await stage.launch(launch(true, { role: 'arn:aws:iam::1:role/team-a' }));
     await waiting('role/team-a", which is not allowed');
     await stage.stop();
     options.roles = { allowed: ['arn:aws:iam::1:role/team-*'] };
     await stage.start();
     await heard(({ phase }) => phase === Phase.SUCCEEDED);
+  });
+
+  it('more than Fargate has: refused, or waited for until its queue has machines', async () => {
+    options.queues = [{ ...rule, platform: 'FARGATE' }];
+    options.roles = { allowed: [], execution: 'arn:aws:iam::1:role/execution' };
+    await stage.start();
+    const large = (waits: boolean, name: string) => {
+      const made = launch(waits, { name });
+      made.resources = { requests: [{ name: Resources_ResourceName.CPU, value: '64' }], limits: [] };
+      return made;
+    };
+    await stage.launch(large(false, 'run1-n0-0'), large(true, 'run1-n1-0'));
+    const refused = await heard(({ phase }) => phase === Phase.FAILED);
+    expect(refused.outcome?.result).toMatchObject({
+      value: { code: 'NoPlace', message: expect.stringContaining('Fargate') },
+    });
+    await waiting('Fargate');
+    await stage.stop();
+    options.queues = [rule];
+    await stage.start();
+    await heard(({ phase, attempt }) => phase === Phase.SUCCEEDED && attempt?.name === 'run1-n1-0');
   });
 
   it('the queue that a routing rule names is the only one that will do, by name or tag', async () => {

@@ -48,7 +48,9 @@ describe('flytekit connectors', () => {
       await plugin.launch(launch, told);
       const end = await told.end();
       expect(Phase[end.phase]).toBe('SUCCEEDED');
-      expect(end.customInfo).toEqual({ job: 'run1-n0-0', metrics: { slots: { used: 3 } } });
+      expect(end.customInfo).toMatchObject({ job: 'run1-n0-0', metrics: { slots: { used: 3 } } });
+      // U-25: its metrics tell of half a processor for ten seconds.
+      expect(end.usage).toMatchObject({ cpuSeconds: 5, reserved: false });
       expect(end.logs?.map(({ uri }) => uri)).toEqual(['http://jobs.test/run1-n0-0']);
       const folder = world.of(launch.attempt);
       expect(readFileSync(join(folder, 'inputs'), 'utf8')).toContain('5');

@@ -4,6 +4,7 @@ import { errorMapping, toAloftError } from '@aloft/errors';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { Connection } from './connection.js';
 import type { ConnectorJob } from './connector-api.js';
+import { usageOfMetrics } from './metrics-usage.js';
 
 export interface ObserverOptions {
   /** Milliseconds between two looks at a job that runs; it is looked at when it ends besides. */
@@ -18,11 +19,13 @@ const quietMs = 600_000;
 
 /**
  * What a connector tells of a job besides how it is (A-161): its log becomes the attempt's output.log, its metrics stand in the custom
- * information as `metrics`. Few connectors have either: what fails is left out, and no attempt ends by it.
+ * information as `metrics`, and tell what it used. Few connectors have either: what fails is left out, and no attempt ends by it.
  */
 export class Observer {
   private readonly quietUntil = new Map<string, number>();
   private readonly lookedAt = new WeakMap<Launch, number>();
+  /** When a job was first seen to run. */
+  private readonly since = new WeakMap<Launch, Date>();
 
   constructor(private readonly options: ObserverOptions) {}
 
@@ -34,16 +37,20 @@ export class Observer {
     const before = this.lookedAt.get(launch) ?? -Infinity;
     const runs = report.phase === Phase.RUNNING;
     if (!runs && !ended.has(report.phase)) return report;
+    if (runs && !this.since.has(launch)) this.since.set(launch, new Date());
     if (runs && performance.now() - before < this.options.everyMs) return report;
     this.lookedAt.set(launch, performance.now());
     const [metrics, hasLog] = await Promise.all([
       this.unlessQuiet('metrics', connection, job, () => metricsOf(connection, job)),
       this.unlessQuiet('logs', connection, job, () => this.storeLog(connection, job, launch, blob)),
     ]);
+    const until = new Date();
+    const usage = metrics && !runs ? usageOfMetrics(metrics, { since: this.since.get(launch), until }) : undefined;
     const link = hasLog ? [outputLink(launch.attempt, this.options.publicUrl())] : [];
     return {
       ...report,
       ...(metrics ? { customInfo: { ...report.customInfo, metrics } } : {}),
+      ...(usage ? { usage } : {}),
       ...(link.length > 0 ? { logs: [...link, ...(report.logs ?? [])] } : {}),
     };
   }

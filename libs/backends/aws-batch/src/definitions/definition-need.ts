@@ -5,6 +5,7 @@ import type { Secret } from '@aloft/idl/flyteidl/core/security';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
 import { NoPlace } from '../jobs/no-place.js';
 import type { AwsBatchOptions, Platform } from '../options.js';
+import { isAllowedRole, namesOfRoles } from './roles.js';
 
 /** What of an attempt only a job definition can say; command, environment and resources are said at each submit. */
 export interface DefinitionNeed {
@@ -65,14 +66,10 @@ const readable = (image: string): string =>
 
 function jobRole({ securityContext }: LaunchTask, roles: AwsBatchOptions['roles']): string | undefined | NoPlace {
   const asked = securityContext?.runAs?.iamRole ?? '';
-  if (asked === '' || asked === roles.default) return roles.default;
-  const allowed = roles.allowed.some((pattern) =>
-    pattern.endsWith('*') ? asked.startsWith(pattern.slice(0, -1)) : pattern === asked,
-  );
-  if (allowed) return asked;
+  if (asked === '') return roles.default;
+  if (isAllowedRole(asked, roles)) return asked;
   return new NoPlace(
-    `The run asks for the IAM role "${asked}", which is not allowed on AWS Batch; allowed are ` +
-      `${[...(roles.default === undefined ? [] : [roles.default]), ...roles.allowed].join(', ') || 'none'} (backends.awsBatch.roles).`,
+    `The run asks for the IAM role "${asked}", which is not allowed on AWS Batch; allowed are ${namesOfRoles(roles)} (backends.awsBatch.roles).`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { type Asked, type PhaseReport } from '@aloft/backend-kit';
 import { type AloftError, notFound, toAloftError } from '@aloft/errors';
 import { ArrayStates, type ArrayStateOf, type ChildState } from '../arrays/array-states.js';
+import { useOfChildren, type ArrayUse } from '../arrays/array-use.js';
 import { asArrayItem, folderOfItem } from '../arrays/item-template.js';
 import { listedBlob, WrittenFilesReader } from '../arrays/written-files.js';
 import type { BatchCalls } from '../client/batch-calls.js';
@@ -23,6 +24,13 @@ export interface JobReaderOptions {
 
 type Answer = PhaseReport | AloftError;
 
+/** Of those that are asked for at the same time: what was worked out once for each array job, by its id. */
+interface Together {
+  others: readonly Asked<BatchJob>[];
+  arrays: Map<string, Promise<ArrayStateOf>>;
+  uses: Map<string, Promise<ArrayUse>>;
+}
+
 /** How jobs are, as reports of their attempts. */
 export class JobReader {
   private readonly arrays: ArrayStates;
@@ -38,7 +46,7 @@ export class JobReader {
     const told = new Set(asked.filter(({ handle }) => this.toldEnd(handle) !== undefined));
     const others = asked.filter((ask) => !told.has(ask));
     const described = await this.deps.describer.describe(new Set(others.map(({ handle }) => handle.id)));
-    const arrays = new Map<string, Promise<ArrayStateOf>>();
+    const together: Together = { others, arrays: new Map(), uses: new Map() };
     return Promise.all(
       asked.map(async (ask): Promise<Answer> => {
         const end = told.has(ask) ? this.toldEnd(ask.handle) : undefined;
@@ -47,7 +55,7 @@ export class JobReader {
         if (!job) return notFound(`AWS Batch does not know the job ${ask.handle.id}`);
         const { child } = ask.handle;
         return this.failedOr(() =>
-          child === undefined ? this.ofJob(ask, job) : this.ofChild(ask, job, child, arrays),
+          child === undefined ? this.ofJob(ask, job) : this.ofChild(ask, job, child, together),
         );
       }),
     );
@@ -87,28 +95,45 @@ export class JobReader {
     return { ...report, logs, usage: usageOf(job, job) };
   }
 
-  /** `arrays`: what was worked out for others that are asked for at the same time. */
   private async ofChild(
     ask: Asked<BatchJob>,
     parent: Described,
     child: number,
-    arrays: Map<string, Promise<ArrayStateOf>>,
+    together: Together,
   ): Promise<PhaseReport> {
     const { blob } = ask.context;
     const { folder, item } = folderOfItem(ask.launch);
-    let array = arrays.get(parent.jobId);
+    let array = together.arrays.get(parent.jobId);
     if (!array) {
       array = this.arrays.of(parent, blob, { folder, itemAttempt: item.slice(item.indexOf('/') + 1) });
-      arrays.set(parent.jobId, array);
+      together.arrays.set(parent.jobId, array);
     }
-    const state = (await array)(child);
+    const stateOf = await array;
+    const state = stateOf(child);
     const logs = logLinks({ job: ask.handle }, this.deps.options);
     if (!state.ended) return { ...(await this.underWay(ask, parent)), logs };
     const launch = asWritten(asArrayItem(ask.launch) ?? ask.launch);
     const own = `${folder}/${item}`;
     const listed = state.written ? listedBlob(blob, own, state.written.names) : blob;
-    if (state.job.status === 'SUCCEEDED') return { ...(await verdict(launch, { blob: listed }, state.job)), logs };
+    if (state.job.status === 'SUCCEEDED') {
+      const usage = (await this.useOf(parent, stateOf, together))(child, state.job);
+      return { ...(await verdict(launch, { blob: listed }, state.job)), logs, ...(usage ? { usage } : {}) };
+    }
     return this.failedChild({ ...ask, launch }, state);
+  }
+
+  /** What those children used that have succeeded by now, and are asked for. */
+  private useOf(parent: Described, stateOf: ArrayStateOf, { others, uses }: Together): Promise<ArrayUse> {
+    let use = uses.get(parent.jobId);
+    if (!use) {
+      const children = others.flatMap(({ handle: { id, child } }) => {
+        const state = id === parent.jobId && child !== undefined ? stateOf(child) : undefined;
+        return state?.ended && state.job.status === 'SUCCEEDED' ? [child as number] : [];
+      });
+      use = useOfChildren(parent, children, this.deps.describer);
+      uses.set(parent.jobId, use);
+    }
+    return use;
   }
 
   /** Of a failed child more is asked: where its output is, what it was given. */

@@ -229,8 +229,8 @@ export class FakeBatch {
   private end(job: FakeJob, child: number, ended: Ended): void {
     const failed = ended.exitCode !== 0;
     job.move(child, failed ? 'FAILED' : 'SUCCEEDED');
-    // Of ten thousand that went well nothing needs to be kept.
-    if (!failed && job.size !== undefined && job.size > 100) job.infos.delete(child);
+    // Of ten thousand that went well little needs to be kept.
+    if (!failed && job.size !== undefined && job.size > 100) job.forget(child);
     else {
       const statusReason =
         failed && ended.statusReason === undefined ? 'Essential container in task exited' : ended.statusReason;

@@ -37,6 +37,8 @@ export class FakeJob {
   readonly createdAt = Date.now();
   readonly states: Uint8Array;
   readonly infos = new Map<number, RunInfo>();
+  /** When children ran of which nothing else is kept: start and end of each. */
+  readonly times: Float64Array;
   private readonly summed = Object.fromEntries(statuses.map((status) => [status, 0])) as Record<Status, number>;
   readonly aborts = new Map<number, AbortController>();
 
@@ -45,6 +47,7 @@ export class FakeJob {
     readonly definitionArn: string,
   ) {
     this.states = new Uint8Array(this.size ?? 1);
+    this.times = new Float64Array(2 * this.states.length);
     this.summed.SUBMITTED = this.states.length;
   }
 
@@ -87,7 +90,8 @@ export class FakeJob {
   /** As ListJobs says it. */
   summary(child?: number): Record<string, unknown> {
     const { request, id, createdAt, definitionArn } = this;
-    const info = child === undefined && this.size !== undefined ? {} : this.infos.get(child ?? 0);
+    const info =
+      child === undefined && this.size !== undefined ? {} : (this.infos.get(child ?? 0) ?? this.ran(child ?? 0));
     const { exitCode, reason, logStreamName: _, ...times } = info ?? {};
     return {
       jobId: child === undefined ? id : `${id}:${child}`,
@@ -122,6 +126,17 @@ export class FakeJob {
         ? { arrayProperties: { size: this.size, statusSummary: this.counts() } }
         : {}),
     };
+  }
+
+  /** It went well. */
+  forget(child: number): void {
+    this.times.set([this.infos.get(child)?.startedAt ?? 0, Date.now()], 2 * child);
+    this.infos.delete(child);
+  }
+
+  private ran(child: number): RunInfo {
+    const [startedAt = 0, stoppedAt = 0] = this.times.subarray(2 * child);
+    return stoppedAt === 0 ? {} : { startedAt, stoppedAt, exitCode: 0 };
   }
 
   private sizeOnly() {

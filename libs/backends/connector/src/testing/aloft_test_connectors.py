@@ -123,7 +123,10 @@ class TestAsyncConnector(AsyncConnectorBase):
     async def get_metrics(self, resource_meta: JobMeta, **kwargs):
         slots = ExecutionMetricResult(metric="slots")
         slots.data.update({"used": 3})
-        return GetTaskMetricsResponse(results=[slots])
+        cpu = ExecutionMetricResult(metric="EXECUTION_METRIC_USED_CPU_AVG")
+        values = [[1000, "0.5"], [1010, "0.5"]]
+        cpu.data.update({"resultType": "matrix", "result": [{"metric": {}, "values": values}]})
+        return GetTaskMetricsResponse(results=[slots, cpu])
 
 
 class TestSyncConnector(SyncConnectorBase):
