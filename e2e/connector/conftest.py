@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import grpc
 import pytest
+import yaml
 from flytekit.remote import FlyteRemote
 
 from flytekit_client import register_scripts, remote_of
@@ -29,12 +31,15 @@ class Connector:
     def __init__(self):
         self.port, self.metrics = free_port(), free_port()
         self.process = None
+        self.environment: dict[str, str] = {}
 
     def start(self) -> "Connector":
         pyflyte = pathlib.Path(sys.executable).parent / "pyflyte"
         ports = ["--port", str(self.port), "--prometheus_port", str(self.metrics)]
         command = [str(pyflyte), "serve", "connector", *ports, "--modules", "aloft_test_connectors"]
-        self.process = subprocess.Popen(command, cwd=ROOT / "libs" / "backends" / "connector" / "src" / "testing", stdout=subprocess.DEVNULL)
+        folder = ROOT / "libs" / "backends" / "connector" / "src" / "testing"
+        environment = {**os.environ, **self.environment}
+        self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
         with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             grpc.channel_ready_future(channel).result(timeout=60)
         return self
@@ -61,6 +66,15 @@ def platform(connector):
         }
 
     with running_platform(Platform) as platform:
+        connection = yaml.safe_load((platform.directory / "data" / "flytekit.yaml").read_text())["storage"]["connection"]
+        connector.kill()
+        # How it reaches the platform's storage is known by now.
+        connector.environment = {
+            "FLYTE_AWS_ENDPOINT": connection["endpoint"],
+            "FLYTE_AWS_ACCESS_KEY_ID": connection["access-key"],
+            "FLYTE_AWS_SECRET_ACCESS_KEY": connection["secret-key"],
+        }
+        connector.start()
         yield platform
 
 

@@ -19,8 +19,8 @@ class JobTask(AsyncConnectorExecutorMixin, PythonTask):
 
 
 class CallTask(SyncConnectorExecutorMixin, PythonTask):
-    def __init__(self, name: str, behaviour: str, **kwargs):
-        super().__init__("aloft_test_sync", name, task_config=None, interface=Interface({"a": int}, {"x": int}), **kwargs)
+    def __init__(self, name: str, behaviour: str, given: type = int, **kwargs):
+        super().__init__("aloft_test_sync", name, task_config=None, interface=Interface({"a": given}, {"x": int}), **kwargs)
         self._behaviour = behaviour
 
     def get_custom(self, settings: SerializationSettings) -> dict:
@@ -34,11 +34,23 @@ job = JobTask("connected.job", "succeed", FOLDER)
 failing = JobTask("connected.failing", "fail", FOLDER)
 waiting = JobTask("connected.waiting", "until-finished", FOLDER)
 call = CallTask("connected.call", "succeed")
+measure = CallTask("connected.measure", "measure", str)
 
 
 @task
 def double(x: int) -> int:
     return 2 * x
+
+
+@task
+def long(length: int) -> str:
+    return "x" * length
+
+
+@workflow
+def large(length: int) -> int:
+    """A text that is larger than any message, to a connector."""
+    return measure(a=long(length=length))
 
 
 @workflow

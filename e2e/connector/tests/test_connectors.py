@@ -28,6 +28,13 @@ def test_asynchronous_synchronous_and_python_tasks_pass_values_on(remote, launch
     assert job.closure.custom_info["job"].startswith(execution.id.name)
 
 
+def test_ten_million_bytes_from_a_python_task_reach_a_connector(remote, launch):
+    # Without what its nodes gave: flytekit downloads large outputs by a signed address, and its name for that file is too long for a disk.
+    execution = remote.wait(launch("large", {"length": 10_000_000}), timeout=120, poll_interval=0.2, sync_nodes=False)
+    assert execution.closure.phase == WorkflowExecution.SUCCEEDED, execution.error
+    assert execution.outputs["o0"] == 10_000_000
+
+
 def test_a_failed_job_fails_the_run_with_the_connectors_words(remote, launch):
     execution = ended(remote, launch("failing_job", {"a": 1}))
     assert execution.closure.phase == WorkflowExecution.FAILED
