@@ -116,7 +116,7 @@ export class LocalProcessBackend implements BackendPlugin {
         workDir: options.workDir,
         graceMs: options.graceMs,
         ...(this.leaseUntil === undefined ? {} : { leaseUntil: this.leaseUntil }),
-        pythonEnv: this.base,
+        baseEnv: this.base,
         node: {
           command: [process.execPath, '--enable-source-maps', '--disable-warning=ExperimentalWarning'],
           executor: options.nodeExecutor ?? '',

@@ -1,13 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readIfThere } from './attempt-folder.js';
 import { Attempts } from './attempts.js';
 import { Lease } from './lease.js';
 import { BrokenBundle, Bundles } from './bundles.js';
-import { startCold } from './cold-start.js';
+import { ColdStarts } from './cold-starts.js';
 import { NodeWorkers } from './node-workers.js';
-import { type ProcessId, readProcess, readStat, signal } from './processes.js';
+import { replacePredecessor } from './predecessor.js';
 import type { LauncherEvent, LauncherRequest, LauncherSettings, LaunchSpec } from './protocol.js';
 import { PythonWorkers } from './python-workers.js';
 
@@ -16,6 +15,7 @@ export class Launcher {
   private readonly attempts: Attempts;
   private readonly bundles: Bundles;
   private readonly nodeBundles: Bundles;
+  private readonly cold: ColdStarts;
   private readonly pythons: PythonWorkers;
   private readonly nodes: NodeWorkers;
   private readonly lease = new Lease(() => void this.endAll());
@@ -27,22 +27,22 @@ export class Launcher {
     settings: LauncherSettings,
     private readonly emit: (event: LauncherEvent) => void,
   ) {
-    const { workDir, pythonEnv, node } = settings;
+    const { workDir, baseEnv, node } = settings;
     this.graceMs = settings.graceMs;
     this.attempts = new Attempts(join(workDir, 'attempts'), emit, settings.graceMs);
     this.bundles = new Bundles(join(workDir, 'bundles'));
     this.nodeBundles = new Bundles(node.bundles);
-    this.pythons = new PythonWorkers(this.attempts, { env: pythonEnv, workDir, emit });
+    this.cold = new ColdStarts(this.attempts, { env: baseEnv, workDir, emit });
+    this.pythons = new PythonWorkers(this.attempts, { env: baseEnv, workDir, emit });
     const { command, executor, keep, env } = node;
-    this.nodes = new NodeWorkers(this.attempts, { node: command, executor, keep, env, workDir, emit });
+    this.nodes = new NodeWorkers(this.attempts, this.cold, { node: command, executor, keep, env, workDir, emit });
     if (node.modules !== undefined) linkModules(node.bundles, node.modules);
     if (settings.leaseUntil !== undefined) this.lease.extend(settings.leaseUntil);
   }
 
   static async start(settings: LauncherSettings, emit: (event: LauncherEvent) => void): Promise<Launcher> {
     mkdirSync(settings.workDir, { recursive: true });
-    await replacePredecessor(join(settings.workDir, 'launcher'));
-    await endWarmParents(join(settings.workDir, 'zygotes'));
+    await replacePredecessor(settings.workDir);
     const launcher = new Launcher(settings, emit);
     emit({ event: 'ready' });
     return launcher;
@@ -63,6 +63,7 @@ export class Launcher {
       case 'warm':
         if (request.python !== undefined) this.pythons.warm(request.python);
         if (request.node) this.nodes.fill();
+        this.cold.fill();
     }
   }
 
@@ -75,8 +76,7 @@ export class Launcher {
       for (const id of this.strays) if (!this.attempts.get(id)) await this.attempts.discard(id);
       return;
     }
-    this.pythons.stop();
-    this.nodes.stop();
+    for (const workers of [this.cold, this.pythons, this.nodes]) workers.stop();
     this.lease.check();
     while (this.attempts.areRunning) await delay(50);
     await this.over;
@@ -130,7 +130,7 @@ export class Launcher {
       if (this.attempts.isCancelled(id)) this.attempts.failed(id, 'Aborted', 'It was aborted before it began.', false);
       else if (spec.start === 'python') this.pythons.start(spec);
       else if (spec.start === 'node') this.nodes.start(spec);
-      else startCold(this.attempts, spec);
+      else this.cold.start(spec);
     } catch (error) {
       const broken = error instanceof BrokenBundle;
       this.attempts.failed(
@@ -152,34 +152,4 @@ function linkModules(folder: string, target: string): void {
   const link = join(folder, 'node_modules');
   rmSync(link, { force: true });
   symlinkSync(target, link);
-}
-
-/**
- * Warm parents outlive their launcher for a moment, with requests of its unread: they must not fork what the platform
- * is about to look for, and may by then have given to another. Their children go on.
- */
-async function endWarmParents(folder: string): Promise<void> {
-  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-    const signedIn = readStat(readIfThere(join(folder, name)) ?? '');
-    while (signedIn && isRunning(signedIn)) {
-      signal(signedIn.pid, 'SIGKILL');
-      await delay(2);
-    }
-    rmSync(join(folder, name), { force: true });
-  }
-}
-
-function isRunning({ pid, start }: ProcessId): boolean {
-  const now = readProcess(pid);
-  return now?.start === start && now.state !== 'Z' && now.state !== 'X';
-}
-
-/** Only one launcher acts on a work folder: an earlier one that hasn't noticed its platform's death yet is ended. */
-async function replacePredecessor(file: string): Promise<void> {
-  const [pid, start] = (readIfThere(file) ?? '').split(' ').map(Number);
-  while (pid && start && isRunning({ pid, start })) {
-    signal(pid, 'SIGKILL');
-    await delay(5);
-  }
-  writeFileSync(file, `${process.pid} ${readProcess(process.pid)?.start}`);
 }

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 
 const executor = process.env.ALOFT_NODE_EXECUTOR;
 delete process.env.ALOFT_NODE_EXECUTOR;
+delete process.env.ALOFT_STANDBY;
 
 /** Of several starts of one attempt only the first runs: this file says which. The claim is the supervising shell's. */
 function claim() {

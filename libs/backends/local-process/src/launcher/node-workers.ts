@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -13,9 +13,11 @@ import {
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { standbyMark, standbyVariable } from './attempt-variable.js';
 import type { Attempts } from './attempts.js';
-import { shell, startCold, watch } from './cold-start.js';
+import { type ColdStarts, shell, watch } from './cold-starts.js';
 import type { LauncherEvent, LaunchSpec } from './protocol.js';
+import { type Standby, StandbyPool } from './standby-pool.js';
 import { supervisorScript } from './supervisor.js';
 
 const script = fileURLToPath(new URL('./node-worker.mjs', import.meta.url));
@@ -32,10 +34,9 @@ export interface NodeWorkersOptions {
   emit: (event: LauncherEvent) => void;
 }
 
-interface Warm {
+interface Warm extends Standby {
   folder: string;
   log: string;
-  child: ChildProcess;
 }
 
 /**
@@ -45,16 +46,18 @@ interface Warm {
  * a rename, its log file likewise: descriptors follow.
  */
 export class NodeWorkers {
-  private readonly warm: Warm[] = [];
+  private readonly warm: StandbyPool<Warm>;
   private next = 0;
-  private stopped = false;
-  private failures = 0;
 
   constructor(
     private readonly attempts: Attempts,
+    private readonly cold: ColdStarts,
     private readonly options: NodeWorkersOptions,
   ) {
     rmSync(this.root, { recursive: true, force: true });
+    const onLost = (how: string) =>
+      options.emit({ event: 'log', level: 'warn', message: `a warm Node worker ended (${how}); see ${this.root}` });
+    this.warm = new StandbyPool({ keep: options.keep, start: () => this.add(), onLost });
   }
 
   private get root(): string {
@@ -63,31 +66,26 @@ export class NodeWorkers {
 
   /** Runs the attempt in a warm process, or in a new one if none is there. Its folder is prepared. */
   start(spec: LaunchSpec): void {
-    const worker = spec.fresh ? undefined : this.warm.shift();
+    const worker = spec.fresh ? undefined : this.warm.take();
     if (!worker || !this.moveIn(worker, spec)) this.startCold(spec);
     else {
-      worker.child.removeAllListeners('exit');
-      worker.child.removeAllListeners('error');
       watch(this.attempts, spec.id, worker.child);
       const request = { argv: spec.argv, env: spec.env };
       (worker.child.stdin as Writable).end(`${JSON.stringify(request)}\n`);
     }
-    // After this turn, so that the next one's spawn does not delay this one's start.
-    setImmediate(() => this.fill());
   }
 
   fill(): void {
-    while (!this.stopped && this.warm.length < this.options.keep && this.failures < 3) this.add();
+    this.warm.fill();
   }
 
   stop(): void {
-    this.stopped = true;
-    for (const { child } of this.warm.splice(0)) child.stdin?.end();
+    this.warm.stop();
   }
 
   private startCold(spec: LaunchSpec): void {
     const { node, executor, env } = this.options;
-    startCold(this.attempts, {
+    this.cold.start({
       ...spec,
       argv: [...node, script, ...spec.argv],
       env: { ...env, ...spec.env, ALOFT_NODE_EXECUTOR: executor },
@@ -97,7 +95,6 @@ export class NodeWorkers {
   /** The worker's folder takes the place of the attempt's prepared one; its output goes on in the attempt's log. */
   private moveIn(worker: Warm, spec: LaunchSpec): boolean {
     const folder = this.attempts.folder(spec.id);
-    if (worker.child.exitCode !== null || worker.child.signalCode !== null) return false;
     try {
       mkdirSync(dirname(spec.log), { recursive: true });
       if (!existsSync(spec.log)) linkSync(worker.log, spec.log);
@@ -120,30 +117,22 @@ export class NodeWorkers {
     return false;
   }
 
-  private add(): void {
-    const { node, executor, env } = this.options;
+  private add(): Warm {
+    const { node, executor, env, workDir } = this.options;
     const folder = join(this.root, `${process.pid}-${this.next++}`);
     mkdirSync(folder, { recursive: true });
     const log = join(folder, 'output.log');
     const descriptor = openSync(log, 'a');
-    const child = spawn(shell, ['-c', supervisorScript, 'aloft-attempt', '-', 'exit', ...node, script], {
-      cwd: folder,
-      env: { ...env, ALOFT_NODE_EXECUTOR: executor },
-      detached: true,
-      stdio: ['pipe', descriptor, descriptor],
-    });
-    closeSync(descriptor);
-    child.stdin?.on('error', () => undefined); // Its end is told by 'exit'.
-    const worker: Warm = { folder, log, child };
-    const gone = (how: string) => {
-      const index = this.warm.indexOf(worker);
-      if (index < 0 || this.stopped) return;
-      this.warm.splice(index, 1);
-      this.failures++;
-      this.options.emit({ event: 'log', level: 'warn', message: `a warm Node worker ended (${how}); see ${log}` });
-    };
-    child.on('error', (error) => gone(error.message));
-    child.on('exit', (code, by) => gone(`exit ${by ?? code}`));
-    this.warm.push(worker);
+    try {
+      const child = spawn(shell, ['-c', supervisorScript, 'aloft-attempt', '-', 'exit', ...node, script], {
+        cwd: folder,
+        env: { ...env, ALOFT_NODE_EXECUTOR: executor, [standbyVariable]: standbyMark(workDir) },
+        detached: true,
+        stdio: ['pipe', descriptor, descriptor],
+      });
+      return { folder, log, child };
+    } finally {
+      closeSync(descriptor);
+    }
   }
 }

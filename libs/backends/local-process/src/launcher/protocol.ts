@@ -8,8 +8,8 @@ export interface LauncherSettings {
   graceMs: number;
   /** Set where other hosts take over: see `Lease`. */
   leaseUntil?: number;
-  /** Environment of warm Python parents. */
-  pythonEnv: Record<string, string>;
+  /** What attempts have in their environment before anything of the task: waiting shells and warm Python parents start with it. */
+  baseEnv: Record<string, string>;
   node: {
     /** Program and options of Node. */
     command: string[];

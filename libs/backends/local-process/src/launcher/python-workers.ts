@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Attempts } from './attempts.js';
-import { cannotRun } from './cold-start.js';
+import { cannotRun } from './cold-starts.js';
 import { readJsonLines } from './line-channel.js';
 import type { LauncherEvent, LaunchSpec } from './protocol.js';
 import { claimedElsewhere } from './supervisor.js';

@@ -3,6 +3,7 @@ import {
   clockTicksPerSecond,
   environmentOf,
   listProcesses,
+  listProcessesInTurns,
   type ProcessStat,
   proportionalBytes,
   signal,
@@ -33,6 +34,8 @@ export class Sampler {
   private readonly lingering = new Map<string, Watched>();
   private readonly owners = new Map<string, string | undefined>();
   private timer: NodeJS.Timeout | undefined;
+  /** A pass is to come, or under way. */
+  private planned = false;
   private lastAt = 0;
   private looking: Promise<Map<string, ProcessStat[]>> | undefined;
 
@@ -73,43 +76,53 @@ export class Sampler {
   }
 
   private plan(ms: number): void {
-    if (this.timer || this.watched.size + this.lingering.size === 0) return;
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      const took = this.pass();
-      this.plan(Math.min(this.paceMs.slowest, Math.max(this.paceMs.fastest, took * 25)));
-    }, ms);
+    if (this.planned || this.watched.size + this.lingering.size === 0) return;
+    this.planned = true;
+    this.timer = setTimeout(
+      () =>
+        void this.pass().then((took) => {
+          this.planned = false;
+          this.plan(Math.min(this.paceMs.slowest, Math.max(this.paceMs.fastest, took * 25)));
+        }),
+      ms,
+    );
   }
 
-  private pass(): number {
+  /** Milliseconds spent. Judges only what was here when it began: of what came later it may not have seen everything. */
+  private async pass(): Promise<number> {
+    const lingering = [...this.lingering.keys()];
+    const all = [...this.watched.values()];
+    const { processes, tookMs } = await listProcessesInTurns();
     const began = performance.now();
     const seconds = this.lastAt === 0 ? 0 : Math.min(5, (began - this.lastAt) / 1000);
     this.lastAt = began;
-    const byAttempt = this.attribute(listProcesses());
-    for (const id of this.lingering.keys()) {
+    const byAttempt = this.attribute(processes);
+    for (const id of lingering) {
       const left = byAttempt.get(id);
       if (!left) this.lingering.delete(id);
       else for (const { pid } of left) signal(pid, 'SIGKILL');
     }
-    for (const watched of [...this.watched.values()]) {
-      const processes = byAttempt.get(watched.id) ?? [];
-      if (watched.adopted && !processes.some(({ pid }) => pid === watched.session)) {
-        watched.onGone();
-        continue;
-      }
-      const used = processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
-      watched.peakMemoryBytes = Math.max(watched.peakMemoryBytes, used);
-      watched.memoryByteSeconds += used * seconds;
-      watched.cpuSeconds = Math.max(
-        watched.cpuSeconds,
-        processes.reduce((sum, { ticks }) => sum + ticks, 0) / clockTicksPerSecond,
-      );
-      if (watched.memoryBytes === undefined || used <= watched.memoryBytes) continue;
-      // Pages shared with the warm parent count once for all who share them, not once for each.
-      const own = processes.reduce((sum, process) => sum + proportionalBytes(process), 0);
-      if (own > watched.memoryBytes) watched.onOverMemory(own);
+    for (const watched of all)
+      if (this.watched.get(watched.id) === watched) this.judge(watched, byAttempt.get(watched.id) ?? [], seconds);
+    return tookMs + performance.now() - began;
+  }
+
+  private judge(watched: Watched, processes: readonly ProcessStat[], seconds: number): void {
+    if (watched.adopted && !processes.some(({ pid }) => pid === watched.session)) {
+      watched.onGone();
+      return;
     }
-    return performance.now() - began;
+    const used = processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
+    watched.peakMemoryBytes = Math.max(watched.peakMemoryBytes, used);
+    watched.memoryByteSeconds += used * seconds;
+    watched.cpuSeconds = Math.max(
+      watched.cpuSeconds,
+      processes.reduce((sum, { ticks }) => sum + ticks, 0) / clockTicksPerSecond,
+    );
+    if (watched.memoryBytes === undefined || used <= watched.memoryBytes) return;
+    // Pages shared with the warm parent count once for all who share them, not once for each.
+    const own = processes.reduce((sum, process) => sum + proportionalBytes(process), 0);
+    if (own > watched.memoryBytes) watched.onOverMemory(own);
   }
 
   private attribute(processes: readonly ProcessStat[]): Map<string, ProcessStat[]> {
