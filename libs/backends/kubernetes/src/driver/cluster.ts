@@ -22,7 +22,7 @@ const lostMs = 300_000;
 /** What goes first where requests wait for each other; what is over is behind all of them ({@link Cluster.clean}). */
 export const urgency = { create: 1, abort: 0 } as const;
 
-const cleaning = { quietMs: 1_000, most: 10_000 };
+const cleaning = { quietMs: 1_000, perSecond: 5, most: 10_000 };
 
 export interface ClusterListener {
   changed(cluster: Cluster, kind: ObjectKind, object: ClusterObject): void;
@@ -60,7 +60,10 @@ export class Cluster {
               labelSelector: `${labels.owner}=${owner}`,
               logger,
               slim: (object) => kind.slim(object),
-              onChanged: (object) => listener.changed(this, kind, object),
+              onChanged: (object) => {
+                this.cleaning.hold();
+                listener.changed(this, kind, object);
+              },
               onGone: (object) => {
                 this.tellGone(kind, object);
                 listener.gone(this, kind, object);
