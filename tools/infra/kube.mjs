@@ -78,6 +78,8 @@ export async function start({ dir }) {
       'authorization-mode': 'RBAC',
       // Nobody makes the accounts that they ask for, or takes the taints away: there is no controller.
       'disable-admission-plugins': 'ServiceAccount,TaintNodesByCondition',
+      // What it passes on to a kubelet; names of this machine are refused.
+      'kubelet-preferred-address-types': 'InternalIP',
       profiling: false,
       // What many tests ask for at once is no more than one of them may.
       'enable-priority-and-fairness': false,

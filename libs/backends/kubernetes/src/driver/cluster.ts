@@ -47,11 +47,10 @@ export class Cluster {
     const { connections } = target.access;
     this.writes = new PQueue({ concurrency: connections });
     this.cleaning = new Cleaning(this.writes, { ...cleaning, concurrency: Math.ceil(connections / 2) });
-    const scopes = target.namespaces.length > 0 ? target.namespaces : [undefined];
     for (const kind of kinds)
       this.informers.set(
         kind,
-        scopes.map(
+        this.scopes.map(
           (namespace) =>
             new Informer({
               client,
@@ -82,6 +81,12 @@ export class Cluster {
   ): Promise<Cluster> {
     const client = new ClusterClient(target.name, await Credentials.load(target.access));
     return new Cluster(target, client, kinds, owner, listener, logger);
+  }
+
+  /** Namespaces that are looked at; `undefined`: all. */
+  get scopes(): readonly (string | undefined)[] {
+    const { namespaces } = this.target;
+    return namespaces.length > 0 ? namespaces : [undefined];
   }
 
   get name(): string {

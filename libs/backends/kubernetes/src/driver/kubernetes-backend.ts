@@ -13,6 +13,8 @@ import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import type { Logger } from '@aloft/telemetry';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { Launch, ObjectKind } from '../kind.js';
+import { UsageSampler } from '../usage/sampler.js';
+import type { UsageSource } from '../usage/sources.js';
 import { Cluster, urgency, type ClusterOptions } from './cluster.js';
 import { Creations } from './creations.js';
 import { Followed } from './followed.js';
@@ -46,6 +48,8 @@ export interface KubernetesBackendOptions {
   remove: 'always' | 'on-success' | 'never';
   /** Milliseconds between two looks for objects of ours that no attempt knows, and for how long one has to have been there. */
   orphans: { everyMs: number; afterMs: number };
+  /** Who is asked what running pods use, every so many milliseconds; without a source what they requested counts. */
+  usage: { source?: UsageSource | undefined; everyMs: number };
 }
 
 /** Milliseconds that clusters which do not answer are waited for at the start, once another does. */
@@ -61,6 +65,7 @@ export class KubernetesBackend implements BackendPlugin {
   private readonly creations: Creations;
   private readonly remover: Remover;
   private orphans: Orphans | undefined;
+  private sampler: UsageSampler | undefined;
   private stopped = false;
 
   constructor(
@@ -111,6 +116,7 @@ export class KubernetesBackend implements BackendPlugin {
     const all = Promise.all(synced);
     if (this.clusters.length > 1) await Promise.race(synced);
     await Promise.race([all, ...(this.clusters.length > 1 ? [delay(patienceMs, undefined, { ref: false })] : [])]);
+    this.sample();
     if (!host) return;
     const { remover, logger, options } = this;
     const isFollowed = (attempt: TaskAttempt) => this.followed.has(keyOf(attempt));
@@ -118,10 +124,27 @@ export class KubernetesBackend implements BackendPlugin {
     this.orphans.start();
   }
 
+  private sample(): void {
+    const { owner, usage } = this.options;
+    if (!usage.source) return;
+    const followedOn = (cluster: Cluster) => [...this.followed.values()].filter((each) => each.cluster === cluster);
+    const { clusters, logger } = this;
+    this.sampler = new UsageSampler({
+      source: usage.source,
+      everyMs: usage.everyMs,
+      owner,
+      clusters,
+      followedOn,
+      logger,
+    });
+    this.sampler.start();
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
     for (const followed of this.followed.values()) followed.close();
     this.orphans?.stop();
+    this.sampler?.stop();
     this.remover.stop();
     await Promise.all(this.clusters.map((cluster) => cluster.stop()));
   }
@@ -159,6 +182,7 @@ export class KubernetesBackend implements BackendPlugin {
   async abort(attempt: TaskAttempt, reason: string, remembered?: Uint8Array): Promise<void> {
     const key = keyOf(attempt);
     const followed = this.followed.get(key);
+    followed?.tellUse();
     followed?.close();
     const { graceSeconds } = this.options;
     const priority = urgency.abort;
@@ -250,6 +274,7 @@ export class KubernetesBackend implements BackendPlugin {
       name: this.nameOf(launch.attempt),
       memory: { ...memoryIn(context.remembered), cluster: cluster.name },
       graceSeconds: this.options.graceSeconds,
+      reckonMs: 2 * this.options.usage.everyMs,
       onEnded: ({ namespace }) => this.creations.roomIn(cluster, namespace),
     });
     this.followed.set(key, followed);

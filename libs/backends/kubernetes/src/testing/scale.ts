@@ -53,6 +53,7 @@ export async function bareLoop({ kubeconfig, tasks, inFlight, connections }: Loa
   });
   informer.start();
   await informer.synced();
+  const { pods: podOptions } = configOf(kubeconfig, connections, run, inFlight);
   const began = performance.now();
   let next = 0;
   const creating = gate(connections);
@@ -61,7 +62,7 @@ export async function bareLoop({ kubeconfig, tasks, inFlight, connections }: Loa
       const launch = launchOf({ name: nameOf(next++) });
       const { name } = launch.attempt;
       const ended = new Promise<void>((resolve) => ends.set(name, resolve));
-      const pod = podOf(launch, configOf(kubeconfig, connections, run, inFlight).pods as PodOptions);
+      const pod = podOf(launch, podOptions as PodOptions);
       await creating(() =>
         client.create(pods, run, {
           ...pod,
