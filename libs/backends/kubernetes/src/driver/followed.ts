@@ -1,5 +1,6 @@
 import {
   type AttemptContext,
+  failure,
   isTerminal,
   nothingWritten,
   type PhaseReport,
@@ -119,6 +120,12 @@ export class Followed {
     this.told = told;
     this.phase = report.phase;
     this.context.report(report);
+  }
+
+  /** Something that its object needs is not there: it has no place. */
+  refuse({ message }: Error): void {
+    this.tell(failure({ code: 'NoPlace', message, kind: 'USER', retryable: false }));
+    this.close();
   }
 
   /** What it used until now: for one that is ended before its object tells. */

@@ -11,6 +11,7 @@ import {
 import { type AloftError, failedPrecondition, toAloftError, unavailable } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import type { Logger } from '@aloft/telemetry';
+import { Refusal } from '../cluster/refusal.js';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { Launch, ObjectKind } from '../kind.js';
 import { UsageSampler } from '../usage/sampler.js';
@@ -302,6 +303,7 @@ export class KubernetesBackend implements BackendPlugin {
       await this.writeDown(followed, object);
     } catch (error) {
       if (this.stopped) throw unavailable('the backend "kubernetes" was stopped');
+      if (error instanceof Refusal && error.obstacle === 'missing') return followed.refuse(explained(error, namespace));
       throw explained(error, namespace);
     } finally {
       followed.creating = undefined;
@@ -379,7 +381,7 @@ const keyOf = (attempt: TaskAttempt): string => `${attemptKey(attempt)}#${attemp
 
 function explained(thrown: unknown, namespace: string): AloftError {
   const error = toAloftError(thrown);
-  if (error.code !== 'NOT_FOUND') return error;
+  if (!(thrown instanceof Refusal) || thrown.status !== 404) return error;
   return failedPrecondition(
     `${error.message}. Create the namespace "${namespace}", or let the platform do so (backends.kubernetes.createNamespaces)`,
     { cause: error },
