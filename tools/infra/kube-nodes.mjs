@@ -9,6 +9,8 @@ import { buildKube, launch } from './kube.mjs';
 import { freePort } from './ports.mjs';
 
 const readyMs = 120_000;
+/** Where a kubelet of this machine listens: reached from here alone, and not called loopback, which API servers do not pass requests on to. */
+const kubeletAddress = '10.88.255.1';
 
 /** Paths of `scheduler`, `kubelet` and `kwok`; builds them the first time. */
 export async function nodePrograms() {
@@ -101,12 +103,15 @@ export async function startKubelet({ dir, kubeconfig, call }) {
   importImage({ name: 'docker.io/local/busybox:1', folder: shell, command: ['sh'] });
   importImage({ name: 'docker.io/local/pause:1', folder: shell, command: ['sleep', '1000000'] });
   writeFileSync(join(dir, 'kubelet', 'config.json'), JSON.stringify(kubeletConfig(dir, socket, await freePort())));
+  // Other clusters of this machine share it; it stays.
+  spawnSync('ip', ['address', 'replace', `${kubeletAddress}/32`, 'dev', 'lo']);
   const node = launch(dir, 'kubelet', kubelet, {
     config: join(dir, 'kubelet', 'config.json'),
     kubeconfig,
     'root-dir': join(dir, 'kubelet'),
     'cert-dir': join(dir, 'kubelet', 'certificates'),
     'hostname-override': 'localhost',
+    'node-ip': kubeletAddress,
     'node-labels': 'type=real',
   });
   await nodeReady(call, 'localhost', node);
@@ -164,7 +169,7 @@ function kubeletConfig(dir, socket, port) {
     cgroupsPerQOS: false,
     enforceNodeAllocatable: [],
     localStorageCapacityIsolation: false,
-    address: '127.0.0.1',
+    address: kubeletAddress,
     port,
     healthzPort: 0,
     readOnlyPort: 0,

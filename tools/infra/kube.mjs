@@ -36,11 +36,11 @@ export function buildKube(packages) {
 }
 
 /**
- * Starts the API on 127.0.0.1 with its data in `dir`; resolves when it is ready. Returns `{ url, token, kubeconfig, pids,
+ * Starts the API on 127.0.0.1 with its data in `dir`; resolves when it is ready. `accounts`: pods need their service accounts, which nobody makes by himself here. Returns `{ url, token, kubeconfig, pids,
  * helm, call(method, path, body?, contentType?), restartApi(), stop() }`; `call` answers `{ status, body }`, `kubeconfig` is a file;
  * `restartApi` is SIGKILL and a new process on the same port and data.
  */
-export async function start({ dir }) {
+export async function start({ dir, accounts = false }) {
   const programs = await kubePrograms();
   mkdirSync(join(dir, 'certificates'), { recursive: true });
   const [port, etcdPort, peerPort] = [await freePort(), await freePort(), await freePort()];
@@ -77,7 +77,9 @@ export async function start({ dir }) {
       'token-auth-file': join(dir, 'tokens.csv'),
       'authorization-mode': 'RBAC',
       // Nobody makes the accounts that they ask for, or takes the taints away: there is no controller.
-      'disable-admission-plugins': 'ServiceAccount,TaintNodesByCondition',
+      'disable-admission-plugins': `${accounts ? '' : 'ServiceAccount,'}TaintNodesByCondition`,
+      // What it passes on to a kubelet; names of this machine are refused.
+      'kubelet-preferred-address-types': 'InternalIP',
       profiling: false,
       // What many tests ask for at once is no more than one of them may.
       'enable-priority-and-fairness': false,

@@ -141,6 +141,12 @@ export const kubernetesConfigSchema = z
     /** Whether the objects of ended attempts are deleted. */
     remove: z.enum(['always', 'on-success', 'never']).default('always'),
     orphans: z.strictObject({ everyMs: positive(60_000), afterMs: positive(120_000) }).prefault({}),
+    /**
+     * Whence what pods use is known: from the cluster's metrics server where it has one, from its nodes themselves, or, of all, as what they requested.
+     */
+    usage: z
+      .strictObject({ from: z.enum(['metrics', 'kubelet', 'requests']).default('metrics'), everyMs: positive(30_000) })
+      .prefault({}),
     namespaceTemplate: name.default('{{ project }}-{{ domain }}'),
     createNamespaces: z.boolean().default(true),
     /** YAML files of objects that each namespace gets, or folders of them. */

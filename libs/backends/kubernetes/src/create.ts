@@ -16,7 +16,10 @@ import { rayOperator } from './operators/ray.js';
 import { sparkOperator } from './operators/spark.js';
 import { PodKind } from './pod/pod-kind.js';
 import type { PodOptions } from './pod/pod-options.js';
+import { kubelets, metricsApi } from './usage/sources.js';
 import { namespaceTemplate, ResourceTemplate } from './resource-templates.js';
+
+const usageSources = { metrics: metricsApi, kubelet: kubelets, requests: undefined };
 
 export interface KubernetesSurroundings {
   storage: () => BlobAccess;
@@ -42,6 +45,7 @@ export function createKubernetesBackend(
       graceSeconds: rest.graceSeconds,
       remove: rest.remove,
       orphans: rest.orphans,
+      usage: { source: usageSources[rest.usage.from], everyMs: rest.usage.everyMs },
       clusters: clusters.map(({ kubeconfig, context, connections, ...target }) => ({
         ...target,
         access: { kubeconfig, context, connections },

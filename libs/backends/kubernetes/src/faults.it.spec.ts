@@ -181,16 +181,21 @@ describe('what a cluster refuses', () => {
   });
 
   it.each([
-    ['a priority class that is not there', { pods: { priorityClasses: { default: 'nowhere' } } }, 'nowhere'],
-    ['a pod template that is not there', { pods: { podTemplate: 'nowhere' } }, 'no PodTemplate "nowhere"'],
-    ['a namespace that nobody makes', { createNamespaces: false }, 'createNamespaces'],
-    ['a pod that it does not take', { pods: { serviceAccount: 'Not A Name' } }, 'Invalid'],
-  ])('%s: the attempt ends with what is wrong', async (_, config, text) => {
+    ['a priority class that is not there', { pods: { priorityClasses: { default: 'nowhere' } } }, 'NoPlace', 'nowhere'],
+    [
+      'a pod template that is not there',
+      { pods: { podTemplate: 'nowhere' } },
+      'LaunchFailed',
+      'no PodTemplate "nowhere"',
+    ],
+    ['a namespace that nobody makes', { createNamespaces: false }, 'NoPlace', 'createNamespaces'],
+    ['a pod that it does not take', { pods: { serviceAccount: 'Not A Name' } }, 'LaunchFailed', 'Invalid'],
+  ])('%s: the attempt ends with what is wrong', async (_, config, code, text) => {
     await world.start(config);
     const launch = world.launch('run1-n0-0');
     await world.bus.command({ launch });
     const error = errorOf(await world.bus.end(launch.attempt));
-    expect(error).toMatchObject({ code: 'LaunchFailed', phase: 'FAILED' });
+    expect(error).toMatchObject({ code, phase: 'FAILED' });
     expect(error.message).toContain(text);
   });
 

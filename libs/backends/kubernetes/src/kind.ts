@@ -44,6 +44,8 @@ export interface ObjectKind {
   /** The object without name, namespace and the labels of ours. @throws INVALID_ARGUMENT, FAILED_PRECONDITION … as `BackendPlugin.launch` does */
   build(launch: Launch, place: Place): Promise<ClusterObject>;
   look(object: ClusterObject, launch: Launch, now: number): Sight;
+  /** What it used until `at` (milliseconds of the epoch), as far as it tells itself; `undefined` before it runs. */
+  useUntil(object: ClusterObject, launch: Launch, at: number): TaskUsage | undefined;
   /** What of an object has to be kept. */
   slim(object: ClusterObject): ClusterObject;
   /** Whether it ended, and without a failure of its own: what the task wrote is not known here. */

@@ -15,6 +15,7 @@ interface Call {
   query?: Query;
   body?: unknown;
   type?: string;
+  accept?: string;
   /** "deleting the pod x", for errors. */
   doing: string;
   signal?: AbortSignal | undefined;
@@ -27,6 +28,8 @@ export interface WatchEvent {
 
 /** Milliseconds without an answer after which a request counts as lost. */
 const answerMs = 15_000;
+/** Objects of one page of a list. */
+const pageSize = 500;
 
 /**
  * The API of one cluster over connections that are kept. Errors are `Refusal`s, or UNAVAILABLE where there was no answer: a write
@@ -94,9 +97,24 @@ export class ClusterClient {
     return this.json({ method: 'GET', path, query, doing: `listing ${path}` });
   }
 
+  /** Everything of a list, page by page. */
+  async *every(path: string, query: Query): AsyncGenerator<ClusterObject> {
+    let next: string | undefined;
+    do {
+      const { items, metadata } = await this.list(path, { ...query, limit: pageSize, continue: next });
+      yield* items;
+      next = metadata?._continue ?? (metadata as { continue?: string } | undefined)?.continue;
+    } while (next);
+  }
+
   /** What the server has under a path that is no object's: groups, versions, metrics. */
   read<T>(path: string): Promise<T> {
     return this.json({ method: 'GET', path, doing: `reading ${path}` });
+  }
+
+  /** Likewise, of what is no JSON. */
+  text(path: string): Promise<string> {
+    return this.answer({ method: 'GET', path, doing: `reading ${path}`, accept: 'text/plain' });
   }
 
   /** Resolves when the server ends the stream; rejects when it breaks, or nothing came for `idleMs`. */
@@ -137,16 +155,23 @@ export class ClusterClient {
   }
 
   private async json<T>(call: Call): Promise<T> {
+    return JSON.parse(await this.answer(call)) as T;
+  }
+
+  private async answer(call: Call): Promise<string> {
     const response = await this.send(call, answerMs);
     const status = response.statusCode ?? 0;
     if (status < 200 || status > 299) {
       if (status === 401) this.credentials.renew();
       throw await refused(call.doing, response);
     }
-    return JSON.parse(await textOf(call.doing, response)) as T;
+    return textOf(call.doing, response);
   }
 
-  private async send({ method, path, query, body, type, doing, signal }: Call, idleMs: number) {
+  private async send(
+    { method, path, query, body, type, accept = 'application/json', doing, signal }: Call,
+    idleMs: number,
+  ) {
     const { server, headers, agent } = await this.credentials.current();
     const url = new URL(`${server.replace(/\/+$/, '')}${path}`);
     for (const [key, value] of Object.entries(query ?? {}))
@@ -157,7 +182,7 @@ export class ClusterClient {
       agent,
       headers: {
         ...headers,
-        accept: 'application/json',
+        accept,
         ...(payload ? { 'content-type': type ?? 'application/json', 'content-length': payload.length } : {}),
       },
       timeout: idleMs,

@@ -1,8 +1,12 @@
 import { AloftError, type ErrorCode } from '@aloft/errors';
 import type { V1Status } from '@kubernetes/client-node';
 
-/** What is in the way of a request that may well succeed later. */
-export type Obstacle = 'quota' | 'throttled';
+/** What is in the way of a request that may well succeed later; `missing`: something that the object names and that is not there. */
+export type Obstacle = 'quota' | 'throttled' | 'missing';
+
+/** As admission plugins say it, and the API server of namespaces. */
+const missing =
+  /error looking up service account|no PriorityClass with name|RuntimeClass "[^"]*" not found|^namespaces "[^"]*" not found$/;
 
 /** An answer of the API server that is no success. */
 export class Refusal extends AloftError {
@@ -34,6 +38,7 @@ export function refusalOf(doing: string, status: number, body: string, retryAfte
   // The account of a quota that was just made is not drawn up yet.
   if (status === 403 && /exceeded quota|status unknown for quota/.test(message))
     return make('RESOURCE_EXHAUSTED', 'quota');
+  if ((status === 403 || status === 404) && missing.test(message)) return make('FAILED_PRECONDITION', 'missing');
   // Its objects go first; then it can be made again.
   if (status === 403 && /because it is being terminated/.test(message)) return make('UNAVAILABLE');
   switch (status) {

@@ -22,7 +22,7 @@ const lostMs = 300_000;
 /** What goes first where requests wait for each other; what is over is behind all of them ({@link Cluster.clean}). */
 export const urgency = { create: 1, abort: 0 } as const;
 
-const cleaning = { quietMs: 1_000, most: 10_000 };
+const cleaning = { quietMs: 1_000, perSecond: 5, most: 10_000 };
 
 export interface ClusterListener {
   changed(cluster: Cluster, kind: ObjectKind, object: ClusterObject): void;
@@ -47,11 +47,10 @@ export class Cluster {
     const { connections } = target.access;
     this.writes = new PQueue({ concurrency: connections });
     this.cleaning = new Cleaning(this.writes, { ...cleaning, concurrency: Math.ceil(connections / 2) });
-    const scopes = target.namespaces.length > 0 ? target.namespaces : [undefined];
     for (const kind of kinds)
       this.informers.set(
         kind,
-        scopes.map(
+        this.scopes.map(
           (namespace) =>
             new Informer({
               client,
@@ -60,7 +59,10 @@ export class Cluster {
               labelSelector: `${labels.owner}=${owner}`,
               logger,
               slim: (object) => kind.slim(object),
-              onChanged: (object) => listener.changed(this, kind, object),
+              onChanged: (object) => {
+                this.cleaning.hold();
+                listener.changed(this, kind, object);
+              },
               onGone: (object) => {
                 this.tellGone(kind, object);
                 listener.gone(this, kind, object);
@@ -79,6 +81,12 @@ export class Cluster {
   ): Promise<Cluster> {
     const client = new ClusterClient(target.name, await Credentials.load(target.access));
     return new Cluster(target, client, kinds, owner, listener, logger);
+  }
+
+  /** Namespaces that are looked at; `undefined`: all. */
+  get scopes(): readonly (string | undefined)[] {
+    const { namespaces } = this.target;
+    return namespaces.length > 0 ? namespaces : [undefined];
   }
 
   get name(): string {

@@ -12,6 +12,8 @@ import { attemptAnnotation, identityOf, isOf } from './identity.js';
 
 /** Milliseconds of pauses while a quota or the server's own limits are in the way; room that is seen to come ends them earlier. */
 const pausesMs = { first: 500, longest: 30_000 };
+/** Milliseconds for which something that is missing may be on its way: accounts are made a moment after their namespace. */
+const settlingMs = 10_000;
 
 /** Makes the objects of attempts, each once whoever asks, and waits where the cluster has no room for them. */
 export class Creations {
@@ -29,7 +31,10 @@ export class Creations {
     first?.();
   }
 
-  /** The attempt's object, `seen` or made now; `undefined` if nobody wants it any more. */
+  /**
+   * The attempt's object, `seen` or made now; `undefined` if nobody wants it any more.
+   * @throws Refusal whose obstacle is `missing`, where the run's routing says that what has no place fails
+   */
   async create(
     followed: Followed,
     seen: ClusterObject | undefined,
@@ -38,6 +43,7 @@ export class Creations {
     const { cluster, kind, namespace, name, launch } = followed;
     if (seen) return this.adopted(followed, seen);
     const object = this.marked(await kind.build(launch, { client: cluster.client, namespace, name }), followed);
+    const settledAt = performance.now() + settlingMs;
     const pauses = new Backoff(pausesMs.first, pausesMs.longest);
     while (!signal.aborted) {
       try {
@@ -51,7 +57,8 @@ export class Creations {
         if (error.code === 'ALREADY_EXISTS') {
           const there = await cluster.lookFor(kind, namespace, name);
           if (there) return this.adopted(followed, there);
-        } else if (error.obstacle) await this.room(followed, error, pauses.next(), signal);
+        } else if (error.obstacle === 'missing' && !launch.route?.waits && performance.now() > settledAt) throw error;
+        else if (error.obstacle) await this.room(followed, error, pauses.next(), signal);
         else throw error;
       }
     }
@@ -97,12 +104,13 @@ export class Creations {
   private async room(followed: Followed, refusal: Refusal, pauseMs: number, signal: AbortSignal): Promise<void> {
     const { cluster, namespace, context } = followed;
     const quota = refusal.obstacle === 'quota';
+    const place = refusal.obstacle === 'missing';
     const ms = Math.max(pauseMs, refusal.retryAfterMs ?? 0);
     context.logger.debug({ err: refusal, pause: Math.round(ms) }, 'the cluster has no room for an attempt');
     followed.tell({
       phase: Phase.WAITING_FOR_RESOURCES,
-      waitsFor: quota ? WaitReason_Kind.QUOTA : WaitReason_Kind.BACKOFF,
-      reason: refusal.message,
+      waitsFor: quota ? WaitReason_Kind.QUOTA : place ? WaitReason_Kind.CAPACITY : WaitReason_Kind.BACKOFF,
+      reason: place ? `Waiting for a place: ${refusal.message}` : refusal.message,
     });
     const key = `${cluster.name}/${namespace}`;
     const waiting = this.waiting.get(key) ?? new Set();

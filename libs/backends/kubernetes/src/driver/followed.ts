@@ -1,16 +1,19 @@
 import {
   type AttemptContext,
+  failure,
   isTerminal,
   nothingWritten,
   type PhaseReport,
   readOutcome,
   withCheckpoint,
 } from '@aloft/backend-kit';
+import type { TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { Backoff } from '../cluster/backoff.js';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { End, Launch, ObjectKind } from '../kind.js';
 import { type Cluster, urgency } from './cluster.js';
+import { MeasuredUse } from '../usage/measured-use.js';
 import { encodeMemory, type Memory } from './memory.js';
 import { vanished } from './vanished.js';
 
@@ -25,6 +28,8 @@ export interface FollowedOptions {
   memory: Memory;
   /** Seconds between SIGTERM and SIGKILL. */
   graceSeconds: number;
+  /** Milliseconds for which what it uses is reckoned, from when it was last seen. */
+  reckonMs: number;
   /** Its end was told to the host. */
   onEnded: (followed: Followed) => void;
 }
@@ -47,7 +52,11 @@ export class Followed {
   state: 'live' | 'ending' | 'over' = 'live';
   /** How it ended. */
   succeeded = false;
+  /** What its containers were seen to use. */
+  readonly use = new MeasuredUse();
   private told = '';
+  /** The last that was told. */
+  private phase = Phase.UNDEFINED;
   private timer: NodeJS.Timeout | undefined;
   private memory: Memory;
 
@@ -109,7 +118,29 @@ export class Followed {
     const told = JSON.stringify(what, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value));
     if (this.state === 'over' || told === this.told) return;
     this.told = told;
+    this.phase = report.phase;
     this.context.report(report);
+  }
+
+  /** Something that its object needs is not there: it has no place. */
+  refuse({ message }: Error): void {
+    this.tell(failure({ code: 'NoPlace', message, kind: 'USER', retryable: false }));
+    this.close();
+  }
+
+  /** What it used until now: for one that is ended before its object tells. */
+  tellUse(): void {
+    const { object, state, phase, kind, launch } = this;
+    if (!object || state !== 'live' || phase !== Phase.RUNNING) return;
+    const now = Date.now();
+    const usage = kind.useUntil(object, launch, now);
+    if (usage) this.context.report({ phase, usage: this.measured(usage, now) });
+  }
+
+  /** As it was seen; where nothing was, as `usage` says. */
+  private measured(usage: TaskUsage, until: number): TaskUsage {
+    const seen = this.use.figures(until, this.options.reckonMs);
+    return seen ? { ...usage, ...seen, reserved: false } : usage;
   }
 
   /** Nothing of it is told any more. */
@@ -119,9 +150,10 @@ export class Followed {
     this.creating?.abort();
   }
 
-  private async finish(end: End, last?: PhaseReport): Promise<void> {
+  private async finish(ended: End, last?: PhaseReport): Promise<void> {
     this.state = 'ending';
     clearTimeout(this.timer);
+    const end = { ...ended, usage: this.measured(ended.usage, ended.at.getTime()) };
     const { logs, customInfo } = last ?? {};
     const verdict = await this.patiently(async () => {
       await this.endRest(end);

@@ -15,8 +15,12 @@ export const attemptAnnotation = 'aloft.dev/attempt';
 
 /** Labels of the object of one attempt of the installation `owner`. */
 export function identityOf(attempt: TaskAttempt, owner: string): Record<string, string> {
+  return { [labels.owner]: owner, ...attemptLabels(attempt) };
+}
+
+/** Labels of whatever belongs to an attempt, the pods that operators make among it. */
+export function attemptLabels(attempt: TaskAttempt): Record<string, string> {
   return {
-    [labels.owner]: owner,
     [labels.attempt]: attempt.name,
     [labels.generation]: String(attempt.generation),
     [labels.execution]: attempt.executionUid,

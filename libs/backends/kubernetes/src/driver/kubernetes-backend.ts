@@ -11,8 +11,11 @@ import {
 import { type AloftError, failedPrecondition, toAloftError, unavailable } from '@aloft/errors';
 import type { LaunchTask, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import type { Logger } from '@aloft/telemetry';
+import { Refusal } from '../cluster/refusal.js';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { Launch, ObjectKind } from '../kind.js';
+import { UsageSampler } from '../usage/sampler.js';
+import type { UsageSource } from '../usage/sources.js';
 import { Cluster, urgency, type ClusterOptions } from './cluster.js';
 import { Creations } from './creations.js';
 import { Followed } from './followed.js';
@@ -46,6 +49,8 @@ export interface KubernetesBackendOptions {
   remove: 'always' | 'on-success' | 'never';
   /** Milliseconds between two looks for objects of ours that no attempt knows, and for how long one has to have been there. */
   orphans: { everyMs: number; afterMs: number };
+  /** Who is asked what running pods use, every so many milliseconds; without a source what they requested counts. */
+  usage: { source?: UsageSource | undefined; everyMs: number };
 }
 
 /** Milliseconds that clusters which do not answer are waited for at the start, once another does. */
@@ -61,6 +66,7 @@ export class KubernetesBackend implements BackendPlugin {
   private readonly creations: Creations;
   private readonly remover: Remover;
   private orphans: Orphans | undefined;
+  private sampler: UsageSampler | undefined;
   private stopped = false;
 
   constructor(
@@ -111,6 +117,7 @@ export class KubernetesBackend implements BackendPlugin {
     const all = Promise.all(synced);
     if (this.clusters.length > 1) await Promise.race(synced);
     await Promise.race([all, ...(this.clusters.length > 1 ? [delay(patienceMs, undefined, { ref: false })] : [])]);
+    this.sample();
     if (!host) return;
     const { remover, logger, options } = this;
     const isFollowed = (attempt: TaskAttempt) => this.followed.has(keyOf(attempt));
@@ -118,10 +125,27 @@ export class KubernetesBackend implements BackendPlugin {
     this.orphans.start();
   }
 
+  private sample(): void {
+    const { owner, usage } = this.options;
+    if (!usage.source) return;
+    const followedOn = (cluster: Cluster) => [...this.followed.values()].filter((each) => each.cluster === cluster);
+    const { clusters, logger } = this;
+    this.sampler = new UsageSampler({
+      source: usage.source,
+      everyMs: usage.everyMs,
+      owner,
+      clusters,
+      followedOn,
+      logger,
+    });
+    this.sampler.start();
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
     for (const followed of this.followed.values()) followed.close();
     this.orphans?.stop();
+    this.sampler?.stop();
     this.remover.stop();
     await Promise.all(this.clusters.map((cluster) => cluster.stop()));
   }
@@ -159,6 +183,7 @@ export class KubernetesBackend implements BackendPlugin {
   async abort(attempt: TaskAttempt, reason: string, remembered?: Uint8Array): Promise<void> {
     const key = keyOf(attempt);
     const followed = this.followed.get(key);
+    followed?.tellUse();
     followed?.close();
     const { graceSeconds } = this.options;
     const priority = urgency.abort;
@@ -250,6 +275,7 @@ export class KubernetesBackend implements BackendPlugin {
       name: this.nameOf(launch.attempt),
       memory: { ...memoryIn(context.remembered), cluster: cluster.name },
       graceSeconds: this.options.graceSeconds,
+      reckonMs: 2 * this.options.usage.everyMs,
       onEnded: ({ namespace }) => this.creations.roomIn(cluster, namespace),
     });
     this.followed.set(key, followed);
@@ -277,6 +303,7 @@ export class KubernetesBackend implements BackendPlugin {
       await this.writeDown(followed, object);
     } catch (error) {
       if (this.stopped) throw unavailable('the backend "kubernetes" was stopped');
+      if (error instanceof Refusal && error.obstacle === 'missing') return followed.refuse(explained(error, namespace));
       throw explained(error, namespace);
     } finally {
       followed.creating = undefined;
@@ -354,7 +381,7 @@ const keyOf = (attempt: TaskAttempt): string => `${attemptKey(attempt)}#${attemp
 
 function explained(thrown: unknown, namespace: string): AloftError {
   const error = toAloftError(thrown);
-  if (error.code !== 'NOT_FOUND') return error;
+  if (!(thrown instanceof Refusal) || thrown.status !== 404) return error;
   return failedPrecondition(
     `${error.message}. Create the namespace "${namespace}", or let the platform do so (backends.kubernetes.createNamespaces)`,
     { cause: error },

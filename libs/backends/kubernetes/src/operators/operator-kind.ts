@@ -1,6 +1,7 @@
 import { failure, type PhaseReport, timestampOf } from '@aloft/backend-kit';
 import { TaskUsage, type LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { type TaskLog, TaskExecution_Phase as Phase, TaskLog_MessageFormat } from '@aloft/idl/flyteidl/core/execution';
+import { attemptLabels } from '../driver/identity.js';
 import type { ClusterObject, Resource } from '../cluster/resource.js';
 import type { End, Launch, ObjectKind, Place, Sight } from '../kind.js';
 import { timeOf } from '../pod/containers.js';
@@ -59,7 +60,11 @@ export class OperatorKind implements ObjectKind {
         labels: { ...this.options.labels, ...labels },
         annotations: { ...this.options.annotations, ...annotations },
       },
-      spec: this.operator.spec(launch, this.options, name),
+      spec: this.operator.spec(
+        { ...launch, labels: { ...labels, ...attemptLabels(launch.attempt) } },
+        this.options,
+        name,
+      ),
     };
   }
 
@@ -68,10 +73,7 @@ export class OperatorKind implements ObjectKind {
     const logs = [...this.podLinks(state, object, launch), ...(state.links ?? []).map(linkOf)];
     const began = timeOf(state.startedAt) ?? timeOf(object.metadata?.creationTimestamp) ?? now;
     const endedAt = timeOf(state.endedAt) ?? now;
-    const usage = TaskUsage.fromPartial({
-      startedAt: timestampOf(new Date(began)),
-      endedAt: timestampOf(new Date(endedAt)),
-    });
+    const usage = timesOnly(began, endedAt);
     const end = (verdict: End): Sight => ({ end: verdict, report: { phase: Phase.RUNNING, logs } });
     const about = { usage, at: new Date(endedAt) };
     if (state.phase === 'succeeded') return end({ how: 'well', ...about });
@@ -121,6 +123,12 @@ export class OperatorKind implements ObjectKind {
     });
   }
 
+  useUntil(object: ClusterObject, _launch: Launch, at: number): TaskUsage | undefined {
+    const { startedAt, phase } = this.stateOf(object);
+    const began = timeOf(startedAt) ?? timeOf(object.metadata?.creationTimestamp);
+    return phase === 'running' && began !== undefined ? timesOnly(began, at) : undefined;
+  }
+
   slim({ apiVersion, kind, metadata, status }: ClusterObject): ClusterObject {
     const { managedFields: _, ...rest } = metadata ?? {};
     return {
@@ -143,6 +151,9 @@ export class OperatorKind implements ObjectKind {
     return this.operator.state((status ?? {}) as Record<string, unknown>);
   }
 }
+
+const timesOnly = (began: number, ended: number): TaskUsage =>
+  TaskUsage.fromPartial({ startedAt: timestampOf(new Date(began)), endedAt: timestampOf(new Date(ended)) });
 
 function linkOf({ name, uri }: { name: string; uri: string }): TaskLog {
   const messageFormat = TaskLog_MessageFormat.UNKNOWN;

@@ -1,7 +1,7 @@
 import { dataPlaceOf, logLinks, type LogTemplate } from '@aloft/backend-kit';
-import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
+import type { LaunchTask, TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { TaskLog } from '@aloft/idl/flyteidl/core/execution';
-import type { V1Container, V1Pod } from '@kubernetes/client-node';
+import type { V1Container, V1ContainerStatus, V1Pod, V1PodStatus } from '@kubernetes/client-node';
 import { type ClusterObject, pods } from '../cluster/resource.js';
 import type { Launch, ObjectKind, Place, Sight } from '../kind.js';
 import type { PodValues } from '../log-links.js';
@@ -10,6 +10,7 @@ import { anyRuns, statusOf, timeOf } from './containers.js';
 import { isOver } from './diagnosis.js';
 import { lookAt } from './look.js';
 import type { PodOptions } from './pod-options.js';
+import { usageOf } from './usage.js';
 import { dataContainers, refuseRaw, withData } from './raw-container.js';
 import { onTemplate, PodTemplates } from './pod-templates.js';
 
@@ -72,6 +73,12 @@ export class PodKind implements ObjectKind {
     return lookAt(pod, launch, now, watched, this.options, logs);
   }
 
+  useUntil(object: ClusterObject, launch: Launch, at: number): TaskUsage | undefined {
+    const pod = object as V1Pod;
+    const began = timeOf(statusOf(pod, primaryOf(launch) ?? '')?.state?.running?.startedAt);
+    return began === undefined ? undefined : usageOf(pod, began, at);
+  }
+
   slim(object: ClusterObject): ClusterObject {
     return slimPod(object as V1Pod);
   }
@@ -86,7 +93,7 @@ export class PodKind implements ObjectKind {
   }
 }
 
-/** Without what nobody reads: most of a pod is how it was to be made. */
+/** Without what nobody reads: most of a pod is how it was to be made, or of containers that live longer than a task's. */
 export function slimPod({ apiVersion, kind, metadata, spec, status }: V1Pod): V1Pod {
   const { managedFields: _, ...rest } = metadata ?? {};
   const container = ({ name, resources }: V1Container): V1Container => ({ name, ...(resources ? { resources } : {}) });
@@ -99,8 +106,30 @@ export function slimPod({ apiVersion, kind, metadata, spec, status }: V1Pod): V1
       ...(spec?.initContainers ? { initContainers: spec.initContainers.map(container) } : {}),
       ...(spec?.nodeName ? { nodeName: spec.nodeName } : {}),
     },
-    ...(status ? { status } : {}),
+    ...(status ? { status: slimStatus(status) } : {}),
   };
+}
+
+function slimStatus(status: V1PodStatus): V1PodStatus {
+  const { phase, reason, message, startTime, conditions, containerStatuses, initContainerStatuses } = status;
+  const slim: V1PodStatus = {};
+  if (phase) slim.phase = phase;
+  if (reason) slim.reason = reason;
+  if (message) slim.message = message;
+  if (startTime) slim.startTime = startTime;
+  if (conditions) slim.conditions = conditions.filter(({ type }) => readConditions.has(type));
+  if (containerStatuses) slim.containerStatuses = containerStatuses.map(slimContainer);
+  if (initContainerStatuses) slim.initContainerStatuses = initContainerStatuses.map(slimContainer);
+  return slim;
+}
+
+const readConditions: ReadonlySet<string> = new Set(['PodScheduled', 'DisruptionTarget']);
+
+function slimContainer({ name, image, containerID, state, ready, restartCount }: V1ContainerStatus) {
+  const slim: V1ContainerStatus = { name, image, imageID: '', ready, restartCount };
+  if (containerID) slim.containerID = containerID;
+  if (state) slim.state = state;
+  return slim;
 }
 
 /** Links to the output of a pod's container. */

@@ -38,16 +38,18 @@ interface Nodes {
 export async function startCluster(nodes: {
   kwok?: number;
   real?: boolean;
+  /** Pods need their service accounts, and those have to be made. */
+  accounts?: boolean;
 }): Promise<Kube & { node: RealNode | undefined }> {
   const kept = process.env['ALOFT_TEST_CLUSTER'];
   if (kept) return keptCluster(kept);
   const infra = new URL('../../../../../tools/infra/', import.meta.url);
   const { start } = (await import(new URL('kube.mjs', infra).href)) as {
-    start(options: { dir: string }): Promise<Kube>;
+    start(options: { dir: string; accounts?: boolean | undefined }): Promise<Kube>;
   };
   const { startScheduler, startKwok, startKubelet } = (await import(new URL('kube-nodes.mjs', infra).href)) as Nodes;
   const dir = mkdtempSync(join(tmpdir(), 'aloft-kube-'));
-  const api = await start({ dir });
+  const api = await start({ dir, accounts: nodes.accounts });
   const running: { stop(): Promise<void> }[] = [api];
   const stop = async () => {
     for (const each of running.splice(0).reverse()) await each.stop();

@@ -4,7 +4,7 @@ import { launchOf, MemoryBus, MemoryWorkStore } from '@aloft/backend-kit/testing
 import type { BlobStore } from '@aloft/blob';
 import type { Database } from '@aloft/database';
 import { notFound } from '@aloft/errors';
-import { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
+import { Envelope, TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { createLogger } from '@aloft/telemetry';
 import type { V1Pod } from '@kubernetes/client-node';
 import { ClusterClient } from '../cluster/client.js';
@@ -53,15 +53,16 @@ export async function bareLoop({ kubeconfig, tasks, inFlight, connections }: Loa
   });
   informer.start();
   await informer.synced();
+  const { pods: podOptions } = configOf(kubeconfig, connections, run, inFlight);
   const began = performance.now();
   let next = 0;
   const creating = gate(connections);
   const worker = async () => {
     while (next < tasks) {
-      const launch = launchOf({ name: `run1-n${next++}-0` });
+      const launch = launchOf({ name: nameOf(next++) });
       const { name } = launch.attempt;
       const ended = new Promise<void>((resolve) => ends.set(name, resolve));
-      const pod = podOf(launch, configOf(kubeconfig, connections, run, inFlight).pods as PodOptions);
+      const pod = podOf(launch, podOptions as PodOptions);
       await creating(() =>
         client.create(pods, run, {
           ...pod,
@@ -110,6 +111,29 @@ const emptyStorage = {
   list: async function* () {},
 } as unknown as BlobStore;
 
+const nothing = Envelope.fromPartial({});
+
+/** The rows' commands are a database's, not this process's. */
+class ElsewhereStore extends MemoryWorkStore {
+  override add(...[tx, holder, rows]: Parameters<MemoryWorkStore['add']>) {
+    return super.add(
+      tx,
+      holder,
+      rows.map((row) => ({ ...row, command: nothing })),
+    );
+  }
+}
+
+/** Commands in one batch, as a bus brings them. */
+const together = 500;
+
+async function giveAll(bus: MemoryBus, tasks: number): Promise<void> {
+  for (let from = 0; from < tasks; from += together) {
+    const count = Math.min(together, tasks - from);
+    await bus.command(...Array.from({ length: count }, (_, i) => ({ launch: launchOf({ name: nameOf(from + i) }) })));
+  }
+}
+
 /** The same pods as attempts of a backend host, from the command to the acknowledged end. */
 export async function throughHost({ kubeconfig, tasks, inFlight, connections }: Load, run: string): Promise<Figures> {
   const config = configOf(kubeconfig, connections, run, inFlight);
@@ -118,15 +142,14 @@ export async function throughHost({ kubeconfig, tasks, inFlight, connections }: 
     plugin: createKubernetesBackend(config, { storage: () => ({}) }, logger),
     bus,
     database: undefined as unknown as Database,
-    store: new MemoryWorkStore(),
+    store: new ElsewhereStore(),
     blob: emptyStorage,
     logger,
     name: 'host-1',
   });
   await host.start();
-  const launches = Array.from({ length: tasks }, (_, i) => launchOf({ name: `run1-n${i}-0` }));
   const began = performance.now();
-  void bus.command(...launches.map((launch) => ({ launch })));
+  void giveAll(bus, tasks);
   let ended = 0;
   await bus.until(() => {
     // Reports are looked at once: this is not to be what is measured.
@@ -138,6 +161,8 @@ export async function throughHost({ kubeconfig, tasks, inFlight, connections }: 
   await host.stop();
   return { seconds, cpuMs, rssMb };
 }
+
+const nameOf = (task: number): string => `run1-n${task}-0`;
 
 function cpu(tasks: number): number {
   const { user, system } = process.cpuUsage();
