@@ -28,7 +28,14 @@ export interface ErasureRow extends NameKey {
 const columns = `id, number, uid, org, project, domain, name, parent_id, reason, principal, requested_at, removed, done_at, problem, attempts`;
 
 /** Tables of the read model that have rows of a run, by its row's id. */
-const ofRun = ['execution_tags', 'node_executions', 'task_executions', 'array_items', 'signals', 'node_revisions'] as const;
+const ofRun = [
+  'execution_tags',
+  'node_executions',
+  'task_executions',
+  'array_items',
+  'signals',
+  'node_revisions',
+] as const;
 
 /** After it, unless it is extended, the process that works on an erasure counts as lost. */
 const leaseSeconds = 20;
