@@ -103,6 +103,8 @@ export interface HeldAttempt {
   readonly generation: number;
   /** How often it was begun anew because its host was lost. */
   readonly losses: number;
+  /** Whether anything is remembered of it. */
+  readonly remembered: boolean;
 }
 
 /** What a plugin may ask its host. */

@@ -285,7 +285,9 @@ describe('BackendHost over Postgres', () => {
     expect(await store.abortsOf('h')).toEqual([]);
     await store.end('h', [{ key: 'u/a', generation: 1 }]);
     const loaded = await store.load('h');
-    expect(await store.held('h')).toEqual([{ key: 'u/a', generation: 2, abortReason: undefined, losses: 0 }]);
+    expect(await store.held('h')).toEqual([
+      { key: 'u/a', generation: 2, abortReason: undefined, losses: 0, remembered: false },
+    ]);
     expect(loaded.fences).toEqual([{ key: 'u/a', generation: 1 }]);
     await store.end('h', [{ key: 'u/a', generation: 2 }]);
     expect(await count('work')).toBe(0);

@@ -135,8 +135,10 @@ export class PostgresWorkStore implements WorkStore {
   }
 
   async held(host: string) {
-    const { rows } = await this.database.query<Pick<WorkColumns, 'key' | 'generation' | 'abort_reason' | 'losses'>>(
-      'SELECT key, generation, abort_reason, losses FROM work WHERE backend = $1 AND host = $2 ORDER BY seq',
+    type Held = Pick<WorkColumns, 'key' | 'generation' | 'abort_reason' | 'losses'> & { is_remembered: boolean };
+    const { rows } = await this.database.query<Held>(
+      `SELECT key, generation, abort_reason, losses, remembered IS NOT NULL AS is_remembered
+         FROM work WHERE backend = $1 AND host = $2 ORDER BY seq`,
       [this.backend, host],
     );
     return rows.map((row) => ({
@@ -144,6 +146,7 @@ export class PostgresWorkStore implements WorkStore {
       generation: Number(row.generation),
       abortReason: row.abort_reason ?? undefined,
       losses: row.losses,
+      remembered: row.is_remembered,
     }));
   }
 

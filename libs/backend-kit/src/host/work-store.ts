@@ -20,6 +20,8 @@ export interface WorkRow {
 export interface HeldRow extends Fence {
   abortReason: string | undefined;
   losses: number;
+  /** Whether anything is remembered of it. */
+  remembered: boolean;
 }
 
 /** What a plugin wants remembered of one attempt. */

@@ -69,11 +69,12 @@ export class MemoryWorkStore implements WorkStore {
   }
 
   async held(host: string) {
-    return this.of(host).work.map(({ key, generation, abortReason, losses = 0 }) => ({
+    return this.of(host).work.map(({ key, generation, abortReason, losses = 0, remembered }) => ({
       key,
       generation,
       abortReason,
       losses,
+      remembered: remembered !== undefined,
     }));
   }
 

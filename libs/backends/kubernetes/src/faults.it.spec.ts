@@ -92,6 +92,33 @@ describe('what befalls pods (C-172)', () => {
     });
   });
 
+  it('of many that a dead host left, only those that have a pod, or had one, are asked for first; the others wait their turn', async () => {
+    const rows: number[] = [];
+    const ask = world.store.rows.bind(world.store);
+    world.store.rows = async (host, keys) => {
+      rows.push(keys.length);
+      return ask(host, keys);
+    };
+    const launches = Array.from({ length: 300 }, (_, i) => world.launch(`run1-n${i}-0`, { 'run-for': '600s' }));
+    await world.start({ slots: 5 });
+    await world.bus.command(...launches.map((launch) => ({ launch })));
+    await world.until(async () => (await world.pods()).length === 5);
+    while ([...world.store.work.values()].filter(({ remembered }) => remembered).length < 5)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await world.kill();
+    const [gone] = await world.pods();
+    await kube.call(
+      'DELETE',
+      `/api/v1/namespaces/${world.namespace}/pods/${gone?.metadata?.name}?gracePeriodSeconds=0`,
+    );
+    rows.length = 0;
+    await world.start({ slots: 5 });
+    expect(rows.slice(0, 2)).toEqual([5, 250]);
+    const lost = launches.find(({ attempt }) => attempt.name === gone?.metadata?.name)!;
+    expect(errorOf(await world.bus.end(lost.attempt))).toMatchObject({ code: 'Interrupted', kind: 'SYSTEM' });
+    await world.until(async () => (await world.pods()).length === 5);
+  });
+
   it('deleted by somebody while no host runs: the system, retryable, and not begun anew', async () => {
     const launch = world.launch('run1-n0-0', { 'run-for': '60s' });
     await world.start();

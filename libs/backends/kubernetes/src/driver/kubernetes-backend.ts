@@ -5,6 +5,7 @@ import {
   type BackendPlugin,
   type Capacity,
   failure,
+  type HeldAttempt,
   type HostView,
   storeInputs,
 } from '@aloft/backend-kit';
@@ -156,6 +157,18 @@ export class KubernetesBackend implements BackendPlugin {
     if (known?.object || known?.creating) return;
     const followed = known ?? (await this.follow(launch, context));
     if (followed) await this.make(followed);
+  }
+
+  /** What has an object, or had one that was written down; all of them while a cluster does not say what it has. */
+  async begun(attempts: readonly HeldAttempt[]): Promise<string[]> {
+    if (this.clusters.some((cluster) => !cluster.isSynced)) return attempts.map(({ key }) => key);
+    const there = new Set<string>();
+    for (const cluster of this.clusters)
+      for (const { object } of cluster.objects()) {
+        const attempt = attemptOf(object);
+        if (attempt) there.add(attemptKey(attempt));
+      }
+    return attempts.flatMap(({ key, remembered }) => (remembered || there.has(key) ? [key] : []));
   }
 
   async adopt(
