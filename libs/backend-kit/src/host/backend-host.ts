@@ -299,7 +299,7 @@ export class BackendHost {
     const at = Date.now();
     for (const { key, generation, reason } of batch.aborts) {
       this.fenceInMemory(key, generation, at);
-      if (this.isStrict) this.abortKnown(key, generation, reason);
+      this.abortKnown(key, generation, reason);
     }
     for (const entry of batch.added) {
       if (refused.has(entry.key)) this.refused(entry);
@@ -384,8 +384,15 @@ export class BackendHost {
     batch.aborts.push({ key, generation, reason: why });
     // At once and not only with the commit: a launch behind it in this very batch must do nothing.
     this.fenceInMemory(key, generation, Date.now());
-    // What is stored ends when that is: a host that died in between would leave work that is gone, and nobody would know why.
-    if (!this.isStrict) this.abortKnown(key, generation, why);
+    if (!this.abortsWhenWritten(key)) this.abortKnown(key, generation, why);
+  }
+
+  /**
+   * What is stored ends when its abort is: a host that died in between would leave work that is gone, and nobody would know why. Work that ends with its
+   * host anyway, and what was not begun by a row, ends at once.
+   */
+  private abortsWhenWritten(key: string): boolean {
+    return this.isStrict || (this.plugin.reach === 'anywhere' && this.attempts.entries.get(key)?.stored === true);
   }
 
   private abortKnown(key: string, generation: number, why: string): void {

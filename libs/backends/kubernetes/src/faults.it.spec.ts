@@ -154,6 +154,41 @@ describe('what befalls pods (C-172)', () => {
     expect(world.proxy.count('POST', '/pods')).toBe(1);
   });
 
+  it('a host that dies before it could write down an abort: the pod is not told to have been lost', async () => {
+    const launch = world.launch('run1-n0-0', { 'run-for': '600s' });
+    await world.start();
+    await world.bus.command({ launch });
+    await world.until(async () => [...world.store.work.values()].some(({ remembered }) => remembered));
+    let killed: Promise<void> | undefined;
+    world.proxy.fate = (method) => {
+      if (method !== 'DELETE' || killed) return 'pass';
+      killed = world.kill();
+      return 'lose';
+    };
+    world.bus.beforeCommit = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      throw new Error('the database is away');
+    };
+    const aborted = world.bus.command({ abort: launch.attempt });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await (killed ?? world.kill());
+    world.proxy.fate = () => 'pass';
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    world.bus.beforeCommit = () => undefined;
+    // Commands come late: what the next one finds is looked at first.
+    const { bus } = world;
+    const consume: typeof bus.consume = (options) => {
+      setTimeout(() => bus.consume(options), 2_000);
+      const nothing = async () => undefined;
+      return { caughtUp: nothing, status: () => [], release: nothing, close: async () => bus.detach() };
+    };
+    await world.start({}, { bus: { deliver: (messages) => bus.deliver(messages), consume } });
+    await aborted;
+    const end = await world.bus.end(launch.attempt);
+    expect(`${Phase[end.phase]} ${end.reason}`).toMatch(/^ABORTED/);
+    await world.until(async () => (await world.pods()).length === 0);
+  });
+
   it('no node has what it needs: it waits for capacity and says of what', async () => {
     const launch = world.launch('run1-n0-0');
     await world.start({ pods: { nodeSelector: { type: 'nowhere' } } });
