@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { AloftError } from '@aloft/errors';
 import { createLogger, currentTrace, inSpan, isRecorded, spanFrom, type Logger, type OpenSpan } from '@aloft/telemetry';
 import pg, { type PoolClient, type QueryResult, type QueryResultRow } from 'pg';
+import { bindWithoutCopies, type BindingConnection } from './bind.js';
 import type { CommitStatement, Database, Statement, Transaction } from './database.js';
 import { DatabaseError, toDatabaseError } from './database-error.js';
 
@@ -70,6 +71,10 @@ class PooledDatabase implements Database {
       types: typeParsers,
       pipeline: true,
     } as pg.PoolConfig);
+    this.#pool.on('connect', (client) => {
+      const { connection } = client as unknown as { connection?: BindingConnection };
+      if (connection) bindWithoutCopies(connection);
+    });
     // An idle connection that breaks is dropped by the pool; the next query opens another.
     this.#pool.on('error', (error) => {
       if (!this.#closed) this.#log.warn({ reason: error.message, schema: this.schema }, 'idle connection lost');
