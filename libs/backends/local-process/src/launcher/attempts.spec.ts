@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { attemptMark, attemptVariable } from './attempt-variable.js';
 import { Attempts } from './attempts.js';
 import { bootId } from './processes.js';
 import type { LauncherEvent, LaunchSpec } from './protocol.js';
@@ -46,4 +48,26 @@ test('an attempt whose claimant left no trace fails for good', async () => {
   await launcher.claimedElsewhere('a');
   expect(events).toEqual([expect.objectContaining({ event: 'failed', id: 'a', code: 'Interrupted', user: false })]);
   expect(attempts().adopt('a')).toBe(true);
+});
+
+test('what an attempt left behind that ended while nobody looked is ended, too', async () => {
+  const env = { PATH: process.env['PATH'], [attemptVariable]: attemptMark('a', dirname(root)) };
+  const left = spawn('sleep', ['60'], { env, detached: true, stdio: 'ignore' });
+  const gone = new Promise((resolve) => left.once('exit', (_, signal) => resolve(signal)));
+  const launcher = attempts();
+  const folder = launcher.folder('a');
+  folder.create(spec('a'));
+  // Its first process is over: another has its number, and began later.
+  const [before = '', after = ''] = readFileSync('/proc/self/stat', 'utf8').split(') ');
+  const fields = after.split(' ');
+  fields[19] = '1';
+  writeFileSync(folder.claim, `${bootId()}\n${before}) ${fields.join(' ')}`);
+  try {
+    expect(launcher.adopt('a')).toBe(true);
+    expect(events).toEqual([expect.objectContaining({ event: 'ended', id: 'a' })]);
+    expect(await gone).toBe('SIGKILL');
+  } finally {
+    left.kill('SIGKILL');
+    launcher.sampler.stop();
+  }
 });

@@ -152,7 +152,9 @@ export class Attempts {
     tracked.session = claim.process.pid;
     if (claim.alive) this.running(id, claim.process.pid, true, claim.since);
     else {
+      // Its session's number may be another's by now: what it left behind is known by its name.
       tracked.session = 0;
+      this.sampler.add(tracked);
       this.ended(id, {});
     }
     return true;

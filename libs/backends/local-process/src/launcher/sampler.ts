@@ -127,7 +127,9 @@ export class Sampler {
 
   private attribute(processes: readonly ProcessStat[]): Map<string, ProcessStat[]> {
     const bySession = new Map(
-      [...this.lingering.values(), ...this.watched.values()].map((watched) => [watched.session, watched.id]),
+      [...this.lingering.values(), ...this.watched.values()]
+        .filter(({ session }) => session > 0)
+        .map((watched) => [watched.session, watched.id]),
     );
     const byPid = new Map(processes.map((process) => [process.pid, process]));
     const known = new Map<string, string | undefined>();
