@@ -23,7 +23,7 @@ def wf(goal: int) -> int:
     return count_to(goal=goal)
 
 
-@task(retries=1, timeout=timedelta(seconds=15))
+@task(retries=1, timeout=timedelta(seconds=30))
 def slow(text: str) -> str:
     checkpoint = current_context().checkpoint
     previous = checkpoint.read()
