@@ -44,5 +44,5 @@ export default {
     '^@aloft/(admin|propeller|catalog|notifier|backends|cli|standalone)$': '<rootDir>/apps/$1/src/index.ts',
     '^(\\.{1,2}/(?!.*/dist/).*)\\.js$': '$1',
   },
-  testTimeout: 120_000,
+  testTimeout: integration ? 120000 : 30000,
 };

@@ -32,7 +32,7 @@ class PlatformProcess:
         self.grpc = self.http = ""
         self.log = open(directory / "platform.log", "ab")
 
-    def start(self, timeout: float = 240.0) -> "PlatformProcess":
+    def start(self, timeout: float = 60.0) -> "PlatformProcess":
         env = {
             **os.environ,
             **self.environment,

@@ -103,8 +103,7 @@ export async function startKubelet({ dir, kubeconfig, call }) {
   importImage({ name: 'docker.io/local/busybox:1', folder: shell, command: ['sh'] });
   importImage({ name: 'docker.io/local/pause:1', folder: shell, command: ['sleep', '1000000'] });
   writeFileSync(join(dir, 'kubelet', 'config.json'), JSON.stringify(kubeletConfig(dir, socket, await freePort())));
-  // Other clusters of this machine share it; it stays.
-  spawnSync('ip', ['address', 'replace', `${kubeletAddress}/32`, 'dev', 'lo']);
+  addLoopbackAddress(kubeletAddress);
   const node = launch(dir, 'kubelet', kubelet, {
     config: join(dir, 'kubelet', 'config.json'),
     kubeconfig,
@@ -129,11 +128,21 @@ export async function startKubelet({ dir, kubeconfig, call }) {
   return { importImage, images: () => ctr('images', 'ls', '-q').split('\n').filter(Boolean), stop };
 }
 
-/** What an apt system lacks of containerd, runc, the network plugins and a static shell. */
+/** One more address of the loopback device. Other clusters of this machine may use it, too: it stays. */
+function addLoopbackAddress(address) {
+  const { status, stderr, error } = spawnSync('ip', ['address', 'replace', `${address}/32`, 'dev', 'lo'], {
+    encoding: 'utf8',
+  });
+  if (status !== 0)
+    throw new Error(`a real node needs ${address} on the loopback device, which takes root: ${stderr || error}`);
+}
+
+/** What an apt system lacks of containerd, runc, the network plugins, a static shell and `ip`. */
 function installRuntime() {
-  const there = ['containerd', 'runc', 'busybox'].every((program) => spawnSync('which', [program]).status === 0);
+  const programs = ['containerd', 'runc', 'busybox', 'ip'];
+  const there = programs.every((program) => spawnSync('which', [program]).status === 0);
   if (there && existsSync('/usr/lib/cni')) return;
-  const packages = ['containerd', 'runc', 'busybox-static', 'containernetworking-plugins'];
+  const packages = ['containerd', 'runc', 'busybox-static', 'containernetworking-plugins', 'iproute2'];
   const options = { encoding: 'utf8', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
   let result = spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], options);
   if (result.status !== 0) {

@@ -4,17 +4,12 @@ import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { literalOf, typeOf } from '@aloft/literals';
 import { domain, idOf, planSpec, project, register } from './testing/entities.js';
 import { refused } from './testing/refused.js';
-import { startPlatform, type Platform } from './testing/platform.js';
+import type { Platform } from './testing/platform.js';
+import { startRegistryPlatform } from './testing/registry-platform.js';
 
 let platform: Platform;
 beforeAll(async () => {
-  platform = await startPlatform({
-    config: {
-      limits: { workflowNodes: 100, workflowSize: '64Ki' },
-      taskResources: { limits: { cpu: '8' } },
-      caches: { listBytes: 10_000, settingsTtlMs: 0 },
-    },
-  });
+  platform = await startRegistryPlatform();
 });
 afterAll(() => platform?.stop());
 

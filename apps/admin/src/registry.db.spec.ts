@@ -19,16 +19,11 @@ import { adminConfigSchema } from './config.js';
 import { chainSpec, domain, idOf, planSpec, project, taskSpec, typed } from './testing/entities.js';
 import { refused } from './testing/refused.js';
 import { startPlatform, type Platform } from './testing/platform.js';
+import { startRegistryPlatform } from './testing/registry-platform.js';
 
 let platform: Platform;
 beforeAll(async () => {
-  platform = await startPlatform({
-    config: {
-      limits: { workflowNodes: 100, workflowSize: '64Ki' },
-      taskResources: { limits: { cpu: '8' } },
-      caches: { listBytes: 10_000, settingsTtlMs: 0 },
-    },
-  });
+  platform = await startRegistryPlatform();
 });
 afterAll(() => platform?.stop());
 

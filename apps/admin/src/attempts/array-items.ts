@@ -1,12 +1,10 @@
+import { ItemState, stateAt } from '@aloft/engine';
 import type { ItemPage } from '@aloft/idl/aloft/v1/bus';
 import { Item } from '@aloft/idl/aloft/v1/attempts';
 import type { TaskExecutionClosure } from '@aloft/idl/flyteidl/admin/task_execution';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { ExternalResourceInfo } from '@aloft/idl/flyteidl/event/event';
 import { isTerminalTask } from '../projection/phases.js';
-
-/** States of items, as pages have them: two bits each. */
-const State = { waiting: 0, active: 1, succeeded: 2, failed: 3 } as const;
 
 /** How an array stands in sum, as its events tell it (C-144). */
 export interface ArraySums {
@@ -52,7 +50,7 @@ export class ArrayItems {
   private item(index: number, page: ItemPage | undefined): Item {
     const listed = this.listed.get(index);
     const at = page ? index - page.firstIndex : 0;
-    const state = page ? ((page.states[at >>> 2] ?? 0) >>> ((at & 3) << 1)) & 3 : undefined;
+    const state = page ? stateAt(page.states, at) : undefined;
     const retryAttempt = page?.attempts[at] ?? listed?.retryAttempt ?? 0;
     const known = listed?.retryAttempt === retryAttempt ? listed : undefined;
     const phase = this.phaseOf(state, known);
@@ -71,10 +69,10 @@ export class ArrayItems {
   }
 
   private phaseOf(state: number | undefined, listed: ExternalResourceInfo | undefined): Phase {
-    if (state === State.succeeded) return Phase.SUCCEEDED;
-    if (state === State.failed) return Phase.FAILED;
+    if (state === ItemState.Succeeded) return Phase.SUCCEEDED;
+    if (state === ItemState.Failed) return Phase.FAILED;
     if (listed && (isTerminalTask(listed.phase) || !this.isOver)) return listed.phase;
-    if (state !== State.active && !listed) return Phase.UNDEFINED;
+    if (state !== ItemState.Active && !listed) return Phase.UNDEFINED;
     return this.isOver ? Phase.ABORTED : Phase.RUNNING;
   }
 }

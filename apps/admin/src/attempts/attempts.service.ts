@@ -10,10 +10,9 @@ import { knownExecution } from '../executions/execution-lookup.js';
 import type { ExecutionsRepository } from '../executions/executions.repository.js';
 import { toAttempt } from './attempt-answers.js';
 import type { AttemptPosition, AttemptsRepository } from './attempts.repository.js';
+import { listLimit } from './list-limit.js';
 import { UsageSums } from './usage-sums.js';
 
-const usual = 100;
-const mostListed = 1_000;
 /** Rows of one statement while sums are made. */
 const summedAtOnce = 5_000;
 
@@ -27,7 +26,7 @@ export class AttemptsService {
 
   async list(request: ListAttemptsRequest): Promise<ListAttemptsResponse> {
     const { row } = await knownExecution(this.database, this.executions, request.id, 'id');
-    const limit = Math.min(request.limit || usual, mostListed);
+    const limit = listLimit(request.limit);
     const after = positionOf(request.token);
     const rows = await this.attempts.page(this.database, row.id, { nodeId: request.nodeId, after, limit });
     const last = rows.length === limit ? rows.at(-1) : undefined;
@@ -43,7 +42,7 @@ export class AttemptsService {
       const rows = await this.attempts.page(this.database, row.id, { nodeId: '', after, limit: summedAtOnce });
       for (const each of rows) sums.add(toAttempt(each));
       after = rows.length === summedAtOnce ? rows.at(-1) : undefined;
-      if (!after) return sums.answer(Math.min(request.limit || usual, mostListed));
+      if (!after) return sums.answer(listLimit(request.limit));
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Database } from '@aloft/database';
+import { itemsPerPage } from '@aloft/engine';
 import { failedPrecondition, invalidArgument, notFound } from '@aloft/errors';
 import type { Item, ListItemsRequest, ListItemsResponse } from '@aloft/idl/aloft/v1/attempts';
 import type { ItemPage } from '@aloft/idl/aloft/v1/bus';
@@ -8,11 +9,8 @@ import { knownExecution } from '../executions/execution-lookup.js';
 import type { ExecutionsRepository } from '../executions/executions.repository.js';
 import { ArrayItems, sumsOf } from './array-items.js';
 import type { AttemptsRepository } from './attempts.repository.js';
+import { listLimit } from './list-limit.js';
 
-const usual = 100;
-const mostListed = 1_000;
-/** Items of a stored page. */
-const paged = 1_000;
 /** Stored pages of one statement. */
 const pagesAtOnce = 100;
 
@@ -35,21 +33,16 @@ export class ItemsService {
     const closure = TaskExecutionClosure.decode(attempt.closure);
     const sums = sumsOf(closure);
     if (!sums) throw failedPrecondition(`node_id: node "${nodeId}" is no array: it has no items`);
-    const wanted = Math.min(limit || usual, mostListed);
+    const wanted = listLimit(limit);
     const items: Item[] = [];
     const all = new ArrayItems(closure, sums);
-    for await (const [first, page] of this.pages(
-      row.id,
-      { nodeId, retryAttempt: attempt.retryAttempt },
-      from,
-      sums.size,
-    )) {
+    const { retryAttempt } = attempt;
+    search: for await (const [first, page] of this.pages(row.id, { nodeId, retryAttempt }, from, sums.size)) {
       signal.throwIfAborted();
-      for (const item of all.between(Math.max(first, from), first + paged, page, phases)) {
+      for (const item of all.between(Math.max(first, from), first + itemsPerPage, page, phases)) {
         items.push(item);
-        if (items.length === wanted) break;
+        if (items.length === wanted) break search;
       }
-      if (items.length === wanted) break;
     }
     const next = (items.at(-1)?.index ?? 0) + 1;
     return { ...sums, items, token: items.length === wanted && next < sums.size ? String(next) : '' };
@@ -62,12 +55,13 @@ export class ItemsService {
     from: number,
     size: number,
   ): AsyncGenerator<[number, ItemPage | undefined]> {
-    for (let first = from - (from % paged); first < size; first += pagesAtOnce * paged) {
+    for (let first = from - (from % itemsPerPage); first < size; first += pagesAtOnce * itemsPerPage) {
       const stored = await this.attempts.itemPages(this.database, executionId, attempt, {
         ...{ from: first, limit: pagesAtOnce },
       });
       const byFirst = new Map(stored.map((page) => [page.firstIndex, page]));
-      for (let at = first; at < Math.min(size, first + pagesAtOnce * paged); at += paged) yield [at, byFirst.get(at)];
+      for (let at = first; at < Math.min(size, first + pagesAtOnce * itemsPerPage); at += itemsPerPage)
+        yield [at, byFirst.get(at)];
     }
   }
 }

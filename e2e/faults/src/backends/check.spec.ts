@@ -112,9 +112,7 @@ describe('the checker of backends', () => {
     const fault = { n: 0, kind: 'kill recording', target: 'host-0', from: 0, to: 4_000 };
     expect(rules({ runs, jobs, faults: [fault] })).toEqual([]);
     expect(rules({ runs, jobs, faults: [{ ...fault, from: 3_000 }] })).toEqual(['two jobs']);
-    const third = [job, { ...job, id: 'b', at: 5_000 }, { ...job, id: 'c', at: 9_000 }, { ...job, attempt: second.id }];
-    expect(rules({ runs, jobs: third, faults: [fault] })).toEqual(['two jobs']);
-    expect(rules({ runs, jobs: third, faults: [fault, { ...fault, n: 1, from: 5_500, to: 8_000 }] })).toEqual([]);
+    expect(rules({ runs, jobs: [...jobs, { ...job, id: 'c' }], faults: [fault] })).toEqual(['two jobs']);
   });
 
   it('lets the same end be told again, and an abort that was asked for', () => {

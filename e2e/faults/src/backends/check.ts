@@ -106,16 +106,14 @@ function checkAttempt(
 const writtenMs = 1_000;
 
 /**
- * The jobs that nobody can prevent without finalizers: each but the last was made, something outside deleted it, and a fault kept its host from
- * writing down that it had been there. Each has a fault of its own.
+ * The one second job that nobody can prevent without finalizers: the first was made, something outside deleted it, and a fault kept its host from
+ * writing down that it had been there.
  */
-function wasUnseen({ fate }: AttemptRecord, jobs: readonly JobRecord[], faults: readonly BackendFault[]): boolean {
-  if (fate !== 'deleted' && fate !== 'node-lost') return false;
-  const left = faults.filter(({ kind }) => !kind.startsWith('work'));
-  return jobs.slice(0, -1).every(({ at }) => {
-    const found = left.findIndex(({ from, to }) => from <= at + writtenMs && (to ?? Infinity) >= at);
-    return found >= 0 && left.splice(found, 1).length > 0;
-  });
+function wasUnseen({ fate }: AttemptRecord, [first, ...others]: readonly JobRecord[], faults: readonly BackendFault[]) {
+  if (!first || others.length > 1 || (fate !== 'deleted' && fate !== 'node-lost')) return false;
+  return faults.some(
+    ({ kind, from, to }) => !kind.startsWith('work') && from <= first.at + writtenMs && (to ?? Infinity) >= first.at,
+  );
 }
 
 const textOf = ({ phase, kind, code }: Pick<EndRecord, 'phase' | 'kind' | 'code'>): string =>

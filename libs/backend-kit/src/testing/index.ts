@@ -7,4 +7,5 @@ export { shellScripts, writeShellFiles, type ShellBehaviour } from './shell-task
 export { dice } from './dice.js';
 export { MarkedWorld, type WantedLaunch } from './marked-world.js';
 export { leaveMark, markOf, ShellMarks } from './shell-marks.js';
+export { type S3Server, startS3 } from './s3-server.js';
 export { errorOf, Told } from './told.js';

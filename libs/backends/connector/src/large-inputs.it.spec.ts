@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackendPlugin } from '@aloft/backend-kit';
-import { integer, integerType, launchOf, Told } from '@aloft/backend-kit/testing';
+import { integer, integerType, launchOf, type S3Server, startS3, Told } from '@aloft/backend-kit/testing';
 import type { BlobStore } from '@aloft/blob';
 import { createS3BlobStore } from '@aloft/blob/s3';
 import type { LaunchTask } from '@aloft/idl/aloft/v1/bus';
@@ -12,14 +12,6 @@ import { LiteralMap, type Literal } from '@aloft/idl/flyteidl/core/literals';
 import { SimpleType, type LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { ConnectorWorld } from './testing/connector-world.js';
 import { serveConnectors, type ServedConnectors } from './testing/served.js';
-
-interface S3Server {
-  endpoint: string;
-  region: string;
-  accessKeyId: string;
-  secretAccessKey: string;
-  kill(): Promise<void>;
-}
 
 const stringType = { type: { $case: 'simple', value: SimpleType.STRING } } as LiteralType;
 const million = 1_000_000;
@@ -43,9 +35,7 @@ describe('A-160, A-162: inputs that are larger than a message', () => {
   let plugin: BackendPlugin;
 
   beforeAll(async () => {
-    const script = new URL('../../../../tools/infra/s3.mjs', import.meta.url).href;
-    const { start } = (await import(script)) as { start(options: { dir: string }): Promise<S3Server> };
-    s3 = await start({ dir });
+    s3 = await startS3(dir);
     const { endpoint, region, accessKeyId, secretAccessKey } = s3;
     blob = createS3BlobStore({ buckets: ['aloft'], endpoint, region, credentials: { accessKeyId, secretAccessKey } });
     served = await serveConnectors({

@@ -24,7 +24,7 @@ export function usageOfMetrics(
   return TaskUsage.fromPartial({
     cpuSeconds: meanOf(cpu) * seconds,
     memoryByteSeconds: meanOf(memory) * seconds,
-    peakMemoryBytes: BigInt(Math.round(Math.max(0, ...memory.values()))),
+    peakMemoryBytes: BigInt(Math.round([...memory.values()].reduce((most, used) => Math.max(most, used), 0))),
     startedAt: timestampOf(new Date(until.getTime() - seconds * 1000)),
     endedAt: timestampOf(until),
   });

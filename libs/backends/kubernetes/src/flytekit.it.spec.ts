@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { ExecutionError_ErrorKind as Kind } from '@aloft/idl/flyteidl/core/execution';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
-import { integer, integerType, errorOf, Told } from '@aloft/backend-kit/testing';
+import { errorOf, integer, integerType, type S3Server, startS3, Told } from '@aloft/backend-kit/testing';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { type Kube, type RealNode, startCluster } from './testing/kube.js';
-import { importFlytekit, importPlatform, PythonPods, type S3Server, startS3 } from './testing/python-world.js';
+import { importFlytekit, importPlatform, PythonPods } from './testing/python-world.js';
 
 // An interpreter that loads flytekit takes seconds, on a busy machine a minute.
 jest.setTimeout(300_000);

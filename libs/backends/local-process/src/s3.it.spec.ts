@@ -4,7 +4,14 @@ import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BackendHost, outcomeUris } from '@aloft/backend-kit';
-import { describeBackendConformance, integer, MemoryBus, MemoryWorkStore } from '@aloft/backend-kit/testing';
+import {
+  describeBackendConformance,
+  integer,
+  MemoryBus,
+  MemoryWorkStore,
+  type S3Server,
+  startS3,
+} from '@aloft/backend-kit/testing';
 import { type BlobStore, followObject } from '@aloft/blob';
 import { createS3BlobStore } from '@aloft/blob/s3';
 import type { Database } from '@aloft/database';
@@ -13,22 +20,12 @@ import type { LocalProcessOptions } from './options.js';
 import { PythonWorld, testPython } from './testing/python-world.js';
 import { ShellWorld, testLogger } from './testing/shell-world.js';
 
-interface S3Server {
-  endpoint: string;
-  region: string;
-  accessKeyId: string;
-  secretAccessKey: string;
-  kill(): Promise<void>;
-}
-
 let server: S3Server;
 let dir: string;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'aloft-s3-'));
-  const script = new URL('../../../../tools/infra/s3.mjs', import.meta.url).href;
-  const { start } = (await import(script)) as { start: (options: { dir: string }) => Promise<S3Server> };
-  server = await start({ dir });
+  server = await startS3(dir);
 }, 180_000);
 
 afterAll(async () => {

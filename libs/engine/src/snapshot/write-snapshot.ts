@@ -17,7 +17,7 @@ import { hexOf } from '../graph/identifiers.js';
 import { ByteWriter } from './bytes.js';
 import { writeScope } from './scope-codec.js';
 
-/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: ends that wait. 5: what was used. */
+/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: ends that wait. 5: what was used. 6: pages of items. */
 export const snapshotVersion = 6;
 
 /** The state without its pending effects: those of a batch are out before a snapshot is taken. */

@@ -8,6 +8,10 @@ import type { ItemEnding } from './ending.js';
 export const ItemState = { Waiting: 0, Active: 1, Succeeded: 2, Failed: 3 } as const;
 export type ItemState = (typeof ItemState)[keyof typeof ItemState];
 
+/** Of states packed four to a byte, the first in its lowest bits. */
+export const stateAt = (bytes: Uint8Array, index: number): ItemState =>
+  ((bytes[index >>> 2]! >>> ((index & 3) << 1)) & 3) as ItemState;
+
 /** States of an array's items, packed four to a byte. */
 export class PackedStates {
   readonly bytes: Uint8Array;
@@ -20,7 +24,7 @@ export class PackedStates {
   }
 
   get(index: number): ItemState {
-    return ((this.bytes[index >>> 2]! >>> ((index & 3) << 1)) & 3) as ItemState;
+    return stateAt(this.bytes, index);
   }
 
   set(index: number, state: ItemState): void {

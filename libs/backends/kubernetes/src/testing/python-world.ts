@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackendPlugin } from '@aloft/backend-kit';
-import { integer, integerType, launchOf, type LaunchOptions } from '@aloft/backend-kit/testing';
+import { integer, integerType, launchOf, type LaunchOptions, type S3Server } from '@aloft/backend-kit/testing';
 import type { BlobStore } from '@aloft/blob';
 import { createS3BlobStore } from '@aloft/blob/s3';
 import { DataLoadingConfig } from '@aloft/idl/flyteidl/core/tasks';
@@ -13,22 +13,7 @@ import { createKubernetesBackend, kubernetesConfigSchema } from '../index.js';
 import type { Kube, RealNode } from './kube.js';
 import { testLogger } from './pod-world.js';
 
-export interface S3Server {
-  endpoint: string;
-  region: string;
-  accessKeyId: string;
-  secretAccessKey: string;
-  kill(): Promise<void>;
-}
-
 const infra = new URL('../../../../../tools/infra/', import.meta.url);
-
-export async function startS3(dir: string): Promise<S3Server> {
-  const { start } = (await import(new URL('s3.mjs', infra).href)) as {
-    start(options: { dir: string }): Promise<S3Server>;
-  };
-  return start({ dir });
-}
 
 /** The platform's image with backend hosts, as `local/aloft-backends:1`: it has the data sidecar, too. */
 export async function importPlatform(node: RealNode, dir: string): Promise<void> {
