@@ -121,7 +121,9 @@ describe('where tasks run is configuration (U-23)', () => {
     await succeeded(name);
     expect(backendsOf(name)).toEqual({ n0: 'local', n1: 'jobs' });
     expect(aloft('why', name, 'n1')).toContain('went to jobs by rule large (cpu 2).');
-    expect(aloft('get', 'attempts', name)).toMatch(/n1 +0 +SUCCEEDED +routing\.big .*jobs +by rule large \(cpu 2\)/);
+    expect(aloft('get', 'attempts', name)).toMatch(
+      /n1 +0 +SUCCEEDED +routing\.big .*jobs +on demand +by rule large \(cpu 2\)/,
+    );
     // As Flyte's own clients see it.
     const { taskExecutions } = await client((made) =>
       made.admin.listTaskExecutions(

@@ -2,6 +2,7 @@ import { ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
 import { TaskExecution_Phase as TaskPhase, WorkflowExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { ListItemsRequest } from '@aloft/idl/aloft/v1/attempts';
 import { Route_By as By } from '@aloft/idl/aloft/v1/routing';
+import { TaskExecutionMetadata_InstanceClass as InstanceClass } from '@aloft/idl/flyteidl/event/event';
 import { ResourceType, type Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { Resources_ResourceName as Name } from '@aloft/idl/flyteidl/core/tasks';
 import { domain, idOf, project, register, x } from './testing/entities.js';
@@ -38,7 +39,7 @@ describe('attempts: where they went (U-23), and what they used (U-25)', () => {
     await platform.emit(
       run,
       workflow(Phase.RUNNING, 1),
-      { ...told('n0', 0, TaskPhase.QUEUED, 2), route },
+      { ...told('n0', 0, TaskPhase.QUEUED, 2, { metadata: { instanceClass: InstanceClass.INTERRUPTIBLE } }), route },
       told('n0', 0, TaskPhase.RUNNING, 10),
       {
         ...told('n0', 0, TaskPhase.FAILED, 20, { outputResult: { $case: 'error', value: { code: 'Boom' } } }),
@@ -50,7 +51,7 @@ describe('attempts: where they went (U-23), and what they used (U-25)', () => {
           endedAt: time(20),
         },
       },
-      { ...told('n0', 1, TaskPhase.QUEUED, 21), route },
+      { ...told('n0', 1, TaskPhase.QUEUED, 21, { metadata: { instanceClass: InstanceClass.DEFAULT } }), route },
       {
         ...told('n0', 1, TaskPhase.SUCCEEDED, 50),
         usage: {
@@ -91,6 +92,8 @@ describe('attempts: where they went (U-23), and what they used (U-25)', () => {
       ['n0', 1, 'Goes to kubernetes by rule big (cpu 2).'],
       ['n1', 0, 'Goes to local, the default.'],
     ]);
+    // S-3: the last one is no spot capacity's.
+    expect(first.attempts.map(({ interruptible }) => interruptible)).toEqual([true, false, undefined]);
     expect(first.attempts[0]).toMatchObject({
       ...{
         task: { name: 'used' },

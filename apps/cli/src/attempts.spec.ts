@@ -32,11 +32,13 @@ describe('U-23: where attempts went, and why', () => {
           ...{ nodeId: 'n0', retryAttempt: 0, task: { name: 'train' }, phase: 3, startedAt: at(10), endedAt: at(22) },
           route: { backend: 'kubernetes', by: By.RULE, rule: 'gpus', because: 'gpu 1' },
           why: 'Goes to kubernetes by rule gpus (gpu 1).',
+          interruptible: true,
         },
         {
           ...{ nodeId: 'n1', retryAttempt: 1, task: { name: 'load' }, phase: 2 },
           route: { backend: 'local', by: By.DEFAULT },
           why: 'Goes to local, the default.',
+          interruptible: false,
         },
       ],
     });
@@ -44,8 +46,8 @@ describe('U-23: where attempts went, and why', () => {
 
   test('get attempts', async () => {
     const lines = (await aloft('get', 'attempts', 'run1')).split('\n');
-    expect(lines[1]).toMatch(/^n0 +0 +SUCCEEDED +train +12 s +kubernetes +by rule gpus \(gpu 1\)/);
-    expect(lines[2]).toMatch(/^n1 +1 +RUNNING +load +local +the default/);
+    expect(lines[1]).toMatch(/^n0 +0 +SUCCEEDED +train +12 s +kubernetes +spot +by rule gpus \(gpu 1\)/);
+    expect(lines[2]).toMatch(/^n1 +1 +RUNNING +load +local +on demand +the default/);
     const json = JSON.parse(await aloft('get', 'attempts', 'run1', '-o', 'json')) as { route: { rule: string } }[];
     expect(json[0]!.route.rule).toBe('gpus');
   });

@@ -23,7 +23,7 @@ export function sumsOf({ customInfo, metadata }: TaskExecutionClosure): ArraySum
 }
 
 /** By whose name the engine's arrays go, as Flyte's do. */
-const arrayPlugin = 'k8s-array';
+export const arrayPlugin = 'k8s-array';
 
 /** Items of one attempt of an array: the first ones as their task execution lists them, all of them as pages have them. */
 export class ArrayItems {

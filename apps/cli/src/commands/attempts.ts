@@ -16,7 +16,7 @@ export const listAttempts: Lister = async ({ connection, target }, name, { limit
   const answer = await connection.attempts.listAttempts({ id: executionId(target, name), nodeId: '', limit, token });
   return {
     json: answer.attempts.map(attemptJson),
-    head: ['node', 'attempt', 'phase', 'task', 'took', 'backend', 'why there'],
+    head: ['node', 'attempt', 'phase', 'task', 'took', 'backend', 'capacity', 'why there'],
     rows: answer.attempts.map((attempt) => [
       attempt.nodeId,
       String(attempt.retryAttempt),
@@ -24,11 +24,15 @@ export const listAttempts: Lister = async ({ connection, target }, name, { limit
       attempt.task?.name ?? '',
       tookOf(attempt),
       attempt.route?.backend ?? '',
+      capacityOf(attempt),
       reasonOf(attempt).replace(/^[,] |[.]$/g, ''),
     ]),
     token: answer.token,
   };
 };
+
+const capacityOf = ({ interruptible }: Attempt): string =>
+  interruptible === undefined ? '' : interruptible ? 'spot' : 'on demand';
 
 function tookOf({ startedAt, endedAt }: Attempt): string {
   if (!startedAt) return '';

@@ -198,6 +198,7 @@ describe('LaunchBuilder', () => {
       annotations: { a: 'b' },
       envs: [{ key: 'FROM', value: '{{.input}}' }],
       securityContext: { runAs: { iamRole: 'r' } },
+      taskResourceLimits: [{ name: Name.MEMORY, value: '4Gi' }],
     });
     for (const nodeId of ['n0', 'n1']) {
       const { attempt } = effect(template);
@@ -239,6 +240,21 @@ describe('LaunchBuilder', () => {
         { name: Name.GPU, value: '1' },
       ],
     });
+  });
+
+  it('S-27, C-180: what the platform gives and allows goes along, for containers that only the backend knows', () => {
+    const settings = ExecutionSettings.fromPartial({
+      rawOutputPrefix: 's3://aloft/raw',
+      taskResourceDefaults: { requests: [{ name: Name.CPU, value: '500m' }] },
+      taskResourceLimits: [{ name: Name.MEMORY, value: '4Gi' }],
+    });
+    const { launch } = builder().build(effect(task('t'), { settings, memoryFactor: 2 }), undefined);
+    expect(launch.resourceBounds).toEqual({
+      defaults: settings.taskResourceDefaults,
+      limits: settings.taskResourceLimits,
+      memoryFactor: 2,
+    });
+    expect(builder().build(effect(task('t')), undefined).launch.resourceBounds).toBeUndefined();
   });
 
   it('C-36: memory after out-of-memory, up to the platform’s limit; nothing else is raised', () => {

@@ -8,7 +8,13 @@ import {
   type AbortTaskEffect,
   type LaunchTaskEffect,
 } from '@aloft/engine';
-import { LaunchTask, type Placement, type ExecutionSettings, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
+import {
+  LaunchTask,
+  type ExecutionSettings,
+  type LiteralsValue,
+  type Placement,
+  type ResourceBounds,
+} from '@aloft/idl/aloft/v1/bus';
 import type { Route, Routing } from '@aloft/idl/aloft/v1/routing';
 import type { PluginOverride } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
@@ -25,6 +31,7 @@ import { inputsInTemplate, perRetryUniqueKey, renderTemplate, type TemplateValue
 import { isSampled, type TraceContext } from '@aloft/telemetry';
 import { attemptEnvironment, staticEnvironment, traceEnvironment } from './environment.js';
 import { labelValue, launchLabels } from './labels.js';
+import { boundsOf } from './resource-bounds.js';
 import { identified, placed, withPodTemplate } from './rule-choice.js';
 
 export interface LaunchSettings {
@@ -53,6 +60,7 @@ interface StaticPart {
   route: Route | undefined;
   placement: Placement | undefined;
   resources: Resources;
+  resourceBounds: ResourceBounds | undefined;
   env: KeyValuePair[];
   envHasPlaceholders: boolean;
   securityContext: SecurityContext | undefined;
@@ -160,6 +168,7 @@ export class LaunchBuilder {
       arraySize: effect.arraySize ?? 0,
       placement: undefined,
       route: undefined,
+      resourceBounds: undefined,
     };
     const launch: LaunchTask = {
       ...own,
@@ -171,6 +180,7 @@ export class LaunchBuilder {
       annotations: settings.annotations,
       placement: fixed.placement,
       route: fixed.route,
+      resourceBounds: fixed.resourceBounds,
     };
     return {
       backend: fixed.backend,
@@ -212,8 +222,9 @@ export class LaunchBuilder {
       backend: route?.backend ?? this.unrecorded(template.type, settings.pluginOverrides),
       route: route && { ...route, resources: undefined },
       placement,
-      // A pod's own resources are in its definition.
+      // A pod's own resources are in its definition; what becomes of them its backend finds out.
       resources: container ? askedFor(template, settings, memoryFactor) : { requests: [], limits: [] },
+      resourceBounds: boundsOf(settings, memoryFactor),
       env,
       envHasPlaceholders: env.some(({ value }) => value.includes('{{')),
       securityContext: identified(
@@ -237,6 +248,7 @@ export class LaunchBuilder {
         annotations: settings.annotations,
         placement,
         route: part.route,
+        resourceBounds: part.resourceBounds,
       }),
     ).finish();
     const whole = { ...part, encoded };

@@ -140,6 +140,8 @@ export const kubernetesConfigSchema = z
     graceSeconds: positive(5),
     /** Whether the objects of ended attempts are deleted. */
     remove: z.enum(['always', 'on-success', 'never']).default('always'),
+    /** Pods that somebody deletes stay until their end was seen; needs the right to `patch` pods. */
+    finalizers: z.boolean().default(false),
     orphans: z.strictObject({ everyMs: positive(60_000), afterMs: positive(120_000) }).prefault({}),
     /**
      * Whence what pods use is known: from the cluster's metrics server where it has one, from its nodes themselves, or, of all, as what they requested.

@@ -44,6 +44,7 @@ export function createKubernetesBackend(
       slots: rest.slots,
       graceSeconds: rest.graceSeconds,
       remove: rest.remove,
+      finalizers: rest.finalizers,
       orphans: rest.orphans,
       usage: { source: usageSources[rest.usage.from], everyMs: rest.usage.everyMs },
       clusters: clusters.map(({ kubeconfig, context, connections, ...target }) => ({

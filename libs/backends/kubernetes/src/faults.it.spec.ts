@@ -1,6 +1,7 @@
 import { ExecutionError_ErrorKind as Kind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { dice } from '@aloft/backend-kit/testing';
 import { type TaskReport, WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
+import { Route } from '@aloft/idl/aloft/v1/routing';
 import type { Fate } from './testing/faulty-proxy.js';
 import { FakeWorld } from './testing/fake-world.js';
 import { type Kube, startCluster } from './testing/kube.js';
@@ -225,6 +226,35 @@ describe('what a cluster refuses', () => {
     expect(waiting.reason).toContain('exceeded quota');
     await account('0');
     expect(Phase[(await world.bus.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+  });
+
+  it.each([false, true])('more than a quota is altogether: refused, or waited for (%s)', async (waits) => {
+    await world.start();
+    await kube.call('POST', '/api/v1/namespaces', { metadata: { name: world.namespace } });
+    const quotas = `/api/v1/namespaces/${world.namespace}/resourcequotas`;
+    const allow = async (cpu: string) => {
+      const hard = { 'requests.cpu': cpu };
+      await kube.call('POST', quotas, { metadata: { name: 'small' }, spec: { hard } });
+      const account = { spec: { hard }, status: { hard, used: { 'requests.cpu': '0' } } };
+      for (const path of ['', '/status'])
+        await kube.call('PATCH', `${quotas}/small${path}`, account, 'application/merge-patch+json');
+    };
+    await allow('2');
+    const launch = world.launch('run1-n0-0', {}, { cpu: '8' });
+    launch.route = Route.fromPartial({ waits });
+    await world.bus.command({ launch });
+    if (waits) {
+      const { reason } = await world.bus.report(launch.attempt, (report) => report.reason !== '');
+      expect(reason).toMatch(
+        /^Waiting for a place: .*requested: requests\.cpu=8, used: requests\.cpu=0, limited: requests\.cpu=2/,
+      );
+      await allow('8');
+      expect(Phase[(await world.bus.end(launch.attempt)).phase]).toBe('SUCCEEDED');
+    } else
+      expect(errorOf(await world.bus.end(launch.attempt))).toMatchObject({
+        code: 'ResourcesExceedCapacity',
+        kind: 'USER',
+      });
   });
 
   it('an abort ends the wait for a quota', async () => {

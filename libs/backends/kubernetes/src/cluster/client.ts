@@ -69,13 +69,13 @@ export class ClusterClient {
     });
   }
 
-  /** Resolves `false` if there was none (any more), or, with a `uid`, if it is another one by now. */
+  /** Resolves to what the server says of it, or to `undefined` if there was none (any more), or, with a `uid`, if it is another one by now. */
   async delete(
     resource: Resource,
     namespace: string,
     name: string,
     options: { graceSeconds?: number; uid?: string | undefined } = {},
-  ): Promise<boolean> {
+  ): Promise<ClusterObject | undefined> {
     const body = {
       kind: 'DeleteOptions',
       apiVersion: 'v1',
@@ -84,13 +84,23 @@ export class ClusterClient {
       ...(options.uid === undefined ? {} : { preconditions: { uid: options.uid } }),
     };
     const doing = `deleting the ${resource.kind} ${namespace}/${name}`;
-    try {
-      await this.json({ method: 'DELETE', path: pathOf(resource, namespace, name), body, doing });
-      return true;
-    } catch (error) {
-      if (!(error instanceof AloftError) || !['NOT_FOUND', 'ABORTED'].includes(error.code)) throw error;
-      return false;
-    }
+    return unlessGone(
+      this.json<ClusterObject>({ method: 'DELETE', path: pathOf(resource, namespace, name), body, doing }),
+    );
+  }
+
+  /** Takes a finalizer away from an object of a kind that Kubernetes has itself; those of others stay. Nothing if it is gone, or another one by now. */
+  async release(resource: Resource, finalizer: string, { metadata }: ClusterObject): Promise<void> {
+    const { namespace = '', name = '', uid } = metadata ?? {};
+    await unlessGone(
+      this.json({
+        method: 'PATCH',
+        path: pathOf(resource, namespace, name),
+        body: { metadata: { uid, '$deleteFromPrimitiveList/finalizers': [finalizer] } },
+        type: 'application/strategic-merge-patch+json',
+        doing: `letting go of the ${resource.kind} ${namespace}/${name}`,
+      }),
+    );
   }
 
   list(path: string, query: Query): Promise<KubernetesListObject<ClusterObject>> {
@@ -194,6 +204,16 @@ export class ClusterClient {
       request.once('timeout', () => request.destroy(new Error(`nothing came for ${idleMs / 1000} s`)));
       request.end(payload);
     });
+  }
+}
+
+/** `undefined` for what is not there, or is not what was meant. */
+async function unlessGone<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof AloftError) || !['NOT_FOUND', 'ABORTED'].includes(error.code)) throw error;
+    return undefined;
   }
 }
 

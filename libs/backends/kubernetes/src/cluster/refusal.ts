@@ -1,8 +1,12 @@
+import { parseQuantity } from '@aloft/backend-kit';
 import { AloftError, type ErrorCode } from '@aloft/errors';
 import type { V1Status } from '@kubernetes/client-node';
 
-/** What is in the way of a request that may well succeed later; `missing`: something that the object names and that is not there. */
-export type Obstacle = 'quota' | 'throttled' | 'missing';
+/**
+ * What is in the way of a request that may well succeed later. `beyond`: it asks for more than the quota is altogether; `missing`: something that the
+ * object names is not there.
+ */
+export type Obstacle = 'quota' | 'beyond' | 'throttled' | 'missing';
 
 /** As admission plugins say it, and the API server of namespaces. */
 const missing =
@@ -37,7 +41,7 @@ export function refusalOf(doing: string, status: number, body: string, retryAfte
   if (status >= 500 || status === 408) return make('UNAVAILABLE');
   // The account of a quota that was just made is not drawn up yet.
   if (status === 403 && /exceeded quota|status unknown for quota/.test(message))
-    return make('RESOURCE_EXHAUSTED', 'quota');
+    return make('RESOURCE_EXHAUSTED', isBeyond(message) ? 'beyond' : 'quota');
   if ((status === 403 || status === 404) && missing.test(message)) return make('FAILED_PRECONDITION', 'missing');
   // Its objects go first; then it can be made again.
   if (status === 403 && /because it is being terminated/.test(message)) return make('UNAVAILABLE');
@@ -56,6 +60,18 @@ export function refusalOf(doing: string, status: number, body: string, retryAfte
     default:
       return make('INVALID_ARGUMENT');
   }
+}
+
+/** Whether an empty namespace would have no room for it either. Quotas of pods themselves are a way to halt a namespace, and are waited for. */
+function isBeyond(message: string): boolean {
+  const [, requested = '', limited = ''] = /requested: (\S+), used: \S+, limited: (\S+)/.exec(message) ?? [];
+  const most = new Map(limited.split(',').map((amount) => amount.split('=') as [string, string]));
+  return requested.split(',').some((amount) => {
+    const [name = '', value = ''] = amount.split('=');
+    const limit = most.get(name);
+    if (limit === undefined || name === 'pods' || name.startsWith('count/')) return false;
+    return parseQuantity(value) > parseQuantity(limit);
+  });
 }
 
 function statusIn(body: string): V1Status {

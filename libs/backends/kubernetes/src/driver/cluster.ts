@@ -6,6 +6,7 @@ import { type ClusterAccess, Credentials } from '../cluster/credentials.js';
 import { Informer } from '../cluster/informer.js';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { ObjectKind } from '../kind.js';
+import { finalizer, isHeld } from './finalizer.js';
 import { labels } from './identity.js';
 import { Cleaning } from './cleaning.js';
 import type { Target } from './placement.js';
@@ -158,10 +159,7 @@ export class Cluster {
     const waiting = this.waiters.get(key) ?? new Set();
     this.waiters.set(key, waiting.add(told));
     try {
-      const there = await this.write(
-        () => this.client.delete(kind.resource, namespace, name, { graceSeconds, uid }),
-        priority,
-      );
+      const there = await this.write(() => this.delete(kind, namespace, name, { graceSeconds, uid }), priority);
       if (!there) return;
       const pauses = new Backoff(2_000 + graceSeconds * 1_000, 30_000);
       const lostAt = performance.now() + graceSeconds * 1_000 + lostMs;
@@ -178,6 +176,23 @@ export class Cluster {
       waiting.delete(told);
       if (waiting.size === 0) this.waiters.delete(key);
     }
+  }
+
+  /** Asks for its deletion, and lets go of it; resolves `false` if there was none (any more). Whoever waits for requests in order calls this. */
+  async delete(
+    kind: ObjectKind,
+    namespace: string,
+    name: string,
+    options: { graceSeconds: number; uid?: string | undefined },
+  ): Promise<boolean> {
+    const left = await this.client.delete(kind.resource, namespace, name, options);
+    if (left && isHeld(left)) await this.release(kind, left);
+    return left !== undefined;
+  }
+
+  /** Whoever deletes it, or has deleted it, need not wait for us any more. */
+  release({ resource }: ObjectKind, object: ClusterObject): Promise<void> {
+    return this.client.release(resource, finalizer, object);
   }
 
   /** Asks for it; `undefined` if there is none. */

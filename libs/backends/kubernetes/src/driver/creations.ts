@@ -5,8 +5,9 @@ import type { Logger } from '@aloft/telemetry';
 import { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { Backoff } from '../cluster/backoff.js';
 import { Refusal } from '../cluster/refusal.js';
-import type { ClusterObject } from '../cluster/resource.js';
+import { type ClusterObject, pods } from '../cluster/resource.js';
 import { type Cluster, urgency } from './cluster.js';
+import { finalizer, isHeld } from './finalizer.js';
 import type { Followed } from './followed.js';
 import { attemptAnnotation, identityOf, isOf } from './identity.js';
 
@@ -21,7 +22,7 @@ export class Creations {
   private readonly waiting = new Map<string, Set<() => void>>();
 
   constructor(
-    private readonly owner: string,
+    private readonly options: { owner: string; finalizers: boolean },
     private readonly logger: Logger,
   ) {}
 
@@ -33,7 +34,7 @@ export class Creations {
 
   /**
    * The attempt's object, `seen` or made now; `undefined` if nobody wants it any more.
-   * @throws Refusal whose obstacle is `missing`, where the run's routing says that what has no place fails
+   * @throws Refusal whose obstacle is `missing` or `beyond`, where the run's routing says that what has no place fails
    */
   async create(
     followed: Followed,
@@ -57,7 +58,7 @@ export class Creations {
         if (error.code === 'ALREADY_EXISTS') {
           const there = await cluster.lookFor(kind, namespace, name);
           if (there) return this.adopted(followed, there);
-        } else if (error.obstacle === 'missing' && !launch.route?.waits && performance.now() > settledAt) throw error;
+        } else if (!launch.route?.waits && isPlaceless(error, settledAt)) throw error;
         else if (error.obstacle) await this.room(followed, error, pauses.next(), signal);
         else throw error;
       }
@@ -76,7 +77,10 @@ export class Creations {
         ...metadata,
         name,
         namespace,
-        labels: { ...metadata?.labels, ...identityOf(launch.attempt, this.owner) },
+        ...(this.options.finalizers && kind.resource === pods
+          ? { finalizers: [...(metadata?.finalizers ?? []), finalizer] }
+          : {}),
+        labels: { ...metadata?.labels, ...identityOf(launch.attempt, this.options.owner) },
         annotations: {
           ...metadata?.annotations,
           [attemptAnnotation]: JSON.stringify(TaskAttempt.toJSON(launch.attempt)),
@@ -88,12 +92,13 @@ export class Creations {
   /** It is there already: of this very attempt, or else of another that left it behind. */
   private adopted({ launch, cluster, kind, namespace, name }: Followed, object: ClusterObject): ClusterObject {
     const { deletionTimestamp, labels = {} } = object.metadata ?? {};
-    if (isOf(object, launch.attempt, this.owner)) {
-      if (deletionTimestamp)
+    if (isOf(object, launch.attempt, this.options.owner)) {
+      // What waits for us tells how it ended.
+      if (deletionTimestamp && !isHeld(object))
         throw unavailable(`the earlier ${kind.resource.kind} ${namespace}/${name} is still being deleted`);
       return object;
     }
-    const has = Object.entries(identityOf(launch.attempt, this.owner)).map(
+    const has = Object.entries(identityOf(launch.attempt, this.options.owner)).map(
       ([label]) => `${label}=${labels[label] ?? ''}`,
     );
     throw failedPrecondition(
@@ -103,8 +108,8 @@ export class Creations {
 
   private async room(followed: Followed, refusal: Refusal, pauseMs: number, signal: AbortSignal): Promise<void> {
     const { cluster, namespace, context } = followed;
-    const quota = refusal.obstacle === 'quota';
-    const place = refusal.obstacle === 'missing';
+    const quota = refusal.obstacle === 'quota' || refusal.obstacle === 'beyond';
+    const place = refusal.obstacle === 'missing' || refusal.obstacle === 'beyond';
     const ms = Math.max(pauseMs, refusal.retryAfterMs ?? 0);
     context.logger.debug({ err: refusal, pause: Math.round(ms) }, 'the cluster has no room for an attempt');
     followed.tell({
@@ -129,3 +134,7 @@ export class Creations {
     });
   }
 }
+
+/** Whether it has no place as things are. */
+const isPlaceless = ({ obstacle }: Refusal, settledAt: number): boolean =>
+  obstacle === 'beyond' || (obstacle === 'missing' && performance.now() > settledAt);

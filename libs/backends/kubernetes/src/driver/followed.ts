@@ -122,9 +122,10 @@ export class Followed {
     this.context.report(report);
   }
 
-  /** Something that its object needs is not there: it has no place. */
-  refuse({ message }: Error): void {
-    this.tell(failure({ code: 'NoPlace', message, kind: 'USER', retryable: false }));
+  /** It has no place: something that its object needs is not there, or not in that amount. */
+  refuse({ message }: Error, obstacle: 'missing' | 'beyond'): void {
+    const code = obstacle === 'missing' ? 'NoPlace' : 'ResourcesExceedCapacity';
+    this.tell(failure({ code, message, kind: 'USER', retryable: false }));
     this.close();
   }
 

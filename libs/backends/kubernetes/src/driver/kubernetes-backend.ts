@@ -48,6 +48,8 @@ export interface KubernetesBackendOptions {
   graceSeconds: number;
   /** Whether objects of attempts that ended are deleted. */
   remove: 'always' | 'on-success' | 'never';
+  /** Whether pods that somebody deletes stay until their end was seen. */
+  finalizers: boolean;
   /** Milliseconds between two looks for objects of ours that no attempt knows, and for how long one has to have been there. */
   orphans: { everyMs: number; afterMs: number };
   /** Who is asked what running pods use, every so many milliseconds; without a source what they requested counts. */
@@ -77,7 +79,7 @@ export class KubernetesBackend implements BackendPlugin {
     // An object's name is the attempt's, so that it is found by whoever makes it again; where there is more than one cluster, which of them
     // has it is written down first.
     this.launches = options.clusters.length > 1 ? 'stored' : 'offered';
-    this.creations = new Creations(options.owner, logger);
+    this.creations = new Creations(options, logger);
     this.remover = new Remover(options, logger);
   }
 
@@ -316,7 +318,8 @@ export class KubernetesBackend implements BackendPlugin {
       await this.writeDown(followed, object);
     } catch (error) {
       if (this.stopped) throw unavailable('the backend "kubernetes" was stopped');
-      if (error instanceof Refusal && error.obstacle === 'missing') return followed.refuse(explained(error, namespace));
+      if (error instanceof Refusal && (error.obstacle === 'missing' || error.obstacle === 'beyond'))
+        return followed.refuse(explained(error, namespace), error.obstacle);
       throw explained(error, namespace);
     } finally {
       followed.creating = undefined;

@@ -4,6 +4,7 @@ import type { Logger } from '@aloft/telemetry';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { ObjectKind } from '../kind.js';
 import type { Cluster } from './cluster.js';
+import { isHeld } from './finalizer.js';
 import { attemptOf } from './identity.js';
 import type { Remover } from './remover.js';
 
@@ -64,7 +65,7 @@ export class Orphans {
             { cluster: cluster.name, kind: kind.resource.kind, attempt: attempt.name },
             'an object that no attempt knows is deleted',
           );
-          void remover.delete(cluster, kind, object);
+          void remover.settle(cluster, kind, object, kind.endedWell(object));
         }
       }
     } catch (error) {
@@ -81,10 +82,12 @@ export class Orphans {
       for (const { kind, object } of cluster.objects()) {
         const attempt = attemptOf(object);
         const { creationTimestamp, deletionTimestamp } = object.metadata ?? {};
-        if (!attempt || isFollowed(attempt) || deletionTimestamp) continue;
+        // What is being deleted goes by itself, unless it waits for us.
+        const held = isHeld(object);
+        if (!attempt || isFollowed(attempt) || (deletionTimestamp && !held)) continue;
         if (new Date(creationTimestamp ?? Date.now()).getTime() > before) continue;
         // Kept on purpose.
-        if (remover.keeps(kind, object, kind.endedWell(object))) continue;
+        if (!held && remover.keeps(kind, object, kind.endedWell(object))) continue;
         found.push({ cluster, kind, object, attempt });
       }
     return found;

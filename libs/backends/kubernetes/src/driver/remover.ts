@@ -3,6 +3,7 @@ import { Backoff } from '../cluster/backoff.js';
 import type { ClusterObject } from '../cluster/resource.js';
 import type { ObjectKind } from '../kind.js';
 import type { Cluster } from './cluster.js';
+import { isHeld } from './finalizer.js';
 import type { Followed } from './followed.js';
 
 export interface RemoverOptions {
@@ -13,8 +14,8 @@ export interface RemoverOptions {
 /** Deletes the objects of attempts that are over, as the policy says; repeated until the cluster has taken it. */
 export class Remover {
   private stopped = false;
-  /** Objects that are being deleted, by uid: each once, however long that takes. */
-  private readonly deleting = new Set<string>();
+  /** Objects that are being deleted or let go of, by uid: each once, however long that takes. */
+  private readonly settling = new Set<string>();
   private readonly pauses = new Set<() => void>();
 
   constructor(
@@ -29,7 +30,7 @@ export class Remover {
   }
 
   over({ cluster, kind, object, succeeded }: Followed): void {
-    if (object && !this.keeps(kind, object, succeeded)) void this.delete(cluster, kind, object);
+    if (object) void this.settle(cluster, kind, object, succeeded);
   }
 
   stop(): void {
@@ -37,24 +38,29 @@ export class Remover {
     for (const over of this.pauses) over();
   }
 
-  async delete(cluster: Cluster, kind: ObjectKind, object: ClusterObject): Promise<void> {
-    const uid = object.metadata?.uid ?? '';
-    if (this.deleting.has(uid)) return;
-    this.deleting.add(uid);
+  /** Deletes it, or lets go of what stays. */
+  async settle(cluster: Cluster, kind: ObjectKind, object: ClusterObject, succeeded: boolean): Promise<void> {
+    const { namespace = '', name = '', uid = '' } = object.metadata ?? {};
+    const keeps = this.keeps(kind, object, succeeded);
+    if (this.settling.has(uid) || (keeps && !isHeld(object))) return;
+    this.settling.add(uid);
+    const { graceSeconds } = this.options;
     try {
-      await this.repeatedly(cluster, kind, object);
+      await this.repeatedly(() =>
+        cluster.clean<unknown>(() =>
+          keeps ? cluster.release(kind, object) : cluster.delete(kind, namespace, name, { uid, graceSeconds }),
+        ),
+      );
     } finally {
-      this.deleting.delete(uid);
+      this.settling.delete(uid);
     }
   }
 
-  private async repeatedly(cluster: Cluster, kind: ObjectKind, { metadata }: ClusterObject): Promise<void> {
-    const { namespace = '', name = '', uid } = metadata ?? {};
+  private async repeatedly(work: () => Promise<unknown>): Promise<void> {
     const pauses = new Backoff(500, 60_000);
-    const options = { uid, graceSeconds: this.options.graceSeconds };
     while (!this.stopped) {
       try {
-        await cluster.clean(() => cluster.client.delete(kind.resource, namespace, name, options));
+        await work();
         return;
       } catch (error) {
         if (this.stopped) return;

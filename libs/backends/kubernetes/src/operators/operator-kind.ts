@@ -6,6 +6,8 @@ import type { ClusterObject, Resource } from '../cluster/resource.js';
 import type { End, Launch, ObjectKind, Place, Sight } from '../kind.js';
 import { timeOf } from '../pod/containers.js';
 import { podLogs } from '../pod/pod-kind.js';
+import { annotationOf, boundRoles, impossible, withChanges, type BoundObject } from '../pod/bound-object.js';
+import { boundsOf } from '../pod/bounds.js';
 import type { PodOptions } from '../pod/pod-options.js';
 
 /** What an operator says of a job, in words that all of them share. */
@@ -50,25 +52,33 @@ export class OperatorKind implements ObjectKind {
   refuse(launch: LaunchTask): string | undefined {
     if (launch.template?.target?.$case !== 'container')
       return `Tasks of type "${launch.template?.type}" need a container, from which the pods of the ${this.resource.kind} are made.`;
-    return this.operator.refuse?.(launch);
+    return this.operator.refuse?.(launch) ?? impossible(() => this.within(launch as Launch, ''));
   }
 
   async build(launch: Launch, { name }: Place): Promise<ClusterObject> {
     const { labels, annotations } = launch;
+    const { object: spec, changes } = this.within(launch, name);
     return {
       metadata: {
         labels: { ...this.options.labels, ...labels },
-        annotations: { ...this.options.annotations, ...annotations },
+        annotations: { ...this.options.annotations, ...annotations, ...annotationOf(changes) },
       },
-      spec: this.operator.spec(
-        { ...launch, labels: { ...labels, ...attemptLabels(launch.attempt) } },
-        this.options,
-        name,
-      ),
+      spec,
     };
   }
 
+  /** The operator's object, none of whose containers has more than it may. What all roles begin with is bounded already (S-27). */
+  private within(launch: Launch, name: string): BoundObject<object> {
+    const labels = { ...launch.labels, ...attemptLabels(launch.attempt) };
+    const spec = this.operator.spec({ ...launch, labels, resourceBounds: undefined }, this.options, name);
+    return boundRoles(spec, boundsOf(launch, this.options.gpu.resource));
+  }
+
   look(object: ClusterObject, launch: Launch, now: number): Sight {
+    return withChanges(object, this.sightOf(object, launch, now));
+  }
+
+  private sightOf(object: ClusterObject, launch: Launch, now: number): Sight {
     const state = this.stateOf(object);
     const logs = [...this.podLinks(state, object, launch), ...(state.links ?? []).map(linkOf)];
     const began = timeOf(state.startedAt) ?? timeOf(object.metadata?.creationTimestamp) ?? now;

@@ -1,5 +1,7 @@
 import { launchOf } from '@aloft/backend-kit/testing';
+import { ResourceBounds } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { Resources_ResourceName } from '@aloft/idl/flyteidl/core/tasks';
 import { kubernetesConfigSchema } from '../config.js';
 import type { PodOptions } from '../pod/pod-options.js';
 import { daskOperator } from './dask.js';
@@ -289,4 +291,23 @@ it('C-183: dask: a runner, a scheduler that has a service, and workers', async (
     },
   });
   expect(look(daskOperator, { jobStatus: 'Successful' }).end).toMatchObject({ how: 'well' });
+});
+
+it('S-27: what a role asks for itself is kept within the platform’s limits, too, and the attempt says so', async () => {
+  const cpu = (value: string) => ({ requests: [{ name: 'CPU', value }], limits: [] });
+  const launch = task('pytorch', { workerReplicas: { replicas: 2, resources: cpu('16') } });
+  launch.resourceBounds = ResourceBounds.fromPartial({ limits: [{ name: Resources_ResourceName.CPU, value: '4' }] });
+  const kind = new OperatorKind(pytorchOperator, options);
+  const object = await kind.build(launch, { client: {} as never, namespace: 'n', name: 'run1-n0-0' });
+  expect(object.spec).toMatchObject({
+    pytorchReplicaSpecs: {
+      Master: { template: { spec: { containers: [{ resources: { requests: { cpu: '2' } } }] } } },
+      Worker: { template: { spec: { containers: [{ resources: { requests: { cpu: '4' } } }] } } },
+    },
+  });
+  expect(kind.look(object, launch, Date.now()).report?.reason).toBe(
+    'Resources: pytorch has cpu 4 instead of 16, since the platform allows 4.',
+  );
+  launch.template!.custom = { workerReplicas: { replicas: 2, resources: cpu('many') } };
+  expect(kind.refuse(launch)).toMatch(/container "pytorch": cpu: "many" is not a quantity/);
 });

@@ -187,6 +187,13 @@ describe('the pod of a pod task', () => {
     ]);
   });
 
+  it('its GPUs are the cluster’s, and are tolerated', () => {
+    const gpus = optionsOf({ gpu: { tolerations: [{ key: 'nvidia.com/gpu', operator: 'Exists' }] } });
+    const { spec } = podOf(podTask({ containers: [{ name: 'work', resources: { limits: { gpu: '2' } } }] }), gpus);
+    expect(spec?.containers[0]?.resources).toEqual({ limits: { 'nvidia.com/gpu': '2' } });
+    expect(spec?.tolerations).toEqual([{ key: 'nvidia.com/gpu', operator: 'Exists' }]);
+  });
+
   it('is refused where nobody knows whose end is the task’s', () => {
     const kind = new PodKind(optionsOf());
     expect(kind.refuse(podTask({ containers: [{ name: 'a' }, { name: 'b' }] }))).toContain('primary_container_name');

@@ -1,4 +1,5 @@
 import type { Secret } from '@aloft/idl/flyteidl/core/security';
+import type { Container, Resources } from '@aloft/idl/flyteidl/core/tasks';
 import type { V1Container, V1EnvVar, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node';
 import type { Launch } from '../kind.js';
 import { merged } from './merge.js';
@@ -44,7 +45,8 @@ function ownPod(launch: Launch, options: PodOptions): Required<Pick<V1PodTemplat
   const target = launch.template?.target;
   if (target?.$case === 'k8sPod') {
     const { podSpec, metadata } = target.value;
-    return { spec: (podSpec ?? { containers: [] }) as unknown as V1PodSpec, ...(metadata ? { metadata } : {}) };
+    const spec = (podSpec ?? { containers: [] }) as unknown as V1PodSpec;
+    return { spec: withGpus(spec, options.gpu.resource), ...(metadata ? { metadata } : {}) };
   }
   const container = target?.$case === 'container' ? target.value : undefined;
   const { image = '', command = [], args = [], ports = [] } = container ?? {};
@@ -56,9 +58,34 @@ function ownPod(launch: Launch, options: PodOptions): Required<Pick<V1PodTemplat
     ...(ports.length > 0
       ? { ports: ports.map(({ containerPort, name }) => ({ containerPort, ...(name ? { name } : {}) })) }
       : {}),
-    resources: resourceRequirements(launch.resources, options.gpu.resource),
+    resources: resourceRequirements(resourcesOf(launch, container), options.gpu.resource),
   };
   return { spec: { containers: [main] } };
+}
+
+/** What the task itself says, where the bounds that all containers are kept in come with the launch. */
+function resourcesOf({ resources, resourceBounds }: Launch, container: Container | undefined): Resources | undefined {
+  return resourceBounds ? container?.resources : resources;
+}
+
+/** SDKs call GPUs `gpu`, whatever the cluster calls them. */
+function withGpus(spec: V1PodSpec, gpu: string): V1PodSpec {
+  const named = (amounts: Record<string, string> | undefined) =>
+    amounts && Object.fromEntries(Object.entries(amounts).map(([name, value]) => [name === 'gpu' ? gpu : name, value]));
+  const renamed = (container: V1Container): V1Container => {
+    const { requests, limits, ...rest } = container.resources ?? {};
+    if (requests?.['gpu'] === undefined && limits?.['gpu'] === undefined) return container;
+    const amounts = {
+      ...(requests ? { requests: named(requests)! } : {}),
+      ...(limits ? { limits: named(limits)! } : {}),
+    };
+    return { ...container, resources: { ...rest, ...amounts } };
+  };
+  return {
+    ...spec,
+    containers: (spec.containers ?? []).map(renamed),
+    ...(spec.initContainers ? { initContainers: spec.initContainers.map(renamed) } : {}),
+  };
 }
 
 /** What every container of an attempt gets: the launch's environment, secrets, and its last words where it fails. */

@@ -203,10 +203,16 @@ describe('what a pod says of its attempt', () => {
     it('deleted by somebody: the system, once it is over or its node does not answer', () => {
       const metadata = { deletionTimestamp: at(0) };
       const running = { main: { running: { startedAt: at(-40) } } };
-      expect(look(pod(running, metadata))).toEqual({ lookAgainAt: now + 60_000 });
-      expect(failureIn(look(pod(running, metadata), { now: now + 60_000 }))).toMatchObject({
+      const onNode = { ...pod(running, metadata), spec: { nodeName: 'node-1', containers: [] } };
+      expect(look(onNode)).toEqual({ lookAgainAt: now + 60_000 });
+      expect(failureIn(look(onNode, { now: now + 60_000 }))).toMatchObject({
         code: 'Interrupted',
         kind: 'SYSTEM',
+      });
+      expect(failureIn(look({ ...pod({}, metadata), spec: { containers: [] } }))).toMatchObject({
+        code: 'Interrupted',
+        kind: 'SYSTEM',
+        message: expect.stringContaining('before it had a node'),
       });
       expect(failureIn(look(pod({ phase: 'Failed', main: ended({ exitCode: 143 }) }, metadata)))).toMatchObject({
         code: 'Interrupted',

@@ -79,7 +79,8 @@ function goesOn(
 ): Sight {
   const deleted = timeOf(pod.metadata?.deletionTimestamp);
   if (deleted !== undefined) {
-    const lostAt = deleted + goingMs;
+    // Nothing of it runs before it has a node.
+    const lostAt = pod.spec?.nodeName ? deleted + goingMs : deleted;
     if (now < lostAt) return { lookAgainAt: lostAt };
     return endOf({ how: 'badly', failure: disruptionOf(pod) ?? deletedAndGone(pod) });
   }
@@ -149,7 +150,7 @@ function transferFailure(pod: V1Pod, status: V1ContainerStatus): Diagnosis | und
 function deletedAndGone(pod: V1Pod) {
   return failure({
     code: 'Interrupted',
-    message: `${titleOf(pod)} was deleted by something outside the platform, and its node has not confirmed its end.`,
+    message: `${titleOf(pod)} was deleted by something outside the platform${pod.spec?.nodeName ? ', and its node has not confirmed its end' : ' before it had a node'}.`,
     kind: 'SYSTEM',
     retryable: true,
   });

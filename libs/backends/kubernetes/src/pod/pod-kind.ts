@@ -11,6 +11,8 @@ import { isOver } from './diagnosis.js';
 import { lookAt } from './look.js';
 import type { PodOptions } from './pod-options.js';
 import { usageOf } from './usage.js';
+import { annotationOf, boundPod, impossible, withChanges } from './bound-object.js';
+import { boundsOf } from './bounds.js';
 import { dataContainers, refuseRaw, withData } from './raw-container.js';
 import { onTemplate, PodTemplates } from './pod-templates.js';
 
@@ -49,7 +51,9 @@ export class PodKind implements ObjectKind {
       return `The task's pod has ${names.length} containers (${names.join(', ')}) and does not say whose end is the task's: set primary_container_name.`;
     if (!names.includes(primary))
       return `The task's pod has no container "${primary}", which it names as its primary one; it has ${names.join(', ') || 'none'}.`;
-    return undefined;
+    return impossible(() =>
+      boundPod(podOf(launch as Launch, this.options).spec!, primary, boundsOf(launch, this.options.gpu.resource)),
+    );
   }
 
   async build(launch: Launch, { client, namespace }: Place): Promise<ClusterObject> {
@@ -61,7 +65,13 @@ export class PodKind implements ObjectKind {
       const places = [...new Set([namespace, podTemplateNamespace ?? namespace])];
       pod = onTemplate(await this.templates.find(client, name, places), pod, primary);
     }
-    return { ...pod, spec: pod.spec && withData(launch, pod.spec, primary, this.options.dataSidecar) };
+    const { gpu, dataSidecar } = this.options;
+    const { object: spec, changes } = boundPod(pod.spec ?? { containers: [] }, primary, boundsOf(launch, gpu.resource));
+    const { metadata } = pod;
+    return {
+      metadata: { ...metadata, annotations: { ...metadata?.annotations, ...annotationOf(changes) } },
+      spec: withData(launch, spec, primary, dataSidecar),
+    };
   }
 
   look(object: ClusterObject, launch: Launch, now: number): Sight {
@@ -70,7 +80,7 @@ export class PodKind implements ObjectKind {
     const logs = podLogs(pod, launch, primary, this.options.logs);
     const data = dataPlaceOf(launch) ? dataContainers : undefined;
     const watched = { primary, last: data?.after ?? primary, first: data?.before };
-    return lookAt(pod, launch, now, watched, this.options, logs);
+    return withChanges(object, lookAt(pod, launch, now, watched, this.options, logs));
   }
 
   useUntil(object: ClusterObject, launch: Launch, at: number): TaskUsage | undefined {

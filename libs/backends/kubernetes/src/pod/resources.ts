@@ -5,10 +5,10 @@ import {
 } from '@aloft/idl/flyteidl/core/tasks';
 import type { V1ResourceRequirements } from '@kubernetes/client-node';
 
-/** Requests and limits of a container, as they were resolved for the launch (S-27); GPUs are the resource `gpu`, in both. */
+/** Requests and limits as a container has them; GPUs are the resource `gpu`, in both. */
 export function resourceRequirements(resources: Resources | undefined, gpu: string): V1ResourceRequirements {
-  const requests = amounts(resources?.requests, gpu);
-  const limits = amounts(resources?.limits, gpu);
+  const requests = quantities(resources?.requests, gpu);
+  const limits = quantities(resources?.limits, gpu);
   // Devices are not shared: a request without a limit is none.
   const devices = limits[gpu] ?? requests[gpu];
   if (devices !== undefined) requests[gpu] = limits[gpu] = devices;
@@ -22,7 +22,11 @@ export function resourceRequirements(resources: Resources | undefined, gpu: stri
   };
 }
 
-function amounts(entries: readonly Resources_ResourceEntry[] | undefined, gpu: string): Record<string, string> {
+/** By the cluster's names. */
+export function quantities(
+  entries: readonly Resources_ResourceEntry[] | undefined,
+  gpu: string,
+): Record<string, string> {
   const names: Partial<Record<Name, string>> = {
     [Name.CPU]: 'cpu',
     [Name.MEMORY]: 'memory',
