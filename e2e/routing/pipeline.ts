@@ -8,6 +8,13 @@ const small = shellTask({
 });
 const big = shellTask({ name: 'routing.big', script: 'echo big', resources: { cpu: 2, memory: '64Mi' } });
 
+const nap = shellTask({ name: 'routing.nap', script: 'sleep 0.2', resources: { cpu: 0.2 } });
+
+export const burst = workflow({ name: 'routing.burst' }, () => {
+  for (let i = 0; i < 200; i++) nap({});
+  return {};
+});
+
 export const wf = workflow({ name: 'routing.wf' }, () => {
   small({});
   big({});

@@ -182,6 +182,21 @@ describe('where tasks run is configuration (U-23)', () => {
     await succeeded(name);
   });
 
+  it('S-2: a burst of 200 fills what there is and leaves it empty; the command line draws it', async () => {
+    await restart({}, { cpu: 1 });
+    aloft('run', 'routing.burst', '--name', 'burst');
+    await succeeded('burst');
+    const { backends } = JSON.parse(aloft('cluster', 'usage', '--minutes', '2', '--json')) as {
+      backends: { backend: string; running: number[] }[];
+    };
+    const { running } = backends.find(({ backend }) => backend === 'local')!;
+    // Five of 0.2 at once, most of the time.
+    expect(Math.max(...running)).toBe(5);
+    expect(running.filter((count) => count === 5).length).toBeGreaterThan(2);
+    await until(() => aloft('cluster', 'usage', '--minutes', '0.05'), /Nothing ran/);
+    expect(aloft('cluster', 'usage', '--minutes', '2')).toMatch(/local +0 +5 .*█/);
+  });
+
   it('what is wrong with the rules is said at the start, with its path', async () => {
     await platform.end('SIGTERM');
     write({

@@ -18,6 +18,7 @@ import { createAdminServices, type AdminDependencies, type AdminServices } from 
 import { AttemptsController } from './attempts/attempts.controller.js';
 import { AttemptsService } from './attempts/attempts.service.js';
 import { ItemsService } from './attempts/items.service.js';
+import { LoadService } from './attempts/load.service.js';
 import { AttributesController } from './attributes/attributes.controller.js';
 import { AttributesService } from './attributes/attributes.service.js';
 import { ConsoleController } from './console/console.controller.js';
@@ -190,6 +191,7 @@ function providersOf(services: AdminServices): Provider[] {
     { provide: ReplayService, useValue: services.replays },
     { provide: ExplainService, useValue: services.explain },
     { provide: AttemptsService, useValue: services.attempts },
+    { provide: LoadService, useValue: services.loads },
     { provide: ItemsService, useValue: services.items },
     { provide: RetentionService, useValue: services.retention },
     { provide: ErasuresService, useValue: services.erasures },

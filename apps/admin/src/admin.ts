@@ -27,6 +27,7 @@ import { ExecutionsService } from './executions/executions.service.js';
 import { LaunchResolver } from './executions/launch-resolver.js';
 import { AttemptsRepository } from './attempts/attempts.repository.js';
 import { AttemptsService } from './attempts/attempts.service.js';
+import { LoadService } from './attempts/load.service.js';
 import { ItemsService } from './attempts/items.service.js';
 import { ExplainService } from './explain/explain.service.js';
 import { WaitsRepository } from './explain/waits.repository.js';
@@ -116,6 +117,7 @@ export interface AdminServices {
   replays: ReplayService;
   explain: ExplainService;
   attempts: AttemptsService;
+  loads: LoadService;
   items: ItemsService;
   retention: RetentionService;
   erasures: ErasuresService;
@@ -260,6 +262,7 @@ export async function createAdminServices(dependencies: AdminDependencies): Prom
     explain: new ExplainService(database, executionRows, nodeRows, new WaitsRepository(), folder, slots),
     attempts: new AttemptsService(database, executionRows, attemptRows),
     items: new ItemsService(database, executionRows, attemptRows),
+    loads: new LoadService(database, attemptRows),
     retention,
     erasures,
     build: dependencies.build ?? BuildInformation.ofThisPackage(),

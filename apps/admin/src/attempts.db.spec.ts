@@ -114,6 +114,36 @@ describe('attempts: where they went (U-23), and what they used (U-25)', () => {
     expect(ofNode.attempts).toMatchObject([{ nodeId: 'n0', retryAttempt: 1 }]);
   });
 
+  it('S-2: how many ran at once, by backend', async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const launchPlan = await register(platform, 'load');
+    await platform.admin.createExecution(
+      ExecutionCreateRequest.fromPartial({ project, domain, name: 'load', inputs: x(1), spec: { launchPlan } }),
+    );
+    const run = await platform.commands.start('load');
+    const ran = (nodeId: string, from: number, to: number | undefined, backend: string) => [
+      { ...task(run, taskId, nodeId, 0, TaskPhase.RUNNING, now - from), route: { backend } },
+      ...(to === undefined ? [] : [task(run, taskId, nodeId, 0, TaskPhase.SUCCEEDED, now - to)]),
+    ];
+    await platform.emit(
+      run,
+      workflow(Phase.RUNNING, now - 3_000),
+      ...ran('n0', 2_900, 1_000, 'spread'),
+      ...ran('n1', 2_000, 1_100, 'spread'),
+      ...ran('n2', 800, undefined, 'spread'),
+      ...ran('n3', 100, 50, 'other'),
+    );
+    const answer = await platform.attempts.getLoad({ org: '', project, domain, seconds: 3_600, parts: 4 });
+    expect(answer.backends.filter(({ backend }) => ['spread', 'other'].includes(backend))).toMatchObject([
+      { backend: 'other', running: [0, 0, 0, 1] },
+      { backend: 'spread', running: [1, 2, 2, 1] },
+    ]);
+    expect(answer).toMatchObject({ partSeconds: 900, isPartial: false });
+    await expect(
+      platform.attempts.getLoad({ org: '', project, domain, seconds: 10, parts: 5_000 }),
+    ).rejects.toMatchObject({ message: expect.stringContaining('parts: 5000 is more than 1000') });
+  });
+
   it('are summed by node and over the run, used beside requested', async () => {
     const { total, nodes, nodeCount } = await platform.attempts.getUsage({ id, limit: 2 });
     expect(nodeCount).toBe(3);

@@ -1,5 +1,10 @@
 import { jest } from '@jest/globals';
-import { GetUsageResponse, ListAttemptsResponse, ListItemsResponse } from '@aloft/idl/aloft/v1/attempts';
+import {
+  GetLoadResponse,
+  GetUsageResponse,
+  ListAttemptsResponse,
+  ListItemsResponse,
+} from '@aloft/idl/aloft/v1/attempts';
 import { ExplainExecutionResponse } from '@aloft/idl/aloft/v1/explain';
 import { Route_By as By } from '@aloft/idl/aloft/v1/routing';
 import { runProgram } from './program.js';
@@ -58,6 +63,28 @@ describe('U-23: where attempts went, and why', () => {
     expect(text).toContain('Attempt 0 SUCCEEDED: went to kubernetes by rule gpus (gpu 1).');
     const json = JSON.parse(await aloft('why', 'run1', 'n2', '--json')) as { attempts: { why: string }[] };
     expect(json.attempts[1]!.why).toBe('Goes to local, the default.');
+  });
+});
+
+describe('S-2: aloft cluster usage', () => {
+  test('a curve for each backend, with what runs now and the most that ran', async () => {
+    platform.answers['getLoad'] = GetLoadResponse.fromPartial({
+      backends: [
+        { backend: 'aws-batch', running: [0, 1, 0, 0] },
+        { backend: 'local', running: [1, 100, 200, 0] },
+      ],
+    });
+    const text = await aloft('cluster', 'usage', '--minutes', '4');
+    expect(text).toMatch(/backend +now +most +at once, over the last 4 minutes/);
+    expect(text).toMatch(/aws-batch +0 +1 + █/);
+    expect(text).toMatch(/local +0 +200 +▁▄█/);
+    const json = JSON.parse(await aloft('cluster', 'usage', '--json')) as { backends: { running: number[] }[] };
+    expect(json.backends[1]?.running).toEqual([1, 100, 200, 0]);
+  });
+
+  test('of a while in which nothing ran; of none', async () => {
+    platform.answers['getLoad'] = GetLoadResponse.create();
+    expect(await aloft('cluster', 'usage')).toContain('Nothing ran in the last 60 minutes.');
   });
 });
 

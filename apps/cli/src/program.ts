@@ -2,6 +2,7 @@ import chalk from 'chalk';
 import { Command, CommanderError } from 'commander';
 import { defaultEndpoint } from './connection.js';
 import { attributesCommand } from './commands/attributes.js';
+import { clusterCommand } from './commands/cluster.js';
 import { completeCommand, completionCommand } from './commands/completion.js';
 import { demoCommand } from './commands/demo.js';
 import { launchPlanCommand, taskCommand, workflowCommand } from './commands/entities.js';
@@ -50,6 +51,7 @@ Exit codes: 0 done; 1 the run that was waited for did not succeed, or a replay d
       .addCommand(logsCommand())
       .addCommand(whyCommand())
       .addCommand(usageCommand())
+      .addCommand(clusterCommand())
       .addCommand(historyCommand())
       .addCommand(replayCommand())
       .addCommand(signalCommand())

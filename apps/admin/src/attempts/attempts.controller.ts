@@ -1,5 +1,7 @@
 import {
   AttemptServiceService,
+  type GetLoadRequest,
+  type GetLoadResponse,
   type GetUsageRequest,
   type GetUsageResponse,
   type ListAttemptsRequest,
@@ -11,12 +13,14 @@ import { GrpcController, type CallContext, type Handlers } from '@aloft/rpc';
 import { Inject } from '@nestjs/common';
 import { AttemptsService } from './attempts.service.js';
 import { ItemsService } from './items.service.js';
+import { LoadService } from './load.service.js';
 
 @GrpcController(AttemptServiceService)
 export class AttemptsController implements Handlers<typeof AttemptServiceService> {
   constructor(
     @Inject(AttemptsService) private readonly attempts: AttemptsService,
     @Inject(ItemsService) private readonly items: ItemsService,
+    @Inject(LoadService) private readonly loads: LoadService,
   ) {}
 
   listAttempts(request: ListAttemptsRequest): Promise<ListAttemptsResponse> {
@@ -29,5 +33,9 @@ export class AttemptsController implements Handlers<typeof AttemptServiceService
 
   getUsage(request: GetUsageRequest, { signal }: CallContext): Promise<GetUsageResponse> {
     return this.attempts.usage(request, signal);
+  }
+
+  getLoad(request: GetLoadRequest, { signal }: CallContext): Promise<GetLoadResponse> {
+    return this.loads.load(request, signal);
   }
 }

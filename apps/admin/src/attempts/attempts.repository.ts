@@ -21,8 +21,21 @@ export interface AttemptPosition {
   retryAttempt: number;
 }
 
+/** When an attempt ran, and where. */
+export interface TimesRow {
+  startedAt: Date;
+  /** Null while it goes on. */
+  durationMs: number | null;
+  isOver: boolean;
+  usage: Buffer | null;
+  route: Buffer | null;
+}
+
 const columns = `x.node_id AS "nodeId", x.retry_attempt AS "retryAttempt", x.task_org AS org, x.task_project AS project,
   x.task_domain AS domain, x.task_name AS name, x.task_version AS version, x.closure, x.usage, x.route`;
+
+/** Of runs that go on. */
+const activePhases = ['UNDEFINED', 'QUEUED', 'RUNNING', 'SUCCEEDING', 'FAILING', 'ABORTING'];
 
 /** Reads of attempts in the order of their key, which is that of the index; the projection writes them. */
 export class AttemptsRepository {
@@ -38,6 +51,36 @@ export class AttemptsRepository {
         WHERE x.execution_id = $1 AND ($2 = '' OR x.node_id = $2) AND (x.node_id, x.retry_attempt) > ($3, $4::integer)
         ORDER BY x.node_id, x.retry_attempt LIMIT $5`,
       [executionId, nodeId, after?.nodeId ?? '', after?.retryAttempt ?? -1, limit],
+    );
+    return rows;
+  }
+
+  /** Runs of a project and domain that began since then, or go on; the newest first, at most `limit` of either. */
+  async runsSince(
+    db: Queryable,
+    { org, project, domain }: { org: string; project: string; domain: string },
+    since: Date,
+    limit: number,
+  ): Promise<bigint[]> {
+    const { rows } = await db.query<{ id: bigint }>(
+      `(SELECT id, created_at FROM executions WHERE org = $1 AND project = $2 AND domain = $3 AND created_at >= $4
+          ORDER BY created_at DESC, id DESC LIMIT $5)
+       UNION
+       (SELECT id, created_at FROM executions WHERE org = $1 AND project = $2 AND domain = $3 AND phase = ANY($6)
+          ORDER BY created_at DESC, id DESC LIMIT $5)
+       ORDER BY created_at DESC, id DESC`,
+      [org, project, domain, since, limit, activePhases],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Of attempts that have begun to run. */
+  async times(db: Queryable, runs: readonly bigint[], limit: number): Promise<TimesRow[]> {
+    const { rows } = await db.query<TimesRow & Record<string, unknown>>(
+      `SELECT started_at AS "startedAt", (duration_ns / 1000000)::float8 AS "durationMs",
+              phase IN ('SUCCEEDED', 'FAILED', 'ABORTED') AS "isOver", usage, route
+         FROM task_executions WHERE execution_id = ANY($1) AND started_at IS NOT NULL LIMIT $2`,
+      [runs, limit],
     );
     return rows;
   }

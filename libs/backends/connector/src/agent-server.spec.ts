@@ -111,6 +111,18 @@ describe('an agent server that is none of flytekit’s', () => {
     expect(connected.refuse(launch('run1-n0-0'))).toContain('served are newer');
   });
 
+  it('A-163: a task type that no server lists goes to the default one, where there is one', async () => {
+    server = await new AgentServer().listen();
+    server.types = ['other'];
+    const connected = await start({}, { fallback: 'agents' });
+    const unlisted = launch('run1-n0-0');
+    expect(connected.refuse(unlisted)).toBeUndefined();
+    server.resource = { phase: Phase.SUCCEEDED };
+    const told = new Told(blob);
+    await connected.launch(unlisted, told);
+    expect(Phase[(await told.end()).phase]).toBe('SUCCEEDED');
+  });
+
   it('an abort is told as done once its delete was acknowledged, however often that failed', async () => {
     server = await new AgentServer().listen();
     server.resource = { phase: Phase.RUNNING };

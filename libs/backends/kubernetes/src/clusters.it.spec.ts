@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorOf } from '@aloft/backend-kit/testing';
 import { LaunchTask } from '@aloft/idl/aloft/v1/bus';
-import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { ErrorDocument } from '@aloft/idl/flyteidl/core/errors';
+import { ExecutionError_ErrorKind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { FakeWorld } from './testing/fake-world.js';
 import { type Kube, startCluster } from './testing/kube.js';
 import { createOperatorTypes } from './testing/operator-crds.js';
@@ -156,6 +157,37 @@ describe('objects of operators', () => {
       expect(`${type} ${Phase[(await world.bus.end(launch.attempt)).phase]}`).toBe(`${type} SUCCEEDED`);
       await world.until(async () => (await kube.call('GET', object)).status === 404);
     }
+  });
+
+  it('C-171, C-184: of the errors that workers of a job wrote the earliest is the attempt’s', async () => {
+    await createOperatorTypes(kube);
+    await world.start({ operators: { pytorch: true } });
+    const launch = world.launch('run1-n0-0', {}, { type: 'pytorch', args: ['pyflyte-execute'], cpu: '1' });
+    launch.template = { ...launch.template!, custom: { workerReplicas: { replicas: 2 } } };
+    await world.bus.command({ launch });
+    const object = `/apis/kubeflow.org/v1/namespaces/${world.namespace}/pytorchjobs/run1-n0-0`;
+    await world.until(async () => (await kube.call('GET', object)).status === 200);
+    for (const [worker, seconds] of [
+      ['run1-n0-0-worker-1', 20],
+      ['run1-n0-0-worker-0', 10],
+    ] as const) {
+      const timestamp = { seconds: BigInt(seconds), nanos: 0 };
+      const error = {
+        code: 'USER:Boom',
+        message: `of ${worker}`,
+        origin: ExecutionError_ErrorKind.USER,
+        timestamp,
+        worker,
+      };
+      const bytes = ErrorDocument.encode(ErrorDocument.fromPartial({ error })).finish();
+      await world.blob.put(`${launch.outputPrefix}/error-${seconds}.pb`, bytes);
+    }
+    const conditions = [{ type: 'Failed', status: 'True', message: 'a worker exited with code 1' }];
+    await kube.call('PATCH', `${object}/status`, { status: { conditions } }, 'application/merge-patch+json');
+    expect(errorOf(await world.bus.end(launch.attempt))).toMatchObject({
+      message: 'of run1-n0-0-worker-0',
+      worker: 'run1-n0-0-worker-0',
+    });
   });
 
   it('a task that needs an operator which is not there is refused', async () => {

@@ -37,6 +37,8 @@ export interface Sight {
  */
 export interface ObjectKind {
   readonly resource: Resource;
+  /** Several pods of an attempt each write an error of their own, of which the earliest counts (C-171). */
+  readonly distributed?: boolean;
   /** Whether it is this kind that runs the launch. */
   takes(launch: LaunchTask): boolean;
   /** As in `BackendPlugin`. */

@@ -188,9 +188,9 @@ export class Followed {
 
   /** Why it was ended, then what it wrote (C-108, C-170), then how it went (C-172). */
   private async judge(end: End): Promise<PhaseReport> {
-    const { launch, context } = this;
+    const { launch, context, kind } = this;
     if (end.how === 'cut short') return withCheckpoint(launch, context.blob, end.failure);
-    const written = await readOutcome(launch, context.blob);
+    const written = await readOutcome(launch, context.blob, kind.distributed ? { distributedErrors: true } : {});
     if (end.how === 'well') return withCheckpoint(launch, context.blob, written ?? nothingWritten(launch));
     const { result } = written?.outcome ?? {};
     const own = written && isTerminal(written.phase) && result?.$case === 'error' && result.value.errorUri !== '';

@@ -5,6 +5,7 @@ import { CleanPodPolicy, type RunPolicy } from '@aloft/idl/flyteidl/plugins/kube
 import { DistributedMPITrainingTask } from '@aloft/idl/flyteidl/plugins/kubeflow/mpi';
 import { DistributedPyTorchTrainingTask } from '@aloft/idl/flyteidl/plugins/kubeflow/pytorch';
 import { DistributedTensorflowTrainingTask } from '@aloft/idl/flyteidl/plugins/kubeflow/tensorflow';
+import type { V1EnvVar } from '@kubernetes/client-node';
 import type { Launch } from '../kind.js';
 import type { PodOptions } from '../pod/pod-options.js';
 import type { JobState, Operator } from './operator-kind.js';
@@ -31,11 +32,18 @@ const cleanPodPolicies: Partial<Record<CleanPodPolicy, string>> = {
   [CleanPodPolicy.CLEANPOD_POLICY_ALL]: 'All',
 };
 
+/** What makes flytekit write an error file for each worker, with its name (C-171). */
+const ownErrors: readonly V1EnvVar[] = [
+  { name: '_F_DES', value: 'Earliest' },
+  { name: '_F_WN', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+];
+
 const kubeflow = (kind: string) => ({ apiVersion: 'kubeflow.org/v1', kind, plural: `${kind.toLowerCase()}s` });
 
 /** C-184: a PyTorchJob of Kubeflow's training operator. */
 export const pytorchOperator: Operator = {
   types: ['pytorch'],
+  distributed: true,
   resource: kubeflow('PyTorchJob'),
   refuse: (launch) => (pytorchOf(launch).workers === 0 ? noWorkers(launch) : undefined),
   spec(launch, options) {
@@ -68,6 +76,7 @@ export const pytorchOperator: Operator = {
 /** C-184: an MPIJob. The launcher runs the task's command, the workers what their role says. */
 export const mpiOperator: Operator = {
   types: ['mpi'],
+  distributed: true,
   resource: kubeflow('MPIJob'),
   refuse: (launch) => (countOf(mpiOf(launch).workerReplicas) === 0 ? noWorkers(launch) : undefined),
   spec(launch, options) {
@@ -92,6 +101,7 @@ export const mpiOperator: Operator = {
 /** C-184: a TFJob. */
 export const tensorflowOperator: Operator = {
   types: ['tensorflow'],
+  distributed: true,
   resource: kubeflow('TFJob'),
   refuse: (launch) => (countOf(tensorflowOf(launch).workerReplicas) === 0 ? noWorkers(launch) : undefined),
   spec(launch, options) {
@@ -119,6 +129,7 @@ function replica(launch: Launch, options: PodOptions, container: string, role: R
   const said = role?.common ?? role;
   const template = rolePod(launch, options, {
     container,
+    env: ownErrors,
     ...(said?.image ? { image: said.image } : {}),
     resources: said?.resources,
     ...(role?.command && role.command.length > 0 ? { command: role.command, args: [] } : {}),

@@ -27,6 +27,8 @@ export interface Operator {
   /** Task types that become its objects. */
   types: readonly string[];
   resource: Resource;
+  /** As in `ObjectKind`. */
+  distributed?: boolean;
   /** What is wrong with the task's own configuration. */
   refuse?(launch: LaunchTask): string | undefined;
   /** `name`: the object's. */
@@ -37,12 +39,14 @@ export interface Operator {
 /** An operator's object for each attempt (C-181…C-184): the operator makes the pods, its status is the attempt's. */
 export class OperatorKind implements ObjectKind {
   readonly resource: Resource;
+  readonly distributed: boolean;
 
   constructor(
     private readonly operator: Operator,
     private readonly options: PodOptions,
   ) {
     this.resource = operator.resource;
+    this.distributed = operator.distributed ?? false;
   }
 
   takes({ template }: LaunchTask): boolean {

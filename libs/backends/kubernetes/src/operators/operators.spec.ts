@@ -156,18 +156,23 @@ describe('C-184: Kubeflow', () => {
     const workers = {
       workerReplicas: { common: { replicas: 2, image: 'w:1', restartPolicy: 'RESTART_POLICY_ON_FAILURE' } },
     };
+    const env = expect.arrayContaining([
+      { name: 'A', value: '1' },
+      { name: '_F_DES', value: 'Earliest' },
+      { name: '_F_WN', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+    ]);
     expect(await build(pytorchOperator, task('pytorch', workers))).toMatchObject({
       runPolicy: { cleanPodPolicy: 'Running' },
       pytorchReplicaSpecs: {
         Master: {
           replicas: 1,
           restartPolicy: 'Never',
-          template: { spec: { containers: [{ name: 'pytorch', image: 'test:1' }] } },
+          template: { spec: { containers: [{ name: 'pytorch', image: 'test:1', env }] } },
         },
         Worker: {
           replicas: 2,
           restartPolicy: 'OnFailure',
-          template: { spec: { containers: [{ name: 'pytorch', image: 'w:1' }] } },
+          template: { spec: { containers: [{ name: 'pytorch', image: 'w:1', env }] } },
         },
       },
     });

@@ -1,5 +1,5 @@
 import type { K8sPod, Resources } from '@aloft/idl/flyteidl/core/tasks';
-import type { V1Container, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node';
+import type { V1Container, V1EnvVar, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node';
 import type { Launch } from '../kind.js';
 import { defaultPrimary, podOf } from '../pod/build-pod.js';
 import { merged } from '../pod/merge.js';
@@ -14,6 +14,8 @@ export interface Role {
   resources?: Resources | undefined;
   command?: readonly string[];
   args?: readonly string[];
+  /** Beside that of the task, which goes before it. */
+  env?: readonly V1EnvVar[];
   /** Roles that a job does not survive keep off spot capacity. */
   interruptible?: boolean;
   /** The task's own pod for it, which goes before what all its roles have; its primary container is the role's. */
@@ -33,6 +35,7 @@ export function rolePod(launch: Launch, options: PodOptions, role: Role): V1PodT
           ...(role.image ? { image: role.image } : {}),
           ...(role.command ? { command: [...role.command] } : {}),
           ...(role.args ? { args: [...role.args] } : {}),
+          ...(role.env ? { env: withEnv(container.env ?? [], role.env) } : {}),
           ...(own ? { resources: resourceRequirements(role.resources, options.gpu.resource) } : {}),
         }
       : container,
@@ -40,6 +43,10 @@ export function rolePod(launch: Launch, options: PodOptions, role: Role): V1PodT
   // Whether a pod is started again is the role's, how long it may run the job's.
   const { restartPolicy: _, activeDeadlineSeconds: __, ...rest } = spec ?? { containers: [] };
   return ownPodOver({ ...(metadata ? { metadata } : {}), spec: { ...rest, containers } }, role);
+}
+
+function withEnv(own: readonly V1EnvVar[], env: readonly V1EnvVar[]): V1EnvVar[] {
+  return [...own, ...env.filter(({ name }) => !own.some((each) => each.name === name))];
 }
 
 function ownPodOver(pod: V1PodTemplateSpec, { pod: own, container }: Role): V1PodTemplateSpec {
