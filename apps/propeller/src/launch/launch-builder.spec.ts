@@ -1,6 +1,6 @@
 import type { LaunchTaskEffect } from '@aloft/engine';
 import { ExecutionSettings, LaunchTask } from '@aloft/idl/aloft/v1/bus';
-import { Route, Routing } from '@aloft/idl/aloft/v1/routing';
+import { Route, Route_By as By, Routing } from '@aloft/idl/aloft/v1/routing';
 import { PluginOverride_MissingPluginBehavior as Missing } from '@aloft/idl/flyteidl/admin/matchable_resource';
 import {
   Resources_ResourceName as Name,
@@ -309,6 +309,15 @@ describe('LaunchBuilder', () => {
       template.target.value.resources = { requests: [{ name: Name.CPU, value: 'much' }], limits: [] };
     }
     expect(() => builder().build(effect(template), undefined)).toThrow(/"much" is not a quantity.*500m/);
+  });
+
+  it('C-185: a map of the old type is refused with what to do, unless somebody said who takes it', () => {
+    const template = { ...task('t'), type: 'container_array' };
+    const routed = (by: By) => ({ routed: { route: Route.fromPartial({ backend: 'local', by }) } });
+    const build = (more: object) => builder().build(effect(template, more), undefined);
+    expect(() => build({})).toThrow(/task t is a map of the old type container_array.*flytekit 1\.12/);
+    expect(() => build(routed(By.DEFAULT))).toThrow(/container_array/);
+    expect(build(routed(By.TASK_TYPE)).backend).toBe('local');
   });
 
   it('C-11, A-94: routes by override, then type, then default', () => {

@@ -31,6 +31,7 @@ import { inputsInTemplate, perRetryUniqueKey, renderTemplate, type TemplateValue
 import { isSampled, type TraceContext } from '@aloft/telemetry';
 import { attemptEnvironment, staticEnvironment, traceEnvironment } from './environment.js';
 import { labelValue, launchLabels } from './labels.js';
+import { refuseLegacyMap } from './legacy-maps.js';
 import { boundsOf } from './resource-bounds.js';
 import { identified, placed, withPodTemplate } from './rule-choice.js';
 
@@ -212,6 +213,7 @@ export class LaunchBuilder {
     });
     const texts = textsOf(template);
     const route = this.routeOf(effect);
+    refuseLegacyMap(template, route);
     const placement = placed(settings.placement, route?.choice);
     const launched = withPodTemplate(template, route?.choice);
     const part: Omit<StaticPart, 'encoded'> = {
