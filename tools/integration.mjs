@@ -75,10 +75,10 @@ const suites = {
     const python = pythonEnvironment(flytekitRequirements);
     integration('libs/backends/aws-batch', 'e2e/aws-batch')(args, { ALOFT_TEST_PYTHON: python });
   },
-  /** The Kubernetes backend on a real API server, with a real node and pretended ones; the first time builds these programs. */
+  /** The Kubernetes backend on a real API server, with a real node and pretended ones, and all of the platform with two clusters; the first time builds these programs. */
   kubernetes: (args) => {
     const python = pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
-    integration('libs/backends/kubernetes')(args, { ALOFT_TEST_PYTHON: python });
+    integration('libs/backends/kubernetes', 'e2e/kubernetes')(args, { ALOFT_TEST_PYTHON: python });
   },
   /** The Spark backend over the real spark-submit: the conformance suite, a given master, stock flytekit with its Spark plugin. */
   spark: (args) => {

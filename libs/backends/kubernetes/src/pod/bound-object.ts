@@ -51,12 +51,17 @@ export function annotationOf(changes: readonly string[]): Record<string, string>
   return changes.length > 0 ? { [resourcesAnnotation]: `Resources: ${[...new Set(changes)].join('. ')}.` } : {};
 }
 
-/** Said once, when an object of an attempt is new and there is nothing else to say of it. */
+/**
+ * The attempt's custom information has it, however soon the attempt is over; it is a reason, too, while the object is new and there is nothing else
+ * to say of it.
+ */
 export function withChanges({ metadata }: ClusterObject, sight: Sight): Sight {
-  const changes = metadata?.annotations?.[resourcesAnnotation];
+  const resources = metadata?.annotations?.[resourcesAnnotation];
   const { report } = sight;
-  if (changes === undefined || report?.phase !== Phase.INITIALIZING || report.reason !== undefined) return sight;
-  return { ...sight, report: { ...report, reason: changes } };
+  if (resources === undefined || !report) return sight;
+  const customInfo = { ...report.customInfo, resources };
+  const isNew = report.phase === Phase.INITIALIZING && report.reason === undefined;
+  return { ...sight, report: { ...report, customInfo, ...(isNew ? { reason: resources } : {}) } };
 }
 
 /** What is wrong with what containers ask for, as a refusal. */
