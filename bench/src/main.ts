@@ -119,28 +119,33 @@ async function repeated(workload: string, workflow: string, n: number, times = r
   report(workload, n, n, samples, before, usageOf(platform.processes));
 }
 
+/** On a platform that is in use, as {@link latency}: as much before as is measured. */
 async function manyRuns(count: number, steps: number): Promise<void> {
   const workflow = `bench.chain_${steps}`;
-  await timeRun(workflow);
-  const before = usageOf(platform.processes);
-  const samples: number[] = [];
-  for (let i = 0; i < repeat; i++) {
+  const allAtOnce = async (): Promise<number> => {
     const started = performance.now();
     await Promise.all(
       Array.from({ length: count }, async () => {
         await client.succeeded(await client.launch(workflow, version, runName()));
       }),
     );
-    samples.push(performance.now() - started);
-  }
+    return performance.now() - started;
+  };
+  for (let i = 0; i < repeat; i++) await allAtOnce();
+  const before = usageOf(platform.processes);
+  const samples: number[] = [];
+  for (let i = 0; i < repeat; i++) samples.push(await allAtOnce());
   report('c_many', count * steps, count * steps, samples, before, usageOf(platform.processes));
 }
 
-/** What is added to steps that take two seconds each. */
+/** What is added to steps that take two seconds each, on a platform that has started processes before. */
 async function slowSteps(n: number, seconds: number): Promise<void> {
-  const workflow = `bench.sleep_chain_${n}`;
-  await client.registerTask(version, sleepTask(version, seconds));
-  await client.register(sleepChain(n, version, seconds), version);
+  for (const each of [0, seconds]) {
+    await client.registerTask(version, sleepTask(version, each));
+    await client.register(sleepChain(n, version, each), version);
+  }
+  const workflow = `bench.sleep_chain_${n}_${seconds}`;
+  for (let i = 0; i < 100; i++) await timeRun(`bench.sleep_chain_${n}_0`);
   await timeRun(workflow);
   const before = usageOf(platform.processes);
   const samples: number[] = [];

@@ -43,7 +43,7 @@ export async function startPlatform(
   const dataDir = join(folder, 'data');
   const command =
     shape === 'embedded'
-      ? ['--max-semi-space-size=64', ...profiling(), fromRoot('apps/standalone/dist/main.js')]
+      ? ['--max-semi-space-size=128', ...profiling(), fromRoot('apps/standalone/dist/main.js')]
       : [fromRoot('tools/distributed.mjs'), ...(restart ? [] : ['--no-restart'])];
   const child = spawn(process.execPath, command, {
     env: {

@@ -206,5 +206,5 @@ export function sleepChain(n: number, version: string, seconds: number): Workflo
       target: { $case: 'taskNode', value: { reference: { $case: 'referenceId', value: task } } },
     }),
   );
-  return workflow(`bench.sleep_chain_${n}`, version, nodes);
+  return workflow(`bench.sleep_chain_${n}_${seconds}`, version, nodes);
 }

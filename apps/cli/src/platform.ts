@@ -13,7 +13,7 @@ import { UsageError } from './failure.js';
  * done: with room for a few of these, little of it is copied.
  */
 export function standaloneArguments(): string[] {
-  return ['--max-semi-space-size=64', standaloneProgram()];
+  return ['--max-semi-space-size=128', standaloneProgram()];
 }
 
 function standaloneProgram(): string {

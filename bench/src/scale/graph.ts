@@ -2,12 +2,15 @@ import { cpuEach, round, type Usage } from '../processes.js';
 import { joinTask, randomGraph } from '../shapes.js';
 import { ScaleRun } from './scale-run.js';
 
-/** Nodes of the graph that the large one is compared with, and of how many runs of it the figures are. */
+/** Nodes of the graph that the large one is compared with. */
 const small = 1000;
-const smallRuns = 20;
 
-/** A random graph of noop tasks, dispatched one by one; and what a node costs beside one of 1,000 nodes. */
+/**
+ * A random graph of noop tasks, dispatched one by one; and what a node costs beside one of 1,000 nodes. Of those as many nodes run as the large
+ * graph has, half of them before it and half after it: what the database and the collector do only now and then is in both.
+ */
 export async function* graphWorkload(size: number): AsyncIterable<object> {
+  const smallRuns = Math.ceil(size / small / 2);
   const run = await ScaleRun.start();
   try {
     await run.client.registerTask(run.version, joinTask(run.version));

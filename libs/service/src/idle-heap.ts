@@ -2,9 +2,13 @@ import { performance, type EventLoopUtilization } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** How a process is doing: bytes of its heap (also those that nobody needs), and the part of the time since the last look (0…1) in which it did something. */
+/** How a process is doing. */
 export interface HeapLook {
+  /** Bytes of the heap's pages. */
   heap: number;
+  /** Of these, with objects, also such as nobody needs. */
+  used: number;
+  /** Part of the time since the last look (0…1) in which it did something. */
   busy: number;
 }
 
@@ -12,7 +16,9 @@ const lookMs = 10_000;
 const quietBusy = 0.1;
 /** Looks in a row at which it had little to do. */
 const quietLooks = 2;
-const worthwhileBytes = 128 * 2 ** 20;
+const worthwhileBytes = 64 * 2 ** 20;
+/** V8 keeps the pages of young objects for a while, as long as it thinks that they will be needed soon again. */
+const mostTries = 3;
 
 /**
  * Gives memory back that a burst of work left behind. V8 keeps pages of which a few objects are still needed, and compacts them only when it
@@ -25,6 +31,8 @@ export class IdleHeap {
   private compacted = false;
   /** What there was after the last time. */
   private left = 0;
+  /** How often it was compacted since it was last busy. */
+  private tries = 0;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -41,12 +49,16 @@ export class IdleHeap {
   }
 
   check(): void {
-    const { heap, busy } = this.look();
+    const { heap, used, busy } = this.look();
     if (this.compacted) this.left = heap;
     this.compacted = false;
-    this.quiet = busy > quietBusy ? 0 : this.quiet + 1;
-    if (this.quiet < quietLooks || heap - this.left < worthwhileBytes) return;
+    if (busy > quietBusy) this.quiet = this.tries = 0;
+    else this.quiet += 1;
+    if (this.quiet < quietLooks) return;
+    const isSpare = heap - used >= worthwhileBytes && this.tries < mostTries;
+    if (heap - this.left < worthwhileBytes && !isSpare) return;
     this.compacted = true;
+    this.tries += 1;
     this.compact();
   }
 }
@@ -57,7 +69,8 @@ function looking(): () => HeapLook {
     const now = performance.eventLoopUtilization();
     const busy = performance.eventLoopUtilization(now, last).utilization;
     last = now;
-    return { heap: getHeapStatistics().total_heap_size, busy };
+    const { total_heap_size: heap, used_heap_size: used } = getHeapStatistics();
+    return { heap, used, busy };
   };
 }
 

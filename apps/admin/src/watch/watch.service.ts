@@ -150,15 +150,15 @@ export class WatchService {
 
   /** Resolves when the read model has the run up to that sequence. */
   private async stored(key: NameKey, uid: string, sequence: bigint, signal: AbortSignal): Promise<void> {
-    // Another process's projection tells nothing here: looked for less and less often. This one's tells when it is done.
-    let look = this.projection.reached(uid) === undefined;
-    for (let pause = look ? behindPauseMs : longestPauseMs; !signal.aborted; pause = longer(pause)) {
+    // Another process's projection tells nothing here: looked for less and less often, and not at once, since it has not heard of it sooner
+    // than we. This one's tells when it is done.
+    const begin = this.projection.reached(uid) === undefined ? behindPauseMs : longestPauseMs;
+    for (let pause = begin, look = false; !signal.aborted; pause = longer(pause), look = true) {
       // Before looking: what is applied while we look is not missed.
       const moved = this.applied(signal, (applied) => reaches(applied, uid, sequence), pause);
       if ((this.projection.reached(uid) ?? -1n) >= sequence) return;
       if (look && required(await this.reader.find(key), key).lastSequence >= sequence) return;
       if (await moved) return;
-      look = true;
     }
   }
 

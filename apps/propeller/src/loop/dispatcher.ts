@@ -325,7 +325,7 @@ export class Dispatcher implements AppliedEffects {
     if (entry.state === 'ready' && entry.fresh) this.takeUp(entry);
     for (const pending of queue) this.feedEntry(entry, pending);
     // A tombstone is looked up again if it is needed again.
-    if (entry.state === 'ended' || entry.state === 'unknown') this.entries.delete(entry.uid);
+    if ((entry.state === 'ended' && !entry.archiving) || entry.state === 'unknown') this.entries.delete(entry.uid);
   }
 
   /** What a run just restored waits for is asked again; what it left undone is done. */

@@ -377,6 +377,7 @@ export class Incarnation {
 
   private archive(entry: RunEntry): void {
     entry.archiving = true;
+    entry.letGo();
     this.archiver.add({ uid: entry.uid, id: entry.identity!.id });
   }
 

@@ -14,7 +14,7 @@ export interface ArchiverOptions {
 }
 
 const runsAtOnce = 200;
-const gatherMs = 250;
+const gatherMs = 1_000;
 const smallLogBytes = 1024 * 1024;
 /** Syncs of different files share the disk's time. */
 const writesAtOnce = 4;

@@ -56,6 +56,15 @@ export class RunEntry {
 
   constructor(readonly uid: string) {}
 
+  /** It has ended, and all of that is durable: what it was made of may go while its history is written. */
+  letGo(): void {
+    if (this.open.size > 0) return;
+    this.state = 'ended';
+    this.run = undefined;
+    this.graphs.clear();
+    this.graphUris.clear();
+  }
+
   get idle(): boolean {
     return (
       this.uncommitted === 0 &&

@@ -37,7 +37,7 @@ export class EmbeddedPlatform implements PlatformUnderTest {
     const managed = new ManagedProcess({
       name: 'platform',
       command: process.execPath,
-      args: ['--max-semi-space-size=64', main],
+      args: ['--max-semi-space-size=128', main],
       env: {
         ...process.env,
         ALOFT_DATA_DIR: join(folder, 'data'),

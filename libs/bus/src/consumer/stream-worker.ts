@@ -29,7 +29,7 @@ export interface WorkerEnvironment {
 export type WorkerEnd = { kind: 'closed' } | { kind: 'lost' } | { kind: 'failed'; error: unknown };
 
 /** How long a position waits for others before it is stored, where nothing else is. */
-const storeMs = 50;
+const storeMs = 200;
 
 /** Works one stream off while its lease is held: one batch at a time, each with the position in one transaction. */
 export class StreamWorker {
