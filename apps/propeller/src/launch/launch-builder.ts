@@ -160,6 +160,7 @@ export class LaunchBuilder {
       arraySize: effect.arraySize ?? 0,
       placement: undefined,
       route: undefined,
+      dependsOn: [...(effect.dependsOn ?? [])],
     };
     const launch: LaunchTask = {
       ...own,

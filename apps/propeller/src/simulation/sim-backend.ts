@@ -254,6 +254,8 @@ export class SimBackend {
       backend: 'local',
       interruptible: false,
       waitsFor: WaitReason_Kind.NONE,
+      job: '',
+      upstreamFailed: false,
     };
     return {
       topic: 'tasks.reports',

@@ -28,12 +28,14 @@ export interface TaskFacts {
   usage?: TaskUsage | undefined;
   /** What the backend said. */
   report?: TaskReport;
+  /** What it waits for at its backend, where that is known before the backend says anything. */
+  waiting?: WaitReason | undefined;
 }
 
 /** What the attempt waits for from now on; that it no longer waits, if events had said so; else nothing. */
-function waitingOf(run: RunState, work: NodeWork, report: TaskReport | undefined): WaitReason | undefined {
+function waitingOf(run: RunState, work: NodeWork, { report, waiting }: TaskFacts): WaitReason | undefined {
   const before = work.waiting;
-  work.waiting = report && behaves(run, Behaviour.TellsWaits) ? reportedWait(run, work, report) : undefined;
+  work.waiting = report && behaves(run, Behaviour.TellsWaits) ? reportedWait(run, work, report) : waiting;
   if (work.waiting || !before) return work.waiting;
   return WaitReason.create({ nodeId: work.id, since: run.now });
 }
@@ -78,6 +80,6 @@ export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Ph
   emit(
     run,
     { $case: 'task', value: event },
-    { usage: report?.usage ?? facts.usage, waiting: waitingOf(run, work, report), route },
+    { usage: report?.usage ?? facts.usage, waiting: waitingOf(run, work, facts), route },
   );
 }
