@@ -1,6 +1,6 @@
 import { WaitReason, type LiteralsValue, type TaskReport, type TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { Route } from '@aloft/idl/aloft/v1/routing';
-import { type ExecutionError, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { type ExecutionError, TaskExecution_Phase, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import {
   TaskExecutionEvent,
   TaskExecutionMetadata,
@@ -28,6 +28,8 @@ export interface TaskFacts {
   usage?: TaskUsage | undefined;
   /** What the backend said. */
   report?: TaskReport;
+  /** Links to what it was, where no report tells. */
+  logs?: TaskLog[] | undefined;
   /** What it waits for at its backend, where that is known before the backend says anything. */
   waiting?: WaitReason | undefined;
 }
@@ -68,7 +70,7 @@ export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Ph
   if (report) {
     event.logs = report.logs;
     event.customInfo = report.customInfo;
-  }
+  } else if (facts.logs) event.logs = facts.logs;
   const metadata = TaskExecutionMetadata.create();
   metadata.generatedName = taskName(run.id.name, work.id, work.attempt);
   metadata.pluginIdentifier = report?.backend ?? route?.backend ?? '';

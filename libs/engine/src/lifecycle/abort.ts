@@ -159,9 +159,10 @@ export function stopAttempt(run: RunState, work: NodeWork, reason: string, error
     if (!work.ending && !saysOver(work.held)) tellTask(run, work, reason);
     work.taskPhase = TaskExecution_Phase.ABORTED;
     const usage = work.ending?.usage ?? work.held?.usage;
+    const logs = work.held?.logs;
     if (error && behaves(run, Behaviour.TimeoutsAreFailures))
       taskEvent(run, work, TaskExecution_Phase.FAILED, { reason, error, usage });
-    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason, usage });
+    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason, usage, logs });
   }
   if (work.items) {
     loseArray(run, work, work.items);
