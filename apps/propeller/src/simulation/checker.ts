@@ -47,6 +47,8 @@ export interface CheckerOptions {
   gate(uid: string, signalId: string): void;
   /** Nodes that the node has to run after. */
   upstream(uid: string, nodeId: string): readonly string[];
+  /** Whether what a node succeeded by began before the other node had succeeded. */
+  beganBefore(uid: string, nodeId: string, upstream: string): boolean;
 }
 
 /** Watches everything that commits put on the bus, in order of commit, and says what must never be. */
@@ -160,6 +162,8 @@ export class Checker {
           for (const upstream of this.options.upstream(uid, nodeId))
             if (told.nodes.get(upstream) !== NodePhase.SUCCEEDED)
               this.problem(`${uid}: node ${nodeId} was ${NodePhase[phase]} before ${upstream} had succeeded`);
+            else if (phase === NodePhase.SUCCEEDED && this.options.beganBefore(uid, nodeId, upstream))
+              this.problem(`${uid}: node ${nodeId} succeeded by a job that began before ${upstream} had succeeded`);
         if (terminalNode.has(phase)) told.busy.delete(nodeId);
         this.options.scheduler.note(`event: node ${nodeId} of ${uid.slice(0, 8)} ${NodePhase[phase]}`);
         return;

@@ -63,6 +63,8 @@ export interface SimBackendOptions {
  */
 export class SimBackend {
   readonly jobs = new Map<string, Job>();
+  /** When the job began and ended that last succeeded of a task's node, by run and node. */
+  private readonly successes = new Map<string, { begun: number; ended: number }>();
   /** When the last command of an attempt comes, so that those of one attempt stay in order. */
   private readonly coming = new Map<string, number>();
   private underWay = 0;
@@ -94,6 +96,12 @@ export class SimBackend {
   /** Attempts that have neither ended nor been stopped, or whose end nobody knows yet. */
   unfinished(): string[] {
     return [...this.jobs.values()].filter(({ over, unheard }) => !over || unheard).map(({ name }) => name);
+  }
+
+  /** Whether the job by which a node succeeded began before that of another node had ended. */
+  beganBefore(uid: string, nodeId: string, other: string): boolean {
+    const [mine, before] = [this.successes.get(`${uid}/${nodeId}`), this.successes.get(`${uid}/${other}`)];
+    return mine !== undefined && before !== undefined && mine.begun < before.ended;
   }
 
   /** Attempts that ran on after their run's end. */
@@ -189,8 +197,9 @@ export class SimBackend {
     // Attempts that were taken back have had no fate.
     const mishap = fate.mishaps[index === undefined ? this.options.failuresOf(executionUid, nodeId) : retryAttempt];
     // As the backend sees it, one that wrote no outputs has succeeded.
-    const writesNothing = mishap === 'user' && step?.kind === 'task' && random.chance(0.3);
+    const writesNothing = mishap === 'user' && step?.kind === 'task' && random.chance(0.5);
     job.begun = true;
+    const begun = scheduler.time;
     scheduler.note(`backend: ${job.name} begins`);
     if (this.options.isOver(launch.attempt!)) this.options.problem(`${job.name} begins after it was told to be over`);
     if (mishap === 'hang' || random.chance(0.6)) {
@@ -201,7 +210,10 @@ export class SimBackend {
     job.end = scheduler.after(takes, 'job', () => {
       job.over = true;
       job.forgotten = this.options.hasEnded(executionUid);
-      job.succeeded = writesNothing || (!mishap && !fate.hopeless);
+      const isDone = !mishap && !fate.hopeless;
+      job.succeeded = writesNothing || isDone;
+      if (isDone && index === undefined)
+        this.successes.set(`${executionUid}/${nodeId}`, { begun, ended: scheduler.time });
       if (writesNothing) this.report(job, Phase.SUCCEEDED, this.resultOf(undefined, launch));
       else if (mishap) this.report(job, Phase.RETRYABLE_FAILED, failure(mishap));
       else if (fate.hopeless) this.report(job, Phase.FAILED, failure('user'));

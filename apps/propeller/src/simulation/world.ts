@@ -54,6 +54,7 @@ const shapes: readonly Shape[] = [
   { maxSteps: 3, maxDepth: 1 },
   { maxSteps: 3, maxDepth: 1 },
   { maxSteps: 5, maxDepth: 2 },
+  { maxSteps: 3, maxDepth: 0, onlyWait: 0.8 },
   { maxSteps: 5, maxDepth: 1, onlyWait: 0.8 },
 ];
 const limits = { events: 120_000, time: 3_600_000 };
@@ -92,6 +93,7 @@ export class World {
       maxParallelism: (uid) => this.byUid.get(uid)?.maxParallelism ?? 0,
       gate: (uid, signalId) => this.gate(uid, signalId),
       upstream: (uid, nodeId) => upstreamOf(this.byUid.get(uid)?.flow, nodeId),
+      beganBefore: (uid, nodeId, upstream) => this.backend.beganBefore(uid, nodeId, upstream),
     });
     const broker = new MemoryBroker({
       partitions: random.pick([1, 1, 2, 4]),
