@@ -4,6 +4,7 @@ import { Route } from '@aloft/idl/aloft/v1/routing';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { RuntimeMetadata_RuntimeType as Runtime, TaskMetadata } from '@aloft/idl/flyteidl/core/tasks';
 import { isDependable } from './jobs/dependencies.js';
+import { BatchStage } from './testing/batch-stage.js';
 import { BatchWorld } from './testing/batch-world.js';
 import { FakeBatch, type FakeBatchOptions } from './testing/fake-batch.js';
 import { runProcess } from './testing/process-container.js';
@@ -146,5 +147,57 @@ describe('chains of jobs on AWS Batch (S-5)', () => {
       unknown: made(() => undefined, 'dev'),
     }))
       expect([what, isDependable(launch)]).toEqual([what, false]);
+  });
+});
+
+// Real: host and backend. Ours: bus and rows in memory, the Batch behind it.
+describe('chains of jobs over the death of their host (S-5)', () => {
+  it('the next process names the same jobs, submits none twice, and tells each end once', async () => {
+    const room = { now: 0 };
+    const fake = new FakeBatch({
+      run: async () => ({ exitCode: 0 }),
+      get room() {
+        return room.now;
+      },
+    });
+    const endpoint = await fake.listen();
+    const world = new BatchWorld(endpoint);
+    const stage = new BatchStage(endpoint, world.blob);
+    const jobs = new Map<string, string>();
+    const waiting = new Map<string, (job: string) => void>();
+    stage.onReport = ({ attempt, job }) => {
+      if (job === '') return;
+      jobs.set(attempt?.name ?? '', job);
+      waiting.get(attempt?.name ?? '')?.(job);
+    };
+    const named = async (name: string) =>
+      jobs.get(name) ?? (await new Promise<string>((resolve) => waiting.set(name, resolve)));
+    const launch = (node: string, dependsOn: string[]): Launch => {
+      const made = byFlytekit(world.launch('succeed', { name: `run1-${node}-0`, outputs: {} }) as Launch);
+      made.dependsOn = dependsOn;
+      return made;
+    };
+    try {
+      await stage.start();
+      await stage.launch(launch('n0', []));
+      const first = await named('run1-n0-0');
+      const second = launch('n1', [first]);
+      await stage.launch(second);
+      const before = await named('run1-n1-0');
+      await stage.kill();
+      jobs.clear();
+      await stage.start();
+      expect([await named('run1-n0-0'), await named('run1-n1-0')]).toEqual([first, before]);
+      // The propeller issues it again, as it may.
+      await stage.launch(second);
+      room.now = 10;
+      fake.unblock();
+      await stage.ended(2);
+      expect([stage.tally, stage.repeated, fake.jobs.size]).toEqual([{ SUCCEEDED: 2 }, [], 2]);
+    } finally {
+      await stage.stop();
+      await world.close();
+      await fake.close();
+    }
   });
 });

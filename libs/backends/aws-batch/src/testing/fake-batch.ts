@@ -258,9 +258,11 @@ export class FakeBatch {
     this.told(job, job.size === undefined ? undefined : child);
     if (job.size !== undefined && job.status() !== 'PENDING') this.told(job);
     if (job.status() !== 'SUCCEEDED' && job.status() !== 'FAILED') return;
-    for (const other of this.jobs.values())
-      if (other.request.dependsOn?.some(({ jobId }) => jobId === job.id)) this.release(other);
-    this.start();
+    const followers = [...this.jobs.values()].filter(({ request: { dependsOn = [] } }) =>
+      dependsOn.some(({ jobId }) => jobId === job.id),
+    );
+    for (const follower of followers) this.release(follower);
+    if (followers.length > 0) this.start();
   }
 
   private terminate({ jobId, reason }: { jobId: string; reason: string }): unknown {
