@@ -136,14 +136,14 @@ describe('chains of jobs on AWS Batch (S-5)', () => {
     const container = ({ template }: Launch) =>
       (template?.target?.$case === 'container' ? template.target.value : undefined)!;
     expect(isDependable(made(() => undefined))).toBe(true);
-    expect(isDependable(made(() => undefined, '1.4.0'))).toBe(true);
+    expect(isDependable(made(() => undefined, '1.5.0'))).toBe(true);
     for (const [what, launch] of Object.entries({
       'switched off': made((each) => (each.route!.nativeDependencies = false)),
       'an item': made((each) => (each.attempt.index = 0)),
       dynamic: made((each) => container(each).env.push({ key: '_F_SS_C', value: 'H4sI' })),
       'not flytekit': made((each) => (each.template!.metadata!.runtime!.type = Runtime.OTHER)),
       'its own command': made((each) => container(each).args.pop()),
-      'too old': made(() => undefined, '1.3.9'),
+      'too old': made(() => undefined, '1.4.9'),
       unknown: made(() => undefined, 'dev'),
     }))
       expect([what, isDependable(launch)]).toEqual([what, false]);

@@ -6,8 +6,8 @@ import type { EndedJob } from './verdict.js';
 
 /** Tells flytekit to end its process with an error where its task fails; by itself it writes error.pb and ends well. */
 export const failsWithTask = { name: 'FLYTE_FAIL_ON_ERROR', value: 'true' };
-/** The first release after it learned that. */
-const since = [1, 4] as const;
+/** The first release that surely knows of it. */
+const since = [1, 5] as const;
 /** What flytekit gives dynamic and eager tasks alone: their jobs are not all of them. */
 const dynamicVariable = '_F_SS_C';
 
