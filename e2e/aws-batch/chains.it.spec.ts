@@ -43,7 +43,15 @@ describe('chains of stock flytekit on AWS Batch (S-5, C-186)', () => {
     for (const { attempts } of nodes)
       jobs.push(await Promise.all(attempts.map(({ closure: of }) => describeJob(jobIn(of?.logs ?? [])))));
     const written = readFileSync(diary, 'utf8').trim().split('\n');
-    return { phase: Phase[closure.phase], outputs: Object.keys(outputs).sort().map((name) => textIn(outputs[name]!)), nodes, jobs, written };
+    return {
+      phase: Phase[closure.phase],
+      outputs: Object.keys(outputs)
+        .sort()
+        .map((name) => textIn(outputs[name]!)),
+      nodes,
+      jobs,
+      written,
+    };
   }
 
   async function describeJob(jobId: string): Promise<JobDetail> {
