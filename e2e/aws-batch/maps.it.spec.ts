@@ -1,30 +1,16 @@
-import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { BenchClient } from '@aloft/bench/client';
 import { integerLiteral } from '@aloft/bench/shapes';
-import { ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
-import { NodeExecutionListRequest } from '@aloft/idl/flyteidl/admin/node_execution';
-import { TaskExecutionListRequest } from '@aloft/idl/flyteidl/admin/task_execution';
-import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import {
   WorkflowExecution_Phase as Phase,
   type TaskExecution_Phase as TaskPhase,
 } from '@aloft/idl/flyteidl/core/execution';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
 import { AttemptServiceClient } from '@aloft/idl/aloft/v1/attempts';
-import { WatchExecutionRequest } from '@aloft/idl/aloft/v1/watch';
 import { createClient } from '@aloft/rpc';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { python } from '../flight-delays/example.js';
-import { awsBatch, type Place } from '../flight-delays/places.js';
-import { Embedded } from '../trace/embedded.js';
+import { BatchPlatform, jobIn, place } from './batch-platform.js';
 
 // A cold interpreter an item.
 jest.setTimeout(400_000);
-
-const place = { project: 'flytesnacks', domain: 'development' };
 
 interface Item {
   index: number;
@@ -36,80 +22,27 @@ interface Item {
 
 // Real: the embedded platform in a process of its own, stock pyflyte, moto's Batch, whose children of array jobs are processes (pyflyte-map-execute).
 describe('maps of stock flytekit as array jobs of AWS Batch (C-185, C-186, C-140…C-143)', () => {
-  let platform: Embedded;
-  let batch: Place | undefined;
-  let client: BenchClient;
+  let platform: BatchPlatform;
 
   beforeAll(async () => {
-    platform = new Embedded({ AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', ALOFT_PYTHON: python });
-    const config = join(platform.folder, 'aloft.json');
-    platform.use({ ALOFT_CONFIG: config });
-    writeFileSync(config, '{}');
-    await platform.start();
-    const clientConfig = join(platform.folder, 'data', 'flytekit.yaml');
-    batch = await awsBatch(join(platform.folder, 'batch'), clientConfig);
-    await platform.end('SIGTERM');
-    writeFileSync(config, JSON.stringify(batch.configuration));
-    await platform.start();
-    const scripts = join(import.meta.dirname, 'scripts');
-    const where = ['-p', place.project, '-d', place.domain];
-    const register = [
-      'register',
-      ...where,
-      '--image',
-      'none:1',
-      '--destination-dir',
-      '.',
-      '--version',
-      'v1',
-      'maps.py',
-    ];
-    await promisify(execFile)(join(dirname(python), 'pyflyte'), ['--config', clientConfig, ...register], {
-      cwd: scripts,
-    });
-    client = new BenchClient(platform.grpc);
+    platform = await BatchPlatform.start('maps');
   });
 
-  afterAll(async () => {
-    client?.close();
-    await platform?.close();
-    await batch?.stop();
-  });
+  afterAll(() => platform?.close());
 
   async function run(workflow: string, values: number[]) {
     const literals = values.map((value) => integerLiteral(BigInt(value)));
     const list: Literal = { value: { $case: 'collection', value: { literals } }, hash: '', metadata: {} };
-    const launchPlan = { resourceType: ResourceType.LAUNCH_PLAN, ...place, name: `maps.${workflow}`, version: 'v1' };
-    const { id } = await client.admin.createExecution(
-      ExecutionCreateRequest.fromPartial({
-        ...place,
-        name: workflow,
-        spec: { launchPlan, metadata: {} },
-        inputs: { literals: { values: list } },
-      }),
-    );
-    // Ends when the read model has the run's end.
-    const request = WatchExecutionRequest.fromPartial({ id, executionOnly: true, untilStored: true });
-    for await (const _ of client.watch.watchExecution(request));
-    const { closure } = await client.admin.getExecution({ id });
-    const { fullOutputs } = await client.admin.getExecutionData({ id });
-    return { closure: closure!, outputs: fullOutputs?.literals['o0'], items: await itemsOf(workflow) };
+    const { closure, outputs } = await platform.run(`maps.${workflow}`, workflow, { values: list });
+    return { closure, outputs: outputs['o0'], items: await itemsOf(workflow) };
   }
 
   async function itemsOf(name: string): Promise<Item[]> {
-    const { nodeExecutions } = await client.admin.listNodeExecutions(
-      NodeExecutionListRequest.fromPartial({ workflowExecutionId: { ...place, name }, limit: 10 }),
-    );
     const items: Item[] = [];
-    for (const { id } of nodeExecutions) {
-      const request = TaskExecutionListRequest.fromPartial({ nodeExecutionId: id, limit: 10 });
-      const { taskExecutions } = await client.admin.listTaskExecutions(request);
-      for (const { closure } of taskExecutions)
-        for (const { index, retryAttempt, phase, logs } of closure?.metadata?.externalResources ?? []) {
-          const uri = logs.find(({ name: of }) => of.startsWith('AWS Batch'))?.uri ?? '';
-          items.push({ index, retryAttempt, phase, job: uri.split('#jobs/detail/')[1] ?? '' });
-        }
-    }
+    for (const { attempts } of await platform.nodesOf(name))
+      for (const { closure } of attempts)
+        for (const { index, retryAttempt, phase, logs } of closure?.metadata?.externalResources ?? [])
+          items.push({ index, retryAttempt, phase, job: jobIn(logs) });
     return items.sort((a, b) => a.index - b.index || a.retryAttempt - b.retryAttempt);
   }
 
@@ -121,7 +54,7 @@ describe('maps of stock flytekit as array jobs of AWS Batch (C-185, C-186, C-140
     expect(array).not.toBe('');
     expect(items.map(({ job }) => job)).toEqual([`${array}:0`, `${array}:1`, `${array}:2`]);
     // U-25: what its three children were given for as long as they ran, as Batch says it.
-    const attempts = createClient(AttemptServiceClient, platform.grpc);
+    const attempts = createClient(AttemptServiceClient, platform.platform.grpc);
     const { total } = await attempts.getUsage({ id: { org: '', ...place, name: 'scaled' }, limit: 10 });
     attempts.close();
     expect(total).toMatchObject({ attempts: 1, unknown: 0, reserved: 1 });

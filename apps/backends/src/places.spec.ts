@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { backendsConfigSchema } from './config.js';
-import { missingPlaces, type NamedPlace } from './places.js';
+import { lacksDependencies, missingPlaces, type NamedPlace } from './places.js';
 
 describe('what a routing rule names besides its backend (U-23)', () => {
   const config = backendsConfigSchema.parse({
@@ -31,5 +31,12 @@ describe('what a routing rule names besides its backend (U-23)', () => {
     [{ backend: 'aws-batch', podTemplate: 'x' }, 'podTemplate', 'has no pods; kubernetes have'],
   ])('%j is not', (place, key, message) => {
     expect(missingPlaces(config, place)).toEqual([{ key, message: expect.stringContaining(message) }]);
+  });
+
+  it('S-5: jobs depend on each other at AWS Batch, and where a module says so', () => {
+    expect(['aws-batch', 'jobs'].map((backend) => lacksDependencies(config, backend))).toEqual([undefined, undefined]);
+    expect(lacksDependencies(config, 'local')).toBe(
+      'the backend "local" has no dependencies between its jobs; aws-batch has',
+    );
   });
 });

@@ -51,6 +51,12 @@ export function missingPlaces(config: BackendsConfig, place: NamedPlace): { key:
   return found;
 }
 
+/** Why jobs of a backend don't wait for each other by themselves (S-5); undefined where they do, or where a module knows that itself. */
+export function lacksDependencies({ plugins }: BackendsConfig, backend: string): string | undefined {
+  if (backend === 'aws-batch' || backend in plugins) return undefined;
+  return `the backend "${backend}" has no dependencies between its jobs; aws-batch has`;
+}
+
 /** Of AWS Batch its queue rules by name or tag; of Kubernetes those that a priority class stands for. Undefined: any, where pods carry it as a label. */
 function queuesOf({ awsBatch, kubernetes }: BackendsConfig, backend: string): string[] | undefined {
   if (backend === 'aws-batch') return awsBatch.queues.flatMap(({ name, tags }) => [name, ...tags]);

@@ -15,6 +15,8 @@ export const propellerConfigSchema = z
         default: z.string().min(1).default('local'),
         /** All that exist: each has a topic `tasks.commands.<name>`. */
         known: z.array(z.string().min(1)).min(1).default(['local']),
+        /** Those whose jobs may wait for each other by themselves: tasks that only wait for the end of others are launched ahead there (S-5). */
+        nativeDependencies: z.array(z.string().min(1)).default([]),
         byTaskType: z.record(z.string(), z.string()).default({}),
         /** Plugin id, as PLUGIN_OVERRIDE attributes name it, to backend. */
         byPlugin: z.record(z.string(), z.string()).default({}),

@@ -1,5 +1,11 @@
 import { adminConfigSchema } from '@aloft/admin';
-import { backendNames, backendsConfigSchema, missingPlaces, type BackendsConfig } from '@aloft/backends';
+import {
+  backendNames,
+  backendsConfigSchema,
+  lacksDependencies,
+  missingPlaces,
+  type BackendsConfig,
+} from '@aloft/backends';
 import { notifierConfigSchema } from '@aloft/notifier';
 import { checkBackends, propellerConfigSchema, type PropellerConfig } from '@aloft/propeller';
 import { corsConfig, telemetryConfig } from '@aloft/service';
@@ -47,6 +53,11 @@ export const standaloneConfigSchema = z
     for (const [i, rule] of propeller.backends.rules.entries())
       for (const { key, message } of missingPlaces(backends, rule))
         context.addIssue({ code: 'custom', path: ['propeller', 'backends', 'rules', i, key], message });
+    for (const [i, backend] of propeller.backends.nativeDependencies.entries()) {
+      const message = lacksDependencies(backends, backend);
+      const path = ['propeller', 'backends', 'nativeDependencies', i];
+      if (message !== undefined) context.addIssue({ code: 'custom', path, message });
+    }
   });
 
 /** The propeller knows every backend that this process has hosts of. */

@@ -153,6 +153,13 @@ export interface PhaseReport {
    * WAITING_FOR_RESOURCES, the image for INITIALIZING with a reason): LIMIT, QUOTA, BACKOFF … (U-12).
    */
   waitsFor?: WaitReason_Kind;
+  /**
+   * What another launch's `dependsOn` may call the attempt's job: only where `launch.route.nativeDependencies` is set, and only of a job that succeeds just if
+   * its task does. Kept from the previous report when absent.
+   */
+  job?: string;
+  /** With ABORTED, of an attempt with `dependsOn`: it never began, since one of these jobs has not succeeded. It is launched again. */
+  upstreamFailed?: boolean;
   /** Kept from the previous report when absent; so are `customInfo` and `usage`. */
   logs?: TaskLog[];
   customInfo?: Record<string, unknown>;

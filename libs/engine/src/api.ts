@@ -145,6 +145,8 @@ export interface LaunchTaskEffect {
   routed?: Routed | undefined;
   /** Set for items of an array: its number of items. */
   arraySize?: number;
+  /** Set where it is launched ahead: jobs of the same backend that must have succeeded before it begins (S-5). */
+  dependsOn?: readonly string[];
 }
 
 export interface AbortTaskEffect {

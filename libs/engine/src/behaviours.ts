@@ -41,6 +41,8 @@ export const Behaviour = {
   TellsUse: 1 << 17,
   /** Since November 2026. Of an array with more items than are listed, events tell the states of all of them, packed in pages (C-147). */
   TellsItems: 1 << 18,
+  /** Since November 2026. Where backends have dependencies between jobs, and runs use them, attempts are launched ahead of what they wait for (S-5). */
+  LaunchesAhead: 1 << 19,
 } as const;
 export type Behaviour = (typeof Behaviour)[keyof typeof Behaviour];
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   Driver,
   fickleRouting,
+  nativeRouting,
   int,
   listOf,
   Oracle,
@@ -43,6 +44,15 @@ const cases = fc.record({
   every: fc.constantFrom(2, 4, 10),
 });
 type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
+
+/** With attempts launched ahead (S-5). */
+const aheadCases = cases.chain((given) =>
+  flowArbitrary({ maxSteps: 7, maxDepth: 1, orderOnly: true }).map((flow): Case => ({
+    ...given,
+    flow,
+    settings: { ...given.settings, routing: nativeRouting },
+  })),
+);
 
 /** Runs a flow to its end while people change nodes, at most so often. */
 function simulate({ flow, seed, input, aborts, settings, every }: Case, kinds: readonly Control[]): Simulation {
@@ -111,7 +121,7 @@ describe('random controls at random moments', () => {
 
   it('X-6: end every run once, with nothing left in flight, and replay to the same effects', () => {
     const check = (given: Case): void => checkInvariants(simulate(given, all));
-    fc.assert(fc.property(cases, check), { numRuns: 100, endOnFailure: true });
+    for (const drawn of [cases, aheadCases]) fc.assert(fc.property(drawn, check), { numRuns: 100, endOnFailure: true });
   });
 
   it('X-6: retries and reruns change no value', () => {
@@ -121,12 +131,12 @@ describe('random controls at random moments', () => {
       if (simulation.driver.phase() !== 'SUCCEEDED') return;
       expect(simulation.driver.outputs()).toEqual({ o: valueOf(given.flow, given.input) });
     };
-    fc.assert(fc.property(cases, check), { numRuns: 100, endOnFailure: true });
+    for (const drawn of [cases, aheadCases]) fc.assert(fc.property(drawn, check), { numRuns: 100, endOnFailure: true });
   });
 
   it('X-6: do so when restored from a snapshot before every input', () => {
     Driver.restarts = true;
     const check = (given: Case): void => checkInvariants(simulate(given, all));
-    fc.assert(fc.property(cases, check), { numRuns: 40, endOnFailure: true });
+    for (const drawn of [cases, aheadCases]) fc.assert(fc.property(drawn, check), { numRuns: 40, endOnFailure: true });
   });
 });

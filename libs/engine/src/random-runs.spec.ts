@@ -4,6 +4,7 @@ import { parseRetryPolicy } from './settings/retry-policy.js';
 import {
   Driver,
   fickleRouting,
+  nativeRouting,
   Oracle,
   Past,
   Simulation,
@@ -31,6 +32,15 @@ const cases = fc.record({
 });
 type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
 
+/** Workflows whose steps often only wait for the end of others, where backends have dependencies between jobs (S-5). */
+const aheadCases = cases.chain((given) =>
+  flowArbitrary({ maxSteps: 7, maxDepth: 1, orderOnly: true }).map((flow): Case => ({
+    ...given,
+    flow,
+    settings: { ...given.settings, routing: nativeRouting },
+  })),
+);
+
 function policyOf(text: string): RetryPolicy {
   const parsed = parseRetryPolicy(text);
   if ('problem' in parsed) throw new Error(parsed.problem);
@@ -43,6 +53,25 @@ function checkBudget(driver: Driver, { maxParallelism, arrayParallelism }: Case[
   const everyItem = arrayParallelism !== ArrayParallelism.UNLIMITED;
   const inFlight = new Set(driver.launched.map(({ attempt }) => (everyItem ? attempt.name : attempt.nodeId)));
   expect(inFlight.size).toBeLessThanOrEqual(maxParallelism);
+}
+
+function lastAttempt(driver: Driver, nodeId: string): number {
+  const attempts = driver.effects.flatMap((effect) =>
+    effect.kind === 'launch' && effect.attempt.nodeId === nodeId ? [effect.attempt.retryAttempt] : [],
+  );
+  return Math.max(0, ...attempts);
+}
+
+/** S-5, C-22: as it is told, nothing runs or ends before what it has to run after has succeeded. */
+function checkOrder(driver: Driver, { steps }: Flow): void {
+  const succeeded = new Set<string>();
+  for (const told of driver.phases()) {
+    const [nodeId = '', phase = ''] = told.split(':');
+    if (phase === 'SUCCEEDED') succeeded.add(nodeId);
+    if (!['RUNNING', 'SUCCEEDED', 'FAILED'].includes(phase)) continue;
+    const after = steps[/^n(\d+)$/.test(nodeId) ? Number(nodeId.slice(1)) : -1]?.after ?? [];
+    for (const ref of after) expect([told, `n${ref}`, succeeded.has(`n${ref}`)]).toEqual([told, `n${ref}`, true]);
+  }
 }
 
 function alwaysFailsAfter(flow: Flow): boolean {
@@ -58,15 +87,17 @@ function nestedFailAfter(flow: Flow): boolean {
   return alwaysFailsAfter({ ...flow, failAfter: true });
 }
 
-function check({ flow, seed, input, aborts, settings }: Case): void {
+/** Returns how many attempts were launched ahead. */
+function check({ flow, seed, input, aborts, settings }: Case): number {
   const simulation = new Simulation(flow, seed, input, { driver: { settings, aborts } });
   const { driver } = simulation;
   while (!driver.run.finished) {
     simulation.finish(1);
     checkBudget(driver, settings);
   }
-  const oracle = new Oracle(simulation.fateOf);
+  const oracle = new Oracle(simulation.fateOf, (nodeId) => lastAttempt(driver, nodeId));
   const value = oracle.evaluate(flow, input);
+  checkOrder(driver, flow);
 
   expect(driver.phase()).toBe(value === undefined ? 'FAILED' : 'SUCCEEDED');
   if (value !== undefined) expect(driver.outputs()).toEqual({ o: value });
@@ -81,6 +112,22 @@ function check({ flow, seed, input, aborts, settings }: Case): void {
   expect(driver.timers.size).toBe(0);
   expect(driver.run.outstanding()).toEqual([]);
   expect(textOf(driver.replay())).toEqual(textOf(driver.effects));
+  return simulation.jobs.ahead;
+}
+
+function checkAbort({ flow, seed, input, aborts, settings }: Case, after: number): void {
+  const simulation = new Simulation(flow, seed, input, { driver: { settings, aborts } });
+  simulation.finish(after);
+  const { driver } = simulation;
+  const over = driver.run.finished;
+  expect(driver.abort()).toBe(!over);
+  while (driver.stopped.length > 0) driver.hear(Math.abs(seed) % driver.stopped.length);
+  expect(driver.run.finished).toBe(true);
+  expect(driver.launched).toEqual([]);
+  expect(driver.timers.size).toBe(0);
+  for (const [nodeId, phase] of simulation.lastPhases()) {
+    expect([nodeId, phase]).not.toEqual([nodeId, expect.stringMatching(/QUEUED|RUNNING/)]);
+  }
 }
 
 describe('random runs', () => {
@@ -89,27 +136,14 @@ describe('random runs', () => {
   });
 
   it('come to what the oracle says, in any order of events, and replay to the same effects', () => {
-    fc.assert(fc.property(cases, check), { numRuns: 150, endOnFailure: true });
+    fc.assert(
+      fc.property(cases, (given) => void check(given)),
+      { numRuns: 150, endOnFailure: true },
+    );
   });
 
   it('end when aborted at any moment as soon as their hosts have answered, with nothing left in flight', () => {
-    fc.assert(
-      fc.property(cases, fc.nat({ max: 30 }), ({ flow, seed, input, aborts, settings }, after) => {
-        const simulation = new Simulation(flow, seed, input, { driver: { settings, aborts } });
-        simulation.finish(after);
-        const { driver } = simulation;
-        const over = driver.run.finished;
-        expect(driver.abort()).toBe(!over);
-        while (driver.stopped.length > 0) driver.hear(Math.abs(seed) % driver.stopped.length);
-        expect(driver.run.finished).toBe(true);
-        expect(driver.launched).toEqual([]);
-        expect(driver.timers.size).toBe(0);
-        for (const [nodeId, phase] of simulation.lastPhases()) {
-          expect([nodeId, phase]).not.toEqual([nodeId, expect.stringMatching(/QUEUED|RUNNING/)]);
-        }
-      }),
-      { numRuns: 100, endOnFailure: true },
-    );
+    fc.assert(fc.property(cases, fc.nat({ max: 30 }), checkAbort), { numRuns: 100, endOnFailure: true });
   });
 
   it('C-80…C-84: recovered after their end or an abort at any moment, they come to the same, and nothing that succeeded runs again', () => {
@@ -154,8 +188,27 @@ describe('random runs', () => {
     );
   });
 
+  it('S-5: come to that with attempts launched ahead, too', () => {
+    let ahead = 0;
+    fc.assert(
+      fc.property(aheadCases, (given) => {
+        ahead += check(given);
+      }),
+      { numRuns: 300, endOnFailure: true },
+    );
+    expect(ahead).toBeGreaterThan(50);
+  });
+
+  it('S-5: end when aborted at any moment with attempts launched ahead', () => {
+    fc.assert(fc.property(aheadCases, fc.nat({ max: 30 }), checkAbort), { numRuns: 100, endOnFailure: true });
+  });
+
   it('do so when restored from a snapshot before every input', () => {
     Driver.restarts = true;
-    fc.assert(fc.property(cases, check), { numRuns: 50, endOnFailure: true });
+    for (const drawn of [cases, aheadCases])
+      fc.assert(
+        fc.property(drawn, (given) => void check(given)),
+        { numRuns: 50, endOnFailure: true },
+      );
   });
 });

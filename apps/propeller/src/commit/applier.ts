@@ -406,6 +406,8 @@ function refusal(
       backend: 'propeller',
       interruptible: false,
       waitsFor: WaitReason_Kind.NONE,
+      job: '',
+      upstreamFailed: false,
     },
     time,
   );

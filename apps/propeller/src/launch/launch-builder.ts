@@ -170,6 +170,7 @@ export class LaunchBuilder {
       placement: undefined,
       route: undefined,
       resourceBounds: undefined,
+      dependsOn: [...(effect.dependsOn ?? [])],
     };
     const launch: LaunchTask = {
       ...own,

@@ -99,7 +99,8 @@ describe('rules of the configuration (U-23)', () => {
   });
 
   it('backends that are not there are refused, wherever they are named', () => {
-    const backends = { default: 'x', byTaskType: { spark: 'y' }, byPlugin: { p: 'z' }, rules: [{ backend: 'w' }] };
+    const named = { default: 'x', byTaskType: { spark: 'y' }, byPlugin: { p: 'z' }, rules: [{ backend: 'w' }] };
+    const backends = { ...named, nativeDependencies: ['local', 'v'] };
     const schema = z.object({ propeller: propellerConfigSchema }).superRefine((config, context) => {
       checkBackends(config.propeller, config.propeller.backends.known, context);
     });
@@ -109,6 +110,7 @@ describe('rules of the configuration (U-23)', () => {
       'propeller.backends.byTaskType.spark: there is no backend "y"; there are: local',
       'propeller.backends.byPlugin.p: there is no backend "z"; there are: local',
       'propeller.backends.rules.0.backend: there is no backend "w"; there are: local',
+      'propeller.backends.nativeDependencies.1: there is no backend "v"; there are: local',
     ]);
     expect(propellerServiceConfig.shape.propeller.safeParse({ backends: {} }).success).toBe(true);
   });
@@ -119,6 +121,8 @@ describe('rules of the configuration (U-23)', () => {
     const now = currentRouting(config, { discovered: () => discovered, names: () => ['local'] });
     expect(now()).toMatchObject({ defaultBackend: 'local', backends: ['local'], waits: true, discovered: {} });
     discovered = { bigquery: 'connector' };
-    expect(now()).toMatchObject({ discovered });
+    expect(now()).toMatchObject({ discovered, nativeDependencies: [] });
+    const chained = propellerConfigSchema.parse({ backends: { nativeDependencies: ['local'] } });
+    expect(currentRouting(chained)()).toMatchObject({ nativeDependencies: ['local'] });
   });
 });

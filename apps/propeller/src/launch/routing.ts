@@ -20,6 +20,7 @@ export function currentRouting({ backends }: Pick<PropellerConfig, 'backends'>, 
     backends: backends.known,
     defaultBackend: backends.default,
     waits: backends.unplaceable === 'wait',
+    nativeDependencies: backends.nativeDependencies,
   };
   return () => Routing.fromPartial({ ...configured, discovered: hosts?.discovered() ?? {} });
 }
@@ -39,4 +40,5 @@ export function checkBackends(
   for (const [taskType, backend] of Object.entries(backends.byTaskType)) check(backend, 'byTaskType', taskType);
   for (const [plugin, backend] of Object.entries(backends.byPlugin)) check(backend, 'byPlugin', plugin);
   for (const [i, { backend }] of backends.rules.entries()) check(backend, 'rules', i, 'backend');
+  for (const [i, backend] of backends.nativeDependencies.entries()) check(backend, 'nativeDependencies', i);
 }

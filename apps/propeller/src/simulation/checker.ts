@@ -17,6 +17,8 @@ const terminalNode: ReadonlySet<NodePhase> = new Set([
   NodePhase.TIMED_OUT,
   NodePhase.RECOVERED,
 ]);
+/** What a node is not before all upstream nodes have succeeded, also where its attempt is launched before that (S-5). */
+const mayNotComeEarly: ReadonlySet<NodePhase> = new Set([NodePhase.RUNNING, NodePhase.SUCCEEDED, NodePhase.FAILED]);
 const terminalTask: ReadonlySet<TaskPhase> = new Set([TaskPhase.SUCCEEDED, TaskPhase.FAILED, TaskPhase.ABORTED]);
 
 /** What the bus has told of one run. */
@@ -32,6 +34,8 @@ export interface Told {
   launched: Set<string>;
   /** Nodes with launched attempts that have not ended. */
   busy: Set<string>;
+  /** Attempts that failed, by node. */
+  failures: Map<string, number>;
   events: Uint8Array[];
 }
 
@@ -41,6 +45,10 @@ export interface CheckerOptions {
   maxParallelism(uid: string): number;
   /** A gate waits for its signal. */
   gate(uid: string, signalId: string): void;
+  /** Nodes that the node has to run after. */
+  upstream(uid: string, nodeId: string): readonly string[];
+  /** Whether what a node succeeded by began before the other node had succeeded. */
+  beganBefore(uid: string, nodeId: string, upstream: string): boolean;
 }
 
 /** Watches everything that commits put on the bus, in order of commit, and says what must never be. */
@@ -63,6 +71,7 @@ export class Checker {
         attemptsOver: new Set(),
         launched: new Set(),
         busy: new Set(),
+        failures: new Map(),
         events: [],
       };
       this.runs.set(uid, told);
@@ -149,6 +158,12 @@ export class Checker {
         if (before !== undefined && terminalNode.has(before))
           this.problem(`${uid}: node ${nodeId} was ${NodePhase[before]}, then ${NodePhase[phase]}`);
         told.nodes.set(nodeId, phase);
+        if (mayNotComeEarly.has(phase))
+          for (const upstream of this.options.upstream(uid, nodeId))
+            if (told.nodes.get(upstream) !== NodePhase.SUCCEEDED)
+              this.problem(`${uid}: node ${nodeId} was ${NodePhase[phase]} before ${upstream} had succeeded`);
+            else if (phase === NodePhase.SUCCEEDED && this.options.beganBefore(uid, nodeId, upstream))
+              this.problem(`${uid}: node ${nodeId} succeeded by a job that began before ${upstream} had succeeded`);
         if (terminalNode.has(phase)) told.busy.delete(nodeId);
         this.options.scheduler.note(`event: node ${nodeId} of ${uid.slice(0, 8)} ${NodePhase[phase]}`);
         return;
@@ -158,6 +173,8 @@ export class Checker {
         if (!terminalTask.has(phase)) return;
         // Who has generated a workflow holds other nodes only.
         if (phase === TaskPhase.SUCCEEDED) told.busy.delete(parentNodeExecutionId?.nodeId ?? '');
+        const nodeId = parentNodeExecutionId?.nodeId ?? '';
+        if (phase === TaskPhase.FAILED) told.failures.set(nodeId, (told.failures.get(nodeId) ?? 0) + 1);
         told.attemptsOver.add(`${parentNodeExecutionId?.nodeId ?? ''}/${retryAttempt}`);
         return;
       }

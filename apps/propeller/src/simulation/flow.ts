@@ -66,6 +66,8 @@ export const itemValue = (serial: number, element: number): number => (element *
 export interface Shape {
   maxSteps: number;
   maxDepth: number;
+  /** How many of the steps only wait for the end of others. */
+  onlyWait?: number;
 }
 
 const sure: Fate = { mishaps: [], hopeless: false };
@@ -99,17 +101,19 @@ export class FlowMaker {
 
   private step(valued: readonly number[], before: number, depth: number, inCase: boolean): Step {
     const { random } = this;
-    const kinds: Kind[] = ['task', 'task', 'task'];
+    // Some only wait for the end of others, and read nothing of theirs.
+    const onlyWaits = !inCase && before > 0 && random.chance(this.shape.onlyWait ?? 0.1);
+    const kinds: Kind[] = onlyWaits ? ['task', 'task', 'task', 'task', 'task', 'task'] : ['task', 'task', 'task'];
     // Cases of a branch have one output type between them.
     if (!inCase) kinds.push('sleep', 'array', 'approve', 'signal');
     if (depth > 0) kinds.push('sub', 'branch', 'dynamic', 'child');
     const kind = random.pick(kinds);
-    const refs = [-1, ...valued];
+    const refs = onlyWaits ? [-1] : [-1, ...valued];
     const step: Step = {
       kind,
       serial: (this.serial += 1),
       ins: [random.pick(refs), random.pick(refs)],
-      after: !inCase && before > 0 && random.chance(0.25) ? [random.below(before)] : [],
+      after: onlyWaits || (!inCase && before > 0 && random.chance(0.25)) ? [random.below(before)] : [],
       fates: [sure],
       retries: random.below(3),
       cache: 'no',

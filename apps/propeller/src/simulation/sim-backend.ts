@@ -27,7 +27,14 @@ interface Job {
   over: boolean;
   /** It went on to its end though its run was over, and nobody had it stopped. */
   forgotten: boolean;
+  begun: boolean;
+  /** It was said to run. */
+  runs: boolean;
   end: Scheduled | undefined;
+  /** It succeeded as its backend sees it, whatever is made of that. */
+  succeeded: boolean;
+  /** Jobs that wait for it to succeed. */
+  followers: Job[];
   /** The last report that nobody has acknowledged. */
   unheard: OutgoingMessage | undefined;
   sending: boolean;
@@ -44,6 +51,8 @@ export interface SimBackendOptions {
   hasEnded(uid: string): boolean;
   /** The attempt, its node or its run was told to be over. */
   isOver(attempt: TaskAttempt): boolean;
+  /** How many attempts of the node have failed, of those that counted. */
+  failuresOf(uid: string, nodeId: string): number;
   problem(what: string): void;
 }
 
@@ -54,6 +63,8 @@ export interface SimBackendOptions {
  */
 export class SimBackend {
   readonly jobs = new Map<string, Job>();
+  /** When the job began and ended that last succeeded of a task's node, by run and node. */
+  private readonly successes = new Map<string, { begun: number; ended: number }>();
   /** When the last command of an attempt comes, so that those of one attempt stay in order. */
   private readonly coming = new Map<string, number>();
   private underWay = 0;
@@ -87,6 +98,12 @@ export class SimBackend {
     return [...this.jobs.values()].filter(({ over, unheard }) => !over || unheard).map(({ name }) => name);
   }
 
+  /** Whether the job by which a node succeeded began before that of another node had ended. */
+  beganBefore(uid: string, nodeId: string, other: string): boolean {
+    const [mine, before] = [this.successes.get(`${uid}/${nodeId}`), this.successes.get(`${uid}/${other}`)];
+    return mine !== undefined && before !== undefined && mine.begun < before.ended;
+  }
+
   /** Attempts that ran on after their run's end. */
   forgotten(): string[] {
     return [...this.jobs.values()].filter(({ forgotten }) => forgotten).map(({ name }) => name);
@@ -100,7 +117,11 @@ export class SimBackend {
         launch: undefined,
         over: false,
         forgotten: false,
+        begun: false,
+        runs: false,
         end: undefined,
+        succeeded: false,
+        followers: [],
         unheard: undefined,
         sending: false,
       };
@@ -115,7 +136,7 @@ export class SimBackend {
     if (command?.$case === 'launch') {
       if (job.launch || job.over) return;
       job.launch = command.value;
-      this.begin(job, command.value);
+      this.submit(job, command.value);
     } else if (command?.$case === 'abort') {
       job.forgotten = false;
       if (job.over) return;
@@ -123,16 +144,62 @@ export class SimBackend {
       if (job.end) job.end.cancelled = true;
       this.options.scheduler.note(`backend: ${job.name} is stopped`);
       if (job.launch) this.report(job, Phase.ABORTED, undefined, command.value.reason);
+      this.releaseFollowers(job);
     }
+  }
+
+  /** Where jobs depend on each other (S-5), one of a task has a name soon, and begins when those that it depends on have succeeded. */
+  private submit(job: Job, launch: LaunchTask): void {
+    const { scheduler, random, problem } = this.options;
+    if (this.nameOf(job) !== '')
+      scheduler.after(
+        random.between(0, 30),
+        'submitted',
+        () => job.runs || job.over || this.report(job, Phase.INITIALIZING),
+      );
+    for (const name of launch.dependsOn) {
+      const before = this.jobs.get(name);
+      scheduler.note(`backend: ${job.name} depends on ${name}`);
+      if (before?.launch) before.followers.push(job);
+      else problem(`${job.name} depends on ${name}, which is no job`);
+    }
+    this.release(job, launch);
+  }
+
+  /** Begins a job if nothing that it depends on is under way any more; ends it if one of them has failed. */
+  private release(job: Job, launch: LaunchTask): void {
+    if (job.over || job.begun) return;
+    const before = launch.dependsOn.flatMap((name) => this.jobs.get(name) ?? []);
+    if (before.some(({ over, succeeded }) => over && !succeeded)) {
+      job.over = true;
+      this.options.scheduler.note(`backend: ${job.name} never begins`);
+      this.report(job, Phase.ABORTED, undefined, 'a job that it depends on failed', true);
+      this.releaseFollowers(job);
+    } else if (before.every(({ succeeded }) => succeeded)) this.begin(job, launch);
+  }
+
+  private releaseFollowers({ followers }: Job): void {
+    for (const follower of followers.splice(0)) this.release(follower, follower.launch!);
+  }
+
+  /** What others may call the job; of a dynamic task it is not all. */
+  private nameOf({ name, launch }: Job): string {
+    if (!launch?.route?.nativeDependencies || launch.attempt?.index !== undefined) return '';
+    return this.options.steps.get(serialIn(launch.template!.id!.name))?.kind === 'task' ? name : '';
   }
 
   private begin(job: Job, launch: LaunchTask): void {
     const { scheduler, random, steps } = this.options;
-    const { retryAttempt, index } = launch.attempt!;
+    const { retryAttempt, index, executionUid, nodeId } = launch.attempt!;
     const serial = serialIn(launch.template!.id!.name);
     const step = steps.get(serial);
     const fate = step?.fates[index ?? 0] ?? { mishaps: [], hopeless: false };
-    const mishap = fate.mishaps[retryAttempt];
+    // Attempts that were taken back have had no fate.
+    const mishap = fate.mishaps[index === undefined ? this.options.failuresOf(executionUid, nodeId) : retryAttempt];
+    // As the backend sees it, one that wrote no outputs has succeeded.
+    const writesNothing = mishap === 'user' && step?.kind === 'task' && random.chance(0.5);
+    job.begun = true;
+    const begun = scheduler.time;
     scheduler.note(`backend: ${job.name} begins`);
     if (this.options.isOver(launch.attempt!)) this.options.problem(`${job.name} begins after it was told to be over`);
     if (mishap === 'hang' || random.chance(0.6)) {
@@ -142,10 +209,16 @@ export class SimBackend {
     const takes = random.chance(0.1) ? random.between(0, 8000) : random.between(50, 300);
     job.end = scheduler.after(takes, 'job', () => {
       job.over = true;
-      job.forgotten = this.options.hasEnded(launch.attempt!.executionUid);
-      if (mishap) this.report(job, Phase.RETRYABLE_FAILED, failure(mishap));
+      job.forgotten = this.options.hasEnded(executionUid);
+      const isDone = !mishap && !fate.hopeless;
+      job.succeeded = writesNothing || isDone;
+      if (isDone && index === undefined)
+        this.successes.set(`${executionUid}/${nodeId}`, { begun, ended: scheduler.time });
+      if (writesNothing) this.report(job, Phase.SUCCEEDED, this.resultOf(undefined, launch));
+      else if (mishap) this.report(job, Phase.RETRYABLE_FAILED, failure(mishap));
       else if (fate.hopeless) this.report(job, Phase.FAILED, failure('user'));
       else this.report(job, Phase.SUCCEEDED, this.resultOf(step, launch));
+      this.releaseFollowers(job);
     });
   }
 
@@ -191,8 +264,9 @@ export class SimBackend {
     return LiteralMap.decode(bytes);
   }
 
-  private report(job: Job, phase: Phase, result?: TaskOutcome, reason = ''): void {
-    job.unheard = this.message(job.launch!, phase, result, reason);
+  private report(job: Job, phase: Phase, result?: TaskOutcome, reason = '', upstreamFailed = false): void {
+    job.runs ||= phase === Phase.RUNNING;
+    job.unheard = this.message(job, phase, { outcome: result, reason, upstreamFailed });
     this.options.scheduler.note(`backend: ${job.name} reports ${Phase[phase]}`);
     if (!job.sending) this.send(job);
   }
@@ -237,23 +311,27 @@ export class SimBackend {
     scheduler.after(delay + 5000, 'host waits no longer', () => settle(false));
   }
 
-  private message(launch: LaunchTask, phase: Phase, result: TaskOutcome | undefined, reason: string): OutgoingMessage {
+  private message(
+    job: Job,
+    phase: Phase,
+    said: Pick<TaskReport, 'outcome' | 'reason' | 'upstreamFailed'>,
+  ): OutgoingMessage {
     const { scheduler } = this.options;
-    const attempt = launch.attempt!;
+    const attempt = job.launch!.attempt!;
     const now = new Date(Math.floor(epoch + scheduler.time));
     const report: TaskReport = {
       attempt,
       phase,
       phaseVersion: 0,
       occurredAt: { seconds: BigInt(Math.floor(now.getTime() / 1000)), nanos: (now.getTime() % 1000) * 1_000_000 },
-      reason,
+      ...said,
       logs: [],
       customInfo: undefined,
-      outcome: result,
       usage: undefined,
       backend: 'local',
       interruptible: false,
       waitsFor: WaitReason_Kind.NONE,
+      job: this.nameOf(job),
     };
     return {
       topic: 'tasks.reports',

@@ -54,6 +54,8 @@ const shapes: readonly Shape[] = [
   { maxSteps: 3, maxDepth: 1 },
   { maxSteps: 3, maxDepth: 1 },
   { maxSteps: 5, maxDepth: 2 },
+  { maxSteps: 3, maxDepth: 0, onlyWait: 0.8 },
+  { maxSteps: 5, maxDepth: 1, onlyWait: 0.8 },
 ];
 const limits = { events: 120_000, time: 3_600_000 };
 const silent = createLogger('simulation', { level: 'silent' });
@@ -90,6 +92,8 @@ export class World {
       scheduler,
       maxParallelism: (uid) => this.byUid.get(uid)?.maxParallelism ?? 0,
       gate: (uid, signalId) => this.gate(uid, signalId),
+      upstream: (uid, nodeId) => upstreamOf(this.byUid.get(uid)?.flow, nodeId),
+      beganBefore: (uid, nodeId, upstream) => this.backend.beganBefore(uid, nodeId, upstream),
     });
     const broker = new MemoryBroker({
       partitions: random.pick([1, 1, 2, 4]),
@@ -115,6 +119,7 @@ export class World {
       neighbours: () => this.nodes.filter(({ process, up }) => up && process.alive),
       hasEnded: (uid) => this.checker.hasEnded(uid),
       isOver: (attempt) => !this.mayHaveLostPatience && this.checker.isOver(attempt),
+      failuresOf: (uid, nodeId) => this.checker.of(uid).failures.get(nodeId) ?? 0,
       problem: (what) => this.checker.problem(what),
     });
     const around = {
@@ -172,6 +177,8 @@ export class World {
   private config(): PropellerConfig {
     const { random } = this;
     return propellerConfigSchema.parse({
+      // Jobs of its backend may depend on each other: tasks are launched ahead then (S-5).
+      backends: { nativeDependencies: random.pick([[], ['local'], ['local']]) },
       leaseMs: random.pick([3000, 10_000]),
       commit: {
         maxInputs: random.pick([1, 4, 4096]),
@@ -374,6 +381,12 @@ export class World {
     const bytes = this.blobs.get(uri);
     return bytes && LiteralMap.decode(bytes).literals;
   }
+}
+
+/** Nodes that have to succeed before one of the run's own steps may begin. */
+function upstreamOf(flow: Flow | undefined, nodeId: string): string[] {
+  const step = /^n\d+$/.test(nodeId) ? flow?.steps[Number(nodeId.slice(1))] : undefined;
+  return step?.after.map((ref) => `n${ref}`) ?? [];
 }
 
 /** What the propellers log, between the lines of the trace. */

@@ -156,6 +156,8 @@ export class ScriptedBackend {
       backend: 'local',
       interruptible: false,
       waitsFor: 0,
+      job: '',
+      upstreamFailed: false,
     };
     return {
       topic: 'tasks.reports',

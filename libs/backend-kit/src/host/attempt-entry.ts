@@ -89,6 +89,8 @@ export class AttemptEntry implements Queued {
       backend,
       interruptible: this.launch.interruptible,
       waitsFor: report.waitsFor ?? WaitReason_Kind.NONE,
+      job: report.job ?? previous?.job ?? '',
+      upstreamFailed: report.upstreamFailed ?? false,
     };
     return this.last;
   }

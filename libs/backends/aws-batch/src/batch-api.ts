@@ -14,6 +14,7 @@ import type { Logger } from '@aloft/telemetry';
 import { BatchCalls } from './client/batch-calls.js';
 import { asArrayItem } from './arrays/item-template.js';
 import { JobEvents } from './events/job-events.js';
+import { isDependable, lacksDependency } from './jobs/dependencies.js';
 import { Describer } from './jobs/describer.js';
 import { decodeJob, encodeJob, jobIdOf, type BatchJob } from './jobs/handle.js';
 import { InputPlacer } from './jobs/input-placer.js';
@@ -26,7 +27,7 @@ import { NoPlace } from './jobs/no-place.js';
 import { awsBatchType, submissionOf } from './jobs/submission.js';
 import { Submitter } from './jobs/submitter.js';
 import { Terminator } from './jobs/terminator.js';
-import { underWay } from './jobs/verdict.js';
+import { neverBegan, underWay } from './jobs/verdict.js';
 import type { AwsBatchOptions } from './options.js';
 import { QueueCheck } from './queue-check.js';
 
@@ -120,11 +121,19 @@ export class BatchApi implements WebApi<BatchJob> {
       const job = item
         ? await this.submitter.submitItem(launch, item, context, signal)
         : await this.submitter.submit(launch, context);
-      return { handle: job, report: { ...underWay({ status: 'SUBMITTED' }), logs: logLinks({ job }, this.options) } };
+      const report = { ...underWay({ status: 'SUBMITTED' }), logs: logLinks({ job }, this.options) };
+      return { handle: job, report: isDependable(launch) ? { ...report, job: jobIdOf(job) } : report };
     } catch (error) {
+      if (await this.lacksDependency(launch, error)) return { end: neverBegan({}) };
       if (toAloftError(error).code !== 'RESOURCE_EXHAUSTED') this.finder.distrust(launch.attempt.executionUid);
       throw error;
     }
+  }
+
+  /** Batch refuses a job that depends on one which it does not know (any more). */
+  private async lacksDependency({ dependsOn }: Launch, error: unknown): Promise<boolean> {
+    if (dependsOn.length === 0 || toAloftError(error).code !== 'INVALID_ARGUMENT') return false;
+    return lacksDependency(dependsOn, this.describer);
   }
 
   find(attempt: TaskAttempt, createdBefore: number): Promise<BatchJob | undefined> {

@@ -1,6 +1,6 @@
 import { WaitReason, type LiteralsValue, type TaskReport, type TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { Route } from '@aloft/idl/aloft/v1/routing';
-import { type ExecutionError, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
+import { type ExecutionError, TaskExecution_Phase, type TaskLog } from '@aloft/idl/flyteidl/core/execution';
 import {
   TaskExecutionEvent,
   TaskExecutionMetadata,
@@ -28,12 +28,16 @@ export interface TaskFacts {
   usage?: TaskUsage | undefined;
   /** What the backend said. */
   report?: TaskReport;
+  /** Links to what it was, where no report tells. */
+  logs?: TaskLog[] | undefined;
+  /** What it waits for at its backend, where that is known before the backend says anything. */
+  waiting?: WaitReason | undefined;
 }
 
 /** What the attempt waits for from now on; that it no longer waits, if events had said so; else nothing. */
-function waitingOf(run: RunState, work: NodeWork, report: TaskReport | undefined): WaitReason | undefined {
+function waitingOf(run: RunState, work: NodeWork, { report, waiting }: TaskFacts): WaitReason | undefined {
   const before = work.waiting;
-  work.waiting = report && behaves(run, Behaviour.TellsWaits) ? reportedWait(run, work, report) : undefined;
+  work.waiting = report && behaves(run, Behaviour.TellsWaits) ? reportedWait(run, work, report) : waiting;
   if (work.waiting || !before) return work.waiting;
   return WaitReason.create({ nodeId: work.id, since: run.now });
 }
@@ -66,7 +70,7 @@ export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Ph
   if (report) {
     event.logs = report.logs;
     event.customInfo = report.customInfo;
-  }
+  } else if (facts.logs) event.logs = facts.logs;
   const metadata = TaskExecutionMetadata.create();
   metadata.generatedName = taskName(run.id.name, work.id, work.attempt);
   metadata.pluginIdentifier = report?.backend ?? route?.backend ?? '';
@@ -78,6 +82,6 @@ export function taskEvent(run: RunState, work: NodeWork, phase: TaskExecution_Ph
   emit(
     run,
     { $case: 'task', value: event },
-    { usage: report?.usage ?? facts.usage, waiting: waitingOf(run, work, report), route },
+    { usage: report?.usage ?? facts.usage, waiting: waitingOf(run, work, facts), route },
   );
 }

@@ -6,8 +6,8 @@ import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
 import { compareTimes } from '../time.js';
 import { itemsWait } from './items-wait.js';
-import { dependencyOf, firstOf } from './upstream.js';
-import { childWait, conditionOf, gateWait, parkedWait, reservationWait, waitOf } from './waits.js';
+import { aheadWait, dependencyOf, firstOf } from './upstream.js';
+import { childWait, conditionOf, gateWait, handedOverWait, parkedWait, reservationWait, waitOf } from './waits.js';
 
 /** Why a node isn't running, from state (U-12). `nodeId` is the unique id; undefined if the run has no such node. */
 export function explain(run: RunState, nodeId: string): NodeExplanation | undefined {
@@ -68,6 +68,8 @@ function reasonOf(run: RunState, work: NodeWork, places: Map<NodeWork, number>):
       return work.waiting ?? reservationWait(work, work.since, timerOf(run, work));
     case S.Launched:
       return work.waiting ?? launched(work);
+    case S.Ahead:
+      return aheadWait(run, work);
     case S.ResolvingGraph:
       return doing('the workflow that it generated is being compiled');
     case S.ScopeRunning: {
@@ -109,6 +111,6 @@ function timerOf(run: RunState, work: NodeWork) {
 
 function launched(work: NodeWork): WaitReason {
   return work.taskPhase === Phase.QUEUED
-    ? waitOf(work, Kind.CAPACITY, 'handed to its backend, which has not said what it waits for', work.since)
+    ? handedOverWait(work)
     : waitOf(work, Kind.NONE, 'its backend is starting it', work.since);
 }

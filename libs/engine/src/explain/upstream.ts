@@ -1,7 +1,11 @@
 import { WaitReason, WaitReason_Kind as Kind } from '@aloft/idl/aloft/v1/bus';
+import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
+import { upstreamOf as allUpstreamOf } from '../graph/upstream.js';
 import { NodeState, isOver, nameOf } from '../state/node-state.js';
+import type { NodeWork } from '../state/node-work.js';
 import type { RunState } from '../state/run-state.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
+import { waitOf } from './waits.js';
 
 /** How many nodes are named. */
 const maxNamed = 5;
@@ -40,6 +44,15 @@ export function dependencyOf(run: RunState, scope: Scope, node: number): WaitRea
   }
   const { text, parts } = firstOf(unmet);
   return { ...base, kind: Kind.DEPENDENCY, detail: `waiting for ${text}`, ...parts };
+}
+
+/** What a node waits for whose attempt was launched ahead, or is to be (S-5). Costs the number of its upstream nodes. */
+export function aheadWait(run: RunState, work: NodeWork): WaitReason {
+  const { scope, node } = work;
+  const open = [...allUpstreamOf(scope.template, node)].filter((each) => !isOver(scope.states[each]!));
+  const { text, parts } = firstOf(open.map((each) => ({ id: scope.uniqueId(each), state: scope.states[each]! })));
+  const where = work.taskPhase === Phase.UNDEFINED ? '' : ', already at its backend';
+  return waitOf(work, Kind.DEPENDENCY, `waiting for ${text}${where}`, work.since, parts);
 }
 
 function upstreamOf(scope: Scope, node: number): Named[] {

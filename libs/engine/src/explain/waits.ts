@@ -50,6 +50,11 @@ export function childWait(work: NodeWork): WaitReason {
   return waitOf(work, Kind.CHILD, `waiting for child execution ${child?.name ?? ''}`, work.since, { child });
 }
 
+/** Until its backend says anything. */
+export function handedOverWait(work: NodeWork): WaitReason {
+  return waitOf(work, Kind.CAPACITY, 'handed to its backend, which has not said what it waits for', work.since);
+}
+
 /** What a phase before RUNNING means, unless the backend says it itself. */
 export function kindOfReport({ phase, reason, waitsFor }: TaskReport): Kind {
   switch (phase) {

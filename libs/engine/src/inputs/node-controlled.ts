@@ -50,7 +50,7 @@ export function perform(run: RunState, place: Place, command: ControlNode): void
     case 'cancel': {
       const error = userError(run, 'NodeCancelled', `the node was cancelled${by}${why}`);
       if (work && awaitsBackends(run, work, { because, reason: error.message, command })) return;
-      if (!work) endEarly(scope, node);
+      if (!work || work.state === NodeState.Ahead) endEarly(scope, node);
       return cancelNode(run, work ?? open(run, scope, node), error, command.control.value.skipDownstream);
     }
     case 'retry': {
@@ -123,6 +123,7 @@ function setOutputs(run: RunState, { scope, node }: Place, outputs: LiteralsValu
   if (isOver(scope.states[node]!)) reset(run, scope, node, reason, false);
   // What it will not read any more needn't be kept for it.
   else if (!active?.queuedAt) releaseSources(scope, node);
+  if (active?.state === NodeState.Ahead) endEarly(scope, node);
   if (active) stopAttempt(run, active, reason);
   else endEarly(scope, node);
   succeed(run, active ?? open(run, scope, node), outputs);

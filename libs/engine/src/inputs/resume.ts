@@ -1,6 +1,7 @@
 import { isHeard, abortNode } from '../lifecycle/abort.js';
 import { attemptTimedOut, nodeTimedOut, queueTimedOut } from '../lifecycle/retry.js';
 import { END } from '../graph/graph.js';
+import { takenBack } from '../nodes/ahead.js';
 import { itemTimerFired } from '../nodes/array-answers.js';
 import { settleArray } from '../nodes/array-end.js';
 import type { ArrayItems } from '../state/array-items.js';
@@ -18,6 +19,8 @@ export function resume(run: RunState, work: NodeWork): void {
   if (!ending) return items && resumeItems(run, work, items);
   if (!isHeard(run, work, ending)) return;
   switch (ending.because) {
+    case Because.Upstream:
+      return takenBack(run, work, ending.reason);
     case Because.Execution:
       return attemptTimedOut(run, work);
     case Because.Queue:

@@ -7,6 +7,7 @@ import {
 } from '@aloft/idl/flyteidl/core/execution';
 import { Behaviour, behaves } from '../behaviours.js';
 import { attemptOf } from '../data/attempts.js';
+import { saysOver } from '../data/phases.js';
 import { templateOf } from '../data/task-settings.js';
 import { arrayEvent } from '../events/array-events.js';
 import { nodeEvent } from '../events/node-events.js';
@@ -22,6 +23,7 @@ import { Step } from '../state/work-queue.js';
 import { addDuration } from '../time.js';
 import { close, enter } from './active.js';
 import { abortItems, quietItems, tellItem } from './abort-items.js';
+import { attemptLost } from './followers.js';
 import { loseArray } from './lost-arrays.js';
 import { childCause, orphan } from './orphans.js';
 import { leaveLine } from './parallelism.js';
@@ -97,8 +99,8 @@ export function awaitsBackends(
 function begin(run: RunState, work: NodeWork, ending: Ending): boolean {
   const { items } = work;
   const { reason, unheard } = ending;
-  // One that failed a moment ago has not launched its next attempt yet.
-  if (runsTask(work) && work.taskPhase !== TaskExecution_Phase.UNDEFINED) {
+  attemptLost(run, work);
+  if (mayRun(work)) {
     tellTask(run, work, reason);
     unheard.add(theTask);
   }
@@ -130,8 +132,15 @@ export function waitAtMost(run: RunState): void {
   if (run.patience === 0) run.patience = setTimer(run, TimerPurpose.Abort, undefined, addDuration(run.now, patience));
 }
 
-function runsTask({ scope, node, state }: NodeWork): boolean {
-  return scope.template.kinds[node] === Kind.Task && (state === NodeState.Launched || state === NodeState.Running);
+function runsTask({ scope, node, state, taskPhase }: NodeWork): boolean {
+  if (scope.template.kinds[node] !== Kind.Task) return false;
+  if (state === NodeState.Ahead) return taskPhase !== TaskExecution_Phase.UNDEFINED;
+  return state === NodeState.Launched || state === NodeState.Running;
+}
+
+/** One that failed a moment ago has not launched its next attempt yet; one that was launched ahead may have said that it is over. */
+function mayRun(work: NodeWork): boolean {
+  return runsTask(work) && work.taskPhase !== TaskExecution_Phase.UNDEFINED && !saysOver(work.held);
 }
 
 function tellTask(run: RunState, work: NodeWork, reason: string): void {
@@ -145,13 +154,15 @@ function tellTask(run: RunState, work: NodeWork, reason: string): void {
  * without, its task is aborted.
  */
 export function stopAttempt(run: RunState, work: NodeWork, reason: string, error?: ExecutionError): void {
+  attemptLost(run, work);
   if (runsTask(work)) {
-    if (!work.ending) tellTask(run, work, reason);
+    if (!work.ending && !saysOver(work.held)) tellTask(run, work, reason);
     work.taskPhase = TaskExecution_Phase.ABORTED;
-    const usage = work.ending?.usage;
+    const usage = work.ending?.usage ?? work.held?.usage;
+    const logs = work.held?.logs;
     if (error && behaves(run, Behaviour.TimeoutsAreFailures))
       taskEvent(run, work, TaskExecution_Phase.FAILED, { reason, error, usage });
-    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason, usage });
+    else taskEvent(run, work, TaskExecution_Phase.ABORTED, { reason, usage, logs });
   }
   if (work.items) {
     loseArray(run, work, work.items);

@@ -13,10 +13,15 @@ export function enter(run: RunState, work: NodeWork, state: NodeState): void {
   work.since = run.now;
 }
 
-/** A node becomes active: from now on reports, answers and timers can reach it. */
-export function open(run: RunState, scope: Scope, node: number): NodeWork {
+/** What the engine would keep of a node that became active now. */
+export function workOf(run: RunState, scope: Scope, node: number): NodeWork {
   const work = new NodeWork(scope, node, run.now);
   work.attempt = work.replaced = scope.changes?.attempts.get(node) ?? 0;
+  return work;
+}
+
+/** A node becomes active: from now on reports, answers and timers can reach it. */
+export function open(run: RunState, scope: Scope, node: number, work = workOf(run, scope, node)): NodeWork {
   scope.active.set(node, work);
   const inRoot = run.root.template.indexOf(work.id);
   if (scope.parent !== undefined || inRoot !== node) {

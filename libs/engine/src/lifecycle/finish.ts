@@ -14,6 +14,7 @@ import { ScopeStatus, type Scope } from '../state/scope.js';
 import { Step } from '../state/work-queue.js';
 import { abortScope } from './abort.js';
 import { close, enter } from './active.js';
+import { launchesAhead, lookAtNode } from './followers.js';
 
 /** A node succeeded (or was recovered): its outputs are there for its readers, and what waited only for it may start. */
 export function succeed(
@@ -144,8 +145,11 @@ export function advance(run: RunState, scope: Scope, node: number): void {
 
 /** One of the node's dependencies is met. */
 export function met(run: RunState, scope: Scope, node: number): void {
-  if (--scope.unmet[node]! === 0 && scope.states[node] === NodeState.Waiting) run.work.push(Step.Ready, scope, node);
+  const unmet = --scope.unmet[node]!;
+  const waits = scope.states[node] === NodeState.Waiting || scope.states[node] === NodeState.Ahead;
+  if (unmet === 0 && waits) run.work.push(Step.Ready, scope, node);
   else if (scope.changes?.early.has(node)) met(run, scope, END);
+  else if (waits && launchesAhead(run)) lookAtNode(run, scope, node);
 }
 
 /**

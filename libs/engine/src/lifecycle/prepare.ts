@@ -28,8 +28,7 @@ import { setTimer } from './timers.js';
 export function begin(run: RunState, work: NodeWork): void {
   const { scope, node } = work;
   work.queuedAt = run.now;
-  const active = activeTimeout(run, scope, node);
-  if (active) work.activeTimer = setTimer(run, TimerPurpose.Active, work, addDuration(run.now, active));
+  limitNode(run, work);
   const set = setOutputsOf(scope, node);
   if (set) {
     releaseSources(scope, node);
@@ -41,6 +40,13 @@ export function begin(run: RunState, work: NodeWork): void {
     return;
   }
   resolveInputs(run, work);
+}
+
+/** Starts the clock of all its attempts together, if they have a limit (C-51). */
+export function limitNode(run: RunState, work: NodeWork): void {
+  const limit = activeTimeout(run, work.scope, work.node);
+  if (limit && work.activeTimer === 0)
+    work.activeTimer = setTimer(run, TimerPurpose.Active, work, addDuration(run.now, limit));
 }
 
 /** Composes the node's inputs; writes them first if they are too large for a message or partly stored (C-102). */

@@ -18,6 +18,7 @@ import { addDuration, describeDuration } from '../time.js';
 import { awaitsBackends, stopAttempt } from './abort.js';
 import { backOff } from './backing-off.js';
 import { fail } from './finish.js';
+import { attemptLost } from './followers.js';
 import { cancelTimer, setTimer } from './timers.js';
 
 /** How much of which budget a failure used up (C-30). */
@@ -65,6 +66,7 @@ export function budgetsOf(run: RunState, { scope, node }: NodeWork): { user: num
  */
 export function attemptFailed(run: RunState, work: NodeWork, error: ExecutionError, retryable: boolean): void {
   const policy = retryPolicyOf(run, work.scope, work.node);
+  attemptLost(run, work);
   if (error.kind === ExecutionError_ErrorKind.SYSTEM) work.systemFailures++;
   if (ranOutOfMemory(error)) work.outOfMemory++;
   if (!mayRetry(policy, error, retryable)) return fail(run, work, error);
@@ -84,6 +86,9 @@ export function toNextAttempt(run: RunState, work: NodeWork): void {
   work.attempt++;
   work.taskPhase = TaskExecution_Phase.UNDEFINED;
   work.phaseVersion = 0;
+  work.job = '';
+  work.launchedAhead = false;
+  work.held = undefined;
   work.deckUri = '';
   work.graphUri = '';
   work.child = undefined;

@@ -1,5 +1,6 @@
 import { END, type Kind } from '../graph/graph.js';
 import { resume } from '../inputs/resume.js';
+import { launchAhead, takeBack, upstreamOver } from '../nodes/ahead.js';
 import { settleArray } from '../nodes/array-end.js';
 import { takeTurn } from '../nodes/array-items.js';
 import { kinds } from '../nodes/kinds.js';
@@ -23,6 +24,8 @@ export function drain(run: RunState): void {
       else if (!scope || scope.status === ScopeStatus.Over) return;
       else if (step === Step.Settle) settle(run, scope);
       else if (step === Step.Ready) ready(run, scope, node);
+      else if (step === Step.Ahead) launchAhead(run, scope, node);
+      else if (step === Step.TakeBack) takeBack(run, scope, node);
       else {
         const work = scope.active.get(node);
         if (work && step === Step.Resume) resume(run, work);
@@ -34,7 +37,9 @@ export function drain(run: RunState): void {
 
 /** All upstream nodes are over (C-22). */
 function ready(run: RunState, scope: Scope, node: number): void {
-  if (scope.status !== ScopeStatus.Running || scope.states[node] !== NodeState.Waiting) return;
+  if (scope.status !== ScopeStatus.Running) return;
+  if (scope.states[node] === NodeState.Ahead) return upstreamOver(run, scope.active.get(node)!);
+  if (scope.states[node] !== NodeState.Waiting) return;
   if (scope.blocked[node]) {
     const branch = scope.active.get(scope.template.branchOf[node]!);
     if (branch) return skipBranch(run, branch, node);

@@ -18,6 +18,7 @@ import {
   workflowId,
 } from '../data/task-settings.js';
 import { emptyValue, inlined } from '../data/values.js';
+import { isNews, rankOf } from '../data/phases.js';
 import { itemChanged } from '../events/array-events.js';
 import { describeMillis, tellBackoff } from '../lifecycle/backing-off.js';
 import { budgetOf, budgetsOf, exhausted } from '../lifecycle/retry.js';
@@ -32,7 +33,6 @@ import type { NodeWork } from '../state/node-work.js';
 import { Purpose, TimerPurpose, type RunState } from '../state/run-state.js';
 import { Step } from '../state/work-queue.js';
 import { addDuration, addMillis } from '../time.js';
-import { isNews, rankOf } from './task.js';
 import { completeOutputs } from './task-outputs.js';
 
 const P = TaskExecution_Phase;

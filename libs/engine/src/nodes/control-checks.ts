@@ -106,7 +106,7 @@ function ofRetry({ scope, node }: Place): string | undefined {
   const state = scope.states[node]!;
   if (attempted.has(state) || state === S.Failed || state === S.TimedOut || state === S.Aborted) return undefined;
   if (isSatisfied(state)) return 'it succeeded; rerun it to compute it again';
-  if (state === S.Waiting || state === S.Parked) return 'it has not begun';
+  if (state === S.Waiting || state === S.Parked || state === S.Ahead) return 'it has not begun';
   if (state === S.Skipped) return 'it was skipped; retry the node for whose sake it was';
   if (state === S.Chosen) return 'it is a branch: retry the node that it chose';
   return `no attempt of it is under way (${nameOf(state)})`;

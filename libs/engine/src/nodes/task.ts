@@ -1,21 +1,24 @@
-import type { LiteralsValue, TaskReport } from '@aloft/idl/aloft/v1/bus';
+import type { LiteralsValue, TaskReport, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import { Behaviour, behaves } from '../behaviours.js';
 import { attemptOf, generationOf } from '../data/attempts.js';
 import { cut, systemError, userError } from '../data/failures.js';
+import { isNews, rankOf } from '../data/phases.js';
 import { executionTimeout, isCacheable, taskPolicy, templateOf, workflowId } from '../data/task-settings.js';
 import { emptyValue } from '../data/values.js';
 import { nodeEvent } from '../events/node-events.js';
 import { taskEvent } from '../events/task-events.js';
 import { enter } from '../lifecycle/active.js';
 import { fail } from '../lifecycle/finish.js';
+import { attemptLost, jobKnown } from '../lifecycle/followers.js';
 import { request } from '../lifecycle/requests.js';
-import { attemptFailed, leftQueue, limitAttempt, limitQueue } from '../lifecycle/retry.js';
+import { attemptFailed, leftQueue, limitAttempt, limitQueue, toNextAttempt } from '../lifecycle/retry.js';
 import { attemptPrefix, deckFile } from '../names.js';
 import { attemptRoute, meansOf } from '../routing/attempt-route.js';
 import { NodeState } from '../state/node-state.js';
 import type { NodeWork } from '../state/node-work.js';
 import { Purpose, type RunState } from '../state/run-state.js';
+import { Step } from '../state/work-queue.js';
 import { lookUpCache } from './cache.js';
 import { graphResolved } from './dynamic.js';
 import type { NodeKind } from './kind.js';
@@ -37,12 +40,17 @@ export const taskNode: NodeKind = {
 
 /** Hands the attempt to its backend. */
 export function launch(run: RunState, work: NodeWork): void {
+  enter(run, work, NodeState.Launched);
+  handOver(run, work);
+}
+
+/** `ahead`: jobs that the attempt depends on, and what to tell of that. */
+export function handOver(run: RunState, work: NodeWork, ahead?: { jobs: string[]; waiting: WaitReason }): void {
   const { scope, node } = work;
   const dataPrefix = work.dataPrefix(run.id);
   const means = meansOf(run, work);
   const { interruptible } = means;
   const routed = attemptRoute(run, work, means);
-  enter(run, work, NodeState.Launched);
   work.taskPhase = P.QUEUED;
   run.effects.push({
     kind: 'launch',
@@ -57,47 +65,43 @@ export function launch(run: RunState, work: NodeWork): void {
     executionTimeout: executionTimeout(run, scope, node),
     ...means,
     routed,
+    ...(ahead ? { dependsOn: ahead.jobs } : {}),
   });
-  limitQueue(run, work);
-  taskEvent(run, work, P.QUEUED, { inputs: work.inputs, interruptible, route: routed?.route });
-}
-
-/** Phases in which an attempt hasn't begun, in which it runs, and in which it is over. */
-export function rankOf(phase: TaskExecution_Phase): number {
-  switch (phase) {
-    case P.UNDEFINED:
-    case P.UNRECOGNIZED:
-      return 0;
-    case P.QUEUED:
-    case P.WAITING_FOR_RESOURCES:
-    case P.INITIALIZING:
-      return 1;
-    case P.RUNNING:
-      return 2;
-    default:
-      return 3;
-  }
-}
-
-/** Whether a report says something new: hosts repeat the last one until it is known to be committed. */
-export function isNews(known: { phase: TaskExecution_Phase; version: number }, report: TaskReport): boolean {
-  const rank = rankOf(report.phase);
-  if (rank === 0) return false;
-  if (rank !== rankOf(known.phase)) return rank > rankOf(known.phase);
-  return report.phase !== known.phase || report.phaseVersion > known.version;
+  if (!ahead) limitQueue(run, work);
+  const waiting = ahead?.waiting;
+  taskEvent(run, work, P.QUEUED, { inputs: work.inputs, interruptible, route: routed?.route, waiting });
 }
 
 /** What the backend says of the current attempt; reports of other attempts change nothing. */
 export function taskReported(run: RunState, work: NodeWork, report: TaskReport): boolean {
-  const attempt = report.attempt;
-  if (work.state !== NodeState.Launched && work.state !== NodeState.Running) return false;
+  const { attempt } = report;
+  const { state, held } = work;
+  if (state !== NodeState.Launched && state !== NodeState.Running && state !== NodeState.Ahead) return false;
   if (attempt?.retryAttempt !== work.attempt || attempt.generation !== generationOf(work.attempt)) return false;
-  if (!isNews({ phase: work.taskPhase, version: work.phaseVersion }, report)) return false;
+  const known = held ?? { phase: work.taskPhase, phaseVersion: work.phaseVersion };
+  if (!isNews({ phase: known.phase, version: known.phaseVersion }, report)) return false;
+  jobKnown(run, work, report.job);
+  if (state === NodeState.Ahead) work.held = report;
+  else heard(run, work, report);
+  return true;
+}
+
+/** What is said of the attempt counts. */
+export function heard(run: RunState, work: NodeWork, report: TaskReport): void {
   work.taskPhase = report.phase;
   work.phaseVersion = report.phaseVersion;
   if (rankOf(report.phase) < 3) progressed(run, work, report);
+  else if (report.upstreamFailed && work.launchedAhead) neverBegan(run, work, report);
   else ended(run, work, report);
-  return true;
+}
+
+/** Upstream nodes succeeded otherwise than by the jobs that it depended on. That is nobody's failure. */
+function neverBegan(run: RunState, work: NodeWork, report: TaskReport): void {
+  taskEvent(run, work, P.ABORTED, { report });
+  attemptLost(run, work);
+  toNextAttempt(run, work);
+  work.replaced++;
+  run.work.push(Step.Attempt, work.scope, work.node);
 }
 
 function progressed(run: RunState, work: NodeWork, report: TaskReport): void {
@@ -162,6 +166,8 @@ function produced(run: RunState, work: NodeWork, report: TaskReport, result: Lit
 /** C-150: the task generated a workflow, which runs under this node. */
 function generated(run: RunState, work: NodeWork, report: TaskReport, futuresUri: string): void {
   taskEvent(run, work, P.SUCCEEDED, { report });
+  // Its job was not all of it.
+  attemptLost(run, work);
   work.futuresUri = futuresUri;
   enter(run, work, NodeState.ResolvingGraph);
   request(run, work, Purpose.ResolveGraph);

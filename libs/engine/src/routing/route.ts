@@ -14,7 +14,13 @@ import { holds, whyItHolds, type AttemptFacts } from './conditions.js';
 export function routeOf(routing: Routing, facts: AttemptFacts, overrides: readonly PluginOverride[]): Route {
   const { taskType } = facts;
   const to = (backend: string, by: Route_By, more: Partial<Route> = {}): Route =>
-    Route.fromPartial({ backend, by, waits: routing.waits, ...more });
+    Route.fromPartial({
+      backend,
+      by,
+      waits: routing.waits,
+      nativeDependencies: routing.nativeDependencies.includes(backend),
+      ...more,
+    });
   for (const rule of routing.rules) {
     if (!rule.then || !holds(rule.when, facts)) continue;
     const because = whyItHolds(rule.when, facts);

@@ -3,6 +3,7 @@ import {
   ControlNode,
   LiteralsValue,
   StartExecution,
+  TaskReport,
   TaskUsage,
   WaitReason,
 } from '@aloft/idl/aloft/v1/bus';
@@ -120,6 +121,13 @@ export function readSnapshot(snapshot: Uint8Array, graphs: GraphLookup): RunStat
     work.waiting = from.message(WaitReason);
   });
   if (from.version >= 4) readEndings(from, run, must);
+  if (from.version >= 7)
+    from.list(() => {
+      const work = must();
+      work.job = from.string();
+      work.launchedAhead = from.flag();
+      work.held = from.message(TaskReport);
+    });
   return run;
 }
 

@@ -3,6 +3,7 @@ import {
   ControlNode,
   LiteralsValue,
   StartExecution,
+  TaskReport,
   TaskUsage,
   WaitReason,
 } from '@aloft/idl/aloft/v1/bus';
@@ -17,8 +18,8 @@ import { hexOf } from '../graph/identifiers.js';
 import { ByteWriter } from './bytes.js';
 import { writeScope } from './scope-codec.js';
 
-/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: ends that wait. 5: what was used. 6: pages of items. */
-export const snapshotVersion = 6;
+/** First byte of a snapshot; older ones are read, newer ones refused. 2: behaviours, retry policies. 3: node control. 4: ends that wait. 5: what was used. 6: pages of items. 7: launches ahead. */
+export const snapshotVersion = 7;
 
 /** The state without its pending effects: those of a batch are out before a snapshot is taken. */
 export function writeSnapshot(run: RunState): Uint8Array {
@@ -92,6 +93,7 @@ export function writeSnapshot(run: RunState): Uint8Array {
     out.message(WaitReason, work.waiting);
   });
   writeEndings(out, run, place);
+  writeJobs(out, run, place);
   return out.finish();
 }
 
@@ -127,6 +129,20 @@ function writeEndings(out: ByteWriter, run: RunState, place: (of: { scope: Scope
     place(control);
     out.message(ControlNode, control.command);
   });
+}
+
+/** What is known of jobs that others may depend on, and of attempts launched ahead. */
+function writeJobs(out: ByteWriter, run: RunState, place: (of: { scope: Scope; node: number }) => void): void {
+  const active = [...run.scopes.values()].flatMap((scope) => [...scope.active.values()]);
+  out.list(
+    active.filter(({ job, launchedAhead }) => job !== '' || launchedAhead),
+    (work) => {
+      place(work);
+      out.string(work.job);
+      out.flag(work.launchedAhead);
+      out.message(TaskReport, work.held);
+    },
+  );
 }
 
 /** Of the graphs of all scopes, and of those that a recovered dynamic task will run. */

@@ -2,8 +2,10 @@ import type { ControlNode, TaskUsage } from '@aloft/idl/aloft/v1/bus';
 import type { Timestamp } from '@aloft/idl/google/protobuf/timestamp';
 import type { TimerPurpose } from './run-state.js';
 
-/** What ends a node's attempts before they end by themselves. A later one takes the place of one before it in this list. */
+/** What ends a node's attempts before they end by themselves. A later one takes the place of one before it in this list; numbers are in snapshots. */
 export const Because = {
+  /** What it was launched ahead of came to nothing (S-5): it begins anew, when that succeeds. */
+  Upstream: -1,
   /** The attempt ran too long (C-50). */
   Execution: 0,
   /** Nobody ran it in time (C-52). */

@@ -38,6 +38,8 @@ export const NodeState = {
   Skipped: 22,
   /** An attempt failed; the next one's time hasn't come (C-36). */
   BackingOff: 23,
+  /** Some upstream node isn't over, but its attempt is at its backend already, where it waits by itself (S-5), or was, and will be again. */
+  Ahead: 24,
 } as const;
 export type NodeState = (typeof NodeState)[keyof typeof NodeState];
 
@@ -48,7 +50,7 @@ const ends: NodeState[] = [S.Succeeded, S.Recovered, S.Failed, S.TimedOut, S.Abo
 
 /** Where a node may go from each state. A retry goes back to LookingUp, Launched or what its kind starts with. */
 const transitions: Record<NodeState, NodeState[]> = {
-  [S.Waiting]: [S.Parked, S.Recovering, S.Resolving, S.Succeeded, S.Skipped, S.Aborted, S.Failed],
+  [S.Waiting]: [S.Parked, S.Recovering, S.Resolving, S.Ahead, S.Succeeded, S.Skipped, S.Aborted, S.Failed],
   // From here the next attempt of one that backed off goes on, too.
   [S.Parked]: [S.Recovering, S.Resolving, S.Launched, S.ScopeRunning, S.Gated, S.ChildStarting, ...ends],
   [S.Recovering]: [S.Resolving, ...ends],
@@ -76,6 +78,7 @@ const transitions: Record<NodeState, NodeState[]> = {
   [S.Aborted]: [],
   [S.Skipped]: [],
   [S.BackingOff]: [S.Parked, S.Launched, S.ScopeRunning, S.Gated, S.ChildStarting, ...ends],
+  [S.Ahead]: [S.Ahead, S.Parked, S.Launched, S.Succeeded, S.Failed, S.Aborted, S.Skipped],
 };
 
 /** What a person may have begin anew: all but what never began. In-flight ones are aborted first. */

@@ -1,4 +1,4 @@
-import type { LiteralsValue, WaitReason } from '@aloft/idl/aloft/v1/bus';
+import type { LiteralsValue, TaskReport, WaitReason } from '@aloft/idl/aloft/v1/bus';
 import type { RecoveredNode } from '@aloft/idl/aloft/v1/engine';
 import { CatalogCacheStatus, type CatalogMetadata } from '@aloft/idl/flyteidl/core/catalog';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
@@ -40,6 +40,12 @@ export class NodeWork {
   waitTimer = 0;
   taskPhase: TaskExecution_Phase = TaskExecution_Phase.UNDEFINED;
   phaseVersion = 0;
+  /** What its backend calls the attempt's job, where other jobs may depend on it (S-5). */
+  job = '';
+  /** The attempt was launched before all upstream nodes were over. */
+  launchedAhead = false;
+  /** Of an attempt launched ahead: the last that its backend said, which counts once all upstream nodes have succeeded. */
+  held: TaskReport | undefined;
   cacheStatus: CatalogCacheStatus = CatalogCacheStatus.CACHE_DISABLED;
   /** The catalog was asked (or needn't be): the next step is the launch. */
   lookedUp = false;

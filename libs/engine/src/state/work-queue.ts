@@ -11,6 +11,10 @@ export const Step = {
   Unpark: 3,
   /** The backends have said that nothing runs any more of a node that is to end: it may. */
   Resume: 4,
+  /** What the node waits for may have come so far that it can be launched ahead. */
+  Ahead: 5,
+  /** An attempt of the node came to nothing: what was launched ahead of it is taken back. */
+  TakeBack: 6,
 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
 

@@ -50,6 +50,9 @@ export interface DriverOptions {
   behaviours?: bigint;
   /** What hosts say of attempts that they are told to end: that they are over at once, only when {@link Driver.hear} is called, or nothing. */
   aborts?: 'answered' | 'late' | 'unheard';
+  /** Called with every attempt that is launched, and with those that are told to end. */
+  onLaunch?: (launch: LaunchTaskEffect) => void;
+  onStop?: (attempt: TaskAttempt) => void;
   /** Called before every input with the run as it is, and what will be applied. */
   beforeEach?: (run: Run, entry: LogEntry) => void;
 }
@@ -132,6 +135,7 @@ export class Driver {
     switch (effect.kind) {
       case 'launch':
         this.launched.push(effect);
+        this.options.onLaunch?.(effect);
         this.routes.set(effect.attempt.name, effect.routed?.route?.backend);
         this.unheard.set(effect.attempt.name, { attempt: effect.attempt, told: undefined });
         break;
@@ -149,6 +153,7 @@ export class Driver {
         if (known) known.told = this.now;
         // As a host does.
         if (this.options.aborts !== 'unheard') this.stopped.push(effect.attempt);
+        this.options.onStop?.(effect.attempt);
         break;
       }
       case 'set-timer':

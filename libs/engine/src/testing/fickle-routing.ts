@@ -10,3 +10,6 @@ export const fickleRouting = Routing.fromPartial({
   defaultBackend: 'local',
   backends: ['local', 'spot', 'large', 'odd'],
 });
+
+/** The same, where some of the places have dependencies between their jobs (S-5). */
+export const nativeRouting = Routing.fromPartial({ ...fickleRouting, nativeDependencies: ['local', 'spot', 'odd'] });

@@ -23,7 +23,7 @@ import {
   sub,
   task,
 } from './closures.js';
-import { fickleRouting } from './fickle-routing.js';
+import { fickleRouting, nativeRouting } from './fickle-routing.js';
 import { controlShapes } from './control-scenarios.js';
 import { Driver, type DriverOptions } from './driver.js';
 import { flowArbitrary } from './random-flow.js';
@@ -394,6 +394,34 @@ const shapes: [name: string, description: string, run: (options: DriverOptions) 
       driver.running('n3');
       driver.abort();
       while (driver.stopped.length > 0) driver.hear(0);
+      return driver;
+    },
+  ],
+  [
+    'launches-ahead',
+    'a chain whose attempts are at their backend ahead of each other; the first is tried again, the last never began',
+    (options) => {
+      const driver = new Driver(
+        closure({ tasks, nodes: [step('n0'), step('n1', undefined, ['n0']), step('n2', undefined, ['n1'])] }),
+        {
+          ...options,
+          settings: { routing: nativeRouting },
+          aborts: 'late',
+        },
+      );
+      const submitted = (): void => {
+        for (const id of driver.launchedIds())
+          driver.report(driver.launchOf(id), Phase.INITIALIZING, { job: `job-${id}`, phaseVersion: driver.log.length });
+      };
+      for (let i = 0; i < 3; i++) submitted();
+      driver.fail('n0', { retryable: true });
+      while (driver.stopped.length > 0) driver.hear(0);
+      for (let i = 0; i < 3; i++) submitted();
+      if (options.behaviours === undefined) {
+        driver.running('n1');
+        driver.report(driver.launchOf('n2'), Phase.ABORTED, { upstreamFailed: true });
+      }
+      for (const id of ['n0', 'n1', 'n2']) driver.succeed(id, { o: int(1) });
       return driver;
     },
   ],

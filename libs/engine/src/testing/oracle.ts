@@ -26,7 +26,11 @@ export class Oracle {
   /** Last phase of every node that shows at all, by unique id. */
   readonly phases = new Map<string, Outcome['phase']>();
 
-  constructor(private readonly fateOf: FateOf) {}
+  constructor(
+    private readonly fateOf: FateOf,
+    /** The attempt of a dynamic task that generated what runs under it. */
+    private readonly attemptOf: (nodeId: string) => number = (nodeId) => fateOf(nodeId).failures,
+  ) {}
 
   /** The flow's value, or undefined if it fails. All scopes are taken to let what doesn't depend on failures finish. */
   evaluate(flow: Flow, input: number, parent?: Place): number | undefined {
@@ -88,7 +92,7 @@ export class Oracle {
       }
       case 'dynamic': {
         if (!this.succeeds(nodeId)) return { phase: 'FAILED' };
-        const attempt = this.fateOf(nodeId).failures;
+        const attempt = this.attemptOf(nodeId);
         const value = this.evaluate(step.flow!, dynamicInput, { nodeId, attempt });
         return value === undefined ? { phase: 'FAILED' } : { phase: 'SUCCEEDED', value };
       }

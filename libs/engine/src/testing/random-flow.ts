@@ -51,6 +51,8 @@ export const retries = 1;
 export interface FlowShape {
   maxSteps: number;
   maxDepth: number;
+  /** Many steps that only wait for the end of others. */
+  orderOnly?: boolean;
 }
 
 export function flowArbitrary(shape: FlowShape = { maxSteps: 6, maxDepth: 2 }): fc.Arbitrary<Flow> {
@@ -64,11 +66,17 @@ export function flowArbitrary(shape: FlowShape = { maxSteps: 6, maxDepth: 2 }): 
       if (depth > 0) kinds.push('sub', 'branch', 'dynamic');
       const refs = [-1, ...earlier];
       const kind = kinds[pick(kinds.length - 1)]!;
+      const isOrdered = shape.orderOnly === true && !inner && earlier.length > 0 && pick(3) > 0;
+      if (isOrdered) refs.length = 1;
       const step: Step = {
         kind,
         serial: serial++,
         ins: [refs[pick(refs.length - 1)]!, refs[pick(refs.length - 1)]!],
-        after: !inner && pick(3) === 0 && earlier.length > 0 ? [earlier[pick(earlier.length - 1)]!] : [],
+        after: isOrdered
+          ? Array.from({ length: 1 + pick(1) }, () => earlier[pick(earlier.length - 1)]!)
+          : !inner && pick(3) === 0 && earlier.length > 0
+            ? [earlier[pick(earlier.length - 1)]!]
+            : [],
       };
       if (kind === 'sub' || kind === 'dynamic') step.flow = makeFlow(depth - 1);
       if (kind === 'branch') {

@@ -1,8 +1,10 @@
 import { NodeExecution_Phase, TaskExecution_Phase } from '@aloft/idl/flyteidl/core/execution';
 import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
+import type { TaskExecutionEvent } from '@aloft/idl/flyteidl/event/event';
 import type { LaunchTaskEffect } from '../api.js';
 import { int, plain } from './closures.js';
 import { Driver, type DriverOptions } from './driver.js';
+import { NativeJobs, upstreamFailed } from './native-jobs.js';
 import type { Fate, FateOf } from './oracle.js';
 import { closuresOf, type Flow } from './random-flow.js';
 
@@ -37,6 +39,7 @@ export interface SimulationOptions {
 /** Runs a flow to its end, everything that can happen next happening in an order chosen by the seed, some of it twice. */
 export class Simulation {
   readonly driver: Driver;
+  readonly jobs = new NativeJobs();
   private readonly random: (below: number) => number;
   private readonly dynamics: Map<string, CompiledWorkflowClosure>;
   private readonly past: LaunchTaskEffect[] = [];
@@ -51,7 +54,12 @@ export class Simulation {
     this.fateOf = options.fateOf ?? fatesOf(seed);
     const { root, dynamics } = closuresOf(flow);
     this.dynamics = dynamics;
-    this.driver = new Driver(root, { ...options.driver, inputs: { x: int(this.input) } });
+    this.driver = new Driver(root, {
+      ...options.driver,
+      inputs: { x: int(this.input) },
+      onLaunch: (launch) => this.jobs.launched(launch),
+      onStop: (attempt) => this.jobs.ended({ attempt }, 'failed'),
+    });
   }
 
   /** What one of the flow's dynamic tasks generates, made known to the driver. */
@@ -87,11 +95,26 @@ export class Simulation {
   private work(launch: LaunchTaskEffect): void {
     const { driver } = this;
     const { nodeId, index, retryAttempt } = launch.attempt;
-    if (this.random(3) === 0 && driver.report(launch, TaskExecution_Phase.RUNNING)) return;
+    const job = this.jobs.nameOf(launch, (task) => !this.dynamics.has(task));
+    if (job !== '' && this.random(2) === 0 && driver.report(launch, TaskExecution_Phase.INITIALIZING, { job })) return;
+    const may = this.jobs.may(launch);
+    if (may === 'waits') return;
+    if (may === 'runs' && this.random(3) === 0 && driver.report(launch, TaskExecution_Phase.RUNNING, { job })) return;
     this.past.push(launch);
+    if (may === 'never') {
+      this.jobs.ended(launch, 'failed');
+      return void driver.report(launch, TaskExecution_Phase.ABORTED, upstreamFailed);
+    }
     const fate = this.fateOf(nodeId, index);
-    if (fate.hopeless) return void driver.fail(nodeId, { index });
-    if (retryAttempt < fate.failures) return void driver.fail(nodeId, { index, retryable: true });
+    const failures = index === undefined ? this.failuresOf(nodeId) : retryAttempt;
+    const fails = fate.hopeless || failures < fate.failures;
+    // A job that succeeds is no success without its outputs.
+    if (fails && !fate.hopeless && job !== '' && this.random(4) === 0) {
+      this.jobs.ended(launch, 'succeeded');
+      return void driver.succeedWith(launch, { value: { $case: 'inline', value: { literals: {} } } });
+    }
+    this.jobs.ended(launch, fails ? 'failed' : 'succeeded');
+    if (fails) return void driver.fail(nodeId, { index, retryable: !fate.hopeless });
     if (this.dynamics.has(launch.template.id!.name)) {
       return void driver.report(launch, TaskExecution_Phase.SUCCEEDED, {
         outcome: {
@@ -104,6 +127,13 @@ export class Simulation {
     const inputs = driver.store.read(launch.inputs) ?? {};
     const value = index === undefined ? Number(plain(inputs['a'])) + Number(plain(inputs['b'])) + 1 : index * 10 + 1;
     driver.succeedWith(launch, { value: { $case: 'inline', value: { literals: { o: int(value) } } } });
+  }
+
+  /** Attempts that failed and counted: of those launched ahead not all do. */
+  private failuresOf(nodeId: string): number {
+    const isOf = ({ parentNodeExecutionId, phase }: TaskExecutionEvent): boolean =>
+      parentNodeExecutionId?.nodeId === nodeId && phase === TaskExecution_Phase.FAILED;
+    return this.driver.events().tasks.filter(isOf).length;
   }
 
   private resolve([request, ask]: [bigint, { kind: string; futuresUri?: string }]): void {

@@ -188,8 +188,8 @@ export const mutations: readonly Mutation[] = [
   engine(
     'lifecycle/finish',
     'a node starts when its last dependency but one is over',
-    '--scope.unmet[node] === 0',
-    '--scope.unmet[node] <= 1',
+    'unmet === 0 && waits',
+    'unmet <= 1 && waits',
   ),
   engine(
     'lifecycle/finish',
@@ -208,6 +208,18 @@ export const mutations: readonly Mutation[] = [
     'attempts are told to be over before their backends have said so',
     'if (!ending) return begin(',
     'if (!ending) return false && begin(',
+  ),
+  engine(
+    'lifecycle/followers',
+    'what was launched ahead of an attempt that failed is not taken back',
+    'run.work.push(Step.TakeBack, scope, node);',
+    '{}',
+  ),
+  engine(
+    'nodes/task',
+    'what is said of an attempt launched ahead counts at once',
+    'if (state === NodeState.Ahead) work.held = report;',
+    'if (state === NodeState.Ahead) { work.held = undefined; enter(run, work, NodeState.Launched); heard(run, work, report); }',
   ),
   engine('lifecycle/parallelism', 'parallelism is one too high', 'run.permits >= limit', 'run.permits > limit'),
   engine('nodes/gate', 'a rejected gate opens', 'if (primitive.value) return succeed', 'if (true) return succeed'),

@@ -6,6 +6,7 @@ import { asArrayItem, folderOfItem } from '../arrays/item-template.js';
 import { listedBlob, WrittenFilesReader } from '../arrays/written-files.js';
 import type { BatchCalls } from '../client/batch-calls.js';
 import type { AwsBatchOptions } from '../options.js';
+import { failedByDependency, isDependable } from './dependencies.js';
 import type { Described, Describer } from './describer.js';
 import { endedFor, isMisconfigured } from './diagnosis.js';
 import { jobIdOf, type BatchJob } from './handle.js';
@@ -13,7 +14,7 @@ import { logLinks } from './log-links.js';
 import type { OutputTail } from './output-tail.js';
 import { asWritten } from './submission.js';
 import { hasEnded } from './terminator.js';
-import { limitMsOf, underWay, usageOf, verdict } from './verdict.js';
+import { limitMsOf, neverBegan, underWay, usageOf, verdict } from './verdict.js';
 
 export interface JobReaderOptions {
   calls: Pick<BatchCalls, 'list' | 'terminate'>;
@@ -87,9 +88,10 @@ export class JobReader {
     if (!hasEnded(job)) {
       await this.endOverTime(ask, job);
       await this.endStuck(ask.handle, job);
-      return { ...underWay(job), logs };
+      return { ...underWay(job), logs, ...(isDependable(ask.launch) ? { job: jobIdOf(ask.handle) } : {}) };
     }
     this.misconfigured.delete(job.jobId);
+    if (await failedByDependency(job, ask.launch, this.deps.describer)) return { ...neverBegan(job), logs };
     const output = () => this.deps.output.of(job.logStreamName);
     const report = await verdict(asWritten(ask.launch), { blob: ask.context.blob, output }, job);
     return { ...report, logs, usage: usageOf(job, job) };

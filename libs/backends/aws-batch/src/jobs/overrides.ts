@@ -10,12 +10,17 @@ export interface Overrides {
   environment: { name: string; value: string }[];
 }
 
-/** A container's command as it is, and the environment: the task's own wins over what every job is given. */
-export function overridesOf(launch: Launch, common: Readonly<Record<string, string>>): Overrides {
+/** A container's command as it is, and the environment: the task's own wins over what every job is given, and `last` over that. */
+export function overridesOf(
+  launch: Launch,
+  common: Readonly<Record<string, string>>,
+  last: Overrides['environment'] = [],
+): Overrides {
   const container = launch.template?.target?.$case === 'container' ? launch.template.target.value : undefined;
   const env = new Map(Object.entries(common));
   for (const { key, value } of container?.env ?? []) env.set(key, value);
   for (const { key, value } of launch.env) env.set(key, value);
+  for (const { name, value } of last) env.set(name, value);
   return {
     command: [...(container?.command ?? []), ...(container?.args ?? [])],
     environment: [...env].map(([name, value]) => ({ name, value })),

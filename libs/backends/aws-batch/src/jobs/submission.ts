@@ -4,6 +4,7 @@ import type { SubmitJobCommandInput } from '@aws-sdk/client-batch';
 import { arrayOf, itemTemplate } from '../arrays/item-template.js';
 import { definitionNeed, type DefinitionNeed } from '../definitions/definition-need.js';
 import type { AwsBatchOptions } from '../options.js';
+import { failsWithTask, isDependable } from './dependencies.js';
 import { jobName, jobTags } from './names.js';
 import { NoPlace } from './no-place.js';
 import { overridesOf, tooLarge, type Overrides } from './overrides.js';
@@ -33,7 +34,7 @@ export function submissionOf(launch: Launch, options: AwsBatchOptions): Submissi
   if (resources instanceof NoPlace) return resources;
   const need = definitionNeed(launch, choice.platform, options);
   if (typeof need === 'string' || need instanceof NoPlace) return need;
-  const overrides = overridesOf(launch, options.environment);
+  const overrides = overridesOf(launch, options.environment, isDependable(launch) ? [failsWithTask] : []);
   if (overrides.command.length === 0) return 'The task has no command: AWS Batch would run whatever its image does.';
   const large = tooLarge(overrides);
   if (large !== undefined) return large;
@@ -68,6 +69,7 @@ export function singleRequest({ launch, overrides, input }: Submission, jobDefin
     jobDefinition,
     containerOverrides: { ...input.containerOverrides, ...overrides },
     tags: jobTags(launch, input.tags ?? {}, false),
+    ...(launch.dependsOn.length > 0 ? { dependsOn: launch.dependsOn.map((jobId) => ({ jobId })) } : {}),
   };
 }
 

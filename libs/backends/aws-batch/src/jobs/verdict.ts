@@ -30,6 +30,13 @@ export async function verdict(
   return withCheckpoint(launch, blob, error ? written : diagnose(job, await output?.()));
 }
 
+/** Of a job that failed since one that it depends on did, or is not there. */
+export const neverBegan = ({ statusReason }: Pick<EndedJob, 'statusReason'>): PhaseReport => ({
+  phase: Phase.ABORTED,
+  upstreamFailed: true,
+  reason: `A job that it depends on has not succeeded, so AWS Batch did not begin it${statusReason ? `: ${statusReason}` : ''}.`,
+});
+
 /** What Batch knows of a job's use: what it was given, for as long as it ran. cpu is what was reserved, as it is billed. */
 export function usageOf(
   { startedAt, stoppedAt }: EndedJob,

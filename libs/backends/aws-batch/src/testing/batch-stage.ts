@@ -15,6 +15,8 @@ export class BatchStage {
   readonly ends = new Map<string, TaskReport>();
   /** Terminal reports that came although one was there. */
   readonly repeated: string[] = [];
+  /** Called with every report. */
+  onReport: ((report: TaskReport) => void) | undefined;
   api!: BatchApi;
   private plugin: BackendPlugin | undefined;
   private host: BackendHost | undefined;
@@ -85,6 +87,7 @@ export class BatchStage {
   }
 
   private heard(report: TaskReport): void {
+    this.onReport?.(report);
     if (!isTerminal(report.phase) || !report.attempt) return;
     const key = `${report.attempt.name}/${report.attempt.generation}`;
     const before = this.ends.get(key);

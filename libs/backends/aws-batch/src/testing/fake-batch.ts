@@ -155,19 +155,35 @@ export class FakeBatch {
       throw new ClientError(`array size ${size} is not 2 to 10000`);
     if (Object.keys(tags).length > 50) throw new ClientError('more than 50 tags');
     if (JSON.stringify(request).length > 30 * 1024) throw new ClientError('Job size must be less than 30 KiB');
+    const dependsOn = (request.dependsOn ?? []).map(({ jobId }) => this.jobs.get(jobId));
+    if (dependsOn.length > 20) throw new ClientError('more than 20 dependencies');
+    if (dependsOn.includes(undefined)) throw new ClientError('a job that it depends on does not exist');
     const job = new FakeJob(request, definition.jobDefinitionArn);
     this.jobs.set(job.id, job);
     const tooLong = JSON.stringify(containerOverrides).length > 8_192;
     for (let child = 0; child < (size ?? 1); child += 1) {
       if (tooLong) this.end(job, child, { statusReason: 'Container Overrides length must be at most 8192' });
+      else job.move(child, 'PENDING');
+    }
+    this.release(job);
+    this.told(job);
+    setImmediate(() => this.start());
+    return { jobId: job.id, jobName };
+  }
+
+  /** Lets a job go that depends on none that has not ended; one of them that failed fails it, too. */
+  private release(job: FakeJob): void {
+    const before = (job.request.dependsOn ?? []).map(({ jobId }) => this.jobs.get(jobId)?.status());
+    const failed = before.includes('FAILED');
+    if (!failed && before.some((status) => status !== 'SUCCEEDED')) return;
+    for (const child of job.states.keys()) {
+      if (job.statusOf(child) !== 'PENDING') continue;
+      if (failed) this.end(job, child, { statusReason: 'Dependent Job failed' });
       else {
         job.move(child, 'RUNNABLE');
         this.waiting.push({ job, child });
       }
     }
-    this.told(job);
-    setImmediate(() => this.start());
-    return { jobId: job.id, jobName };
   }
 
   private start(): void {
@@ -241,6 +257,12 @@ export class FakeBatch {
     }
     this.told(job, job.size === undefined ? undefined : child);
     if (job.size !== undefined && job.status() !== 'PENDING') this.told(job);
+    if (job.status() !== 'SUCCEEDED' && job.status() !== 'FAILED') return;
+    const followers = [...this.jobs.values()].filter(({ request: { dependsOn = [] } }) =>
+      dependsOn.some(({ jobId }) => jobId === job.id),
+    );
+    for (const follower of followers) this.release(follower);
+    if (followers.length > 0) this.start();
   }
 
   private terminate({ jobId, reason }: { jobId: string; reason: string }): unknown {
