@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { derivedSeed } from '../random.js';
 
-// Seeded faults of backends and their hosts, within CI's time: 30 each. ALOFT_SEED repeats a run. Then bugs by hand: each has to be found.
+// Seeded faults of backends and their hosts, within CI's time: 50 each. ALOFT_SEED repeats a run. Then bugs by hand: each has to be found.
 const seed = Number(process.env['ALOFT_SEED'] ?? Math.floor(Math.random() * 0x7fffffff));
 const main = join(import.meta.dirname, '..', '..', 'dist', 'backends', 'main.js');
 
@@ -30,10 +30,10 @@ describe(`faults of backends (ALOFT_SEED=${seed})`, () => {
     ['kubernetes', 0],
     ['aws-batch', 1],
   ])(
-    'C-172, C-30, C-186: %s: 30 faults, one job an attempt, none left, each end told as it was',
+    'C-172, C-30, C-186: %s: 50 faults, one job an attempt, none left, each end told as it was',
     async (shape, index) => {
       const own = String(derivedSeed(seed, index));
-      expect((await faults('--shape', shape, '--faults', '30', '--seed', own)).code).toBe(0);
+      expect((await faults('--shape', shape, '--faults', '50', '--seed', own)).code).toBe(0);
     },
     20 * 60_000,
   );

@@ -44,6 +44,7 @@ const rules = (more: Partial<BackendEvidence>): BackendViolation['rule'][] => {
   const evidence = {
     seed: 1,
     shape: 'kubernetes',
+    holdsJobs: false,
     faults: [],
     runs,
     jobs,
@@ -112,6 +113,8 @@ describe('the checker of backends', () => {
     const fault = { n: 0, kind: 'kill recording', target: 'host-0', from: 0, to: 4_000 };
     expect(rules({ runs, jobs, faults: [fault] })).toEqual([]);
     expect(rules({ runs, jobs, faults: [{ ...fault, from: 3_000 }] })).toEqual(['two jobs']);
+    // Held, it can't be gone unseen.
+    expect(rules({ runs, jobs, faults: [fault], holdsJobs: true })).toEqual(['two jobs']);
     expect(rules({ runs, jobs: [...jobs, { ...job, id: 'c' }], faults: [fault] })).toEqual(['two jobs']);
   });
 

@@ -57,6 +57,8 @@ export interface BackendFault {
 export interface BackendEvidence {
   seed: number;
   shape: string;
+  /** What somebody deletes stays until its host has seen its end. */
+  holdsJobs: boolean;
   faults: readonly BackendFault[];
   runs: readonly RunRecord[];
   jobs: readonly JobRecord[];

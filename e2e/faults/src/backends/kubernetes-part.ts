@@ -28,10 +28,14 @@ export class KubernetesPart implements Part {
   private readonly seen = new Set<string>();
   private closing: () => Promise<void> = async () => undefined;
 
-  private constructor(private readonly kube: Kube) {}
+  private constructor(
+    private readonly kube: Kube,
+    readonly holdsJobs: boolean,
+  ) {}
 
-  static async start(): Promise<KubernetesPart> {
-    const part = new KubernetesPart(await startCluster({ kwok: 3 }));
+  /** `holdsPods`: with finalizers of the platform's (decision 0131). */
+  static async start(holdsPods: boolean): Promise<KubernetesPart> {
+    const part = new KubernetesPart(await startCluster({ kwok: 3 }), holdsPods);
     await part.watch();
     return part;
   }
@@ -86,6 +90,7 @@ export class KubernetesPart implements Part {
       kubernetes: {
         clusters: [{ name: 'main', kubeconfig }],
         owner,
+        finalizers: this.holdsJobs,
         graceSeconds: 1,
         orphans: { everyMs: 2_000, afterMs: 20_000 },
         pods: {

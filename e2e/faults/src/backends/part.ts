@@ -10,6 +10,8 @@ export type Errand = 'submit' | 'end' | 'look' | 'watch' | 'other';
 export interface Part {
   readonly backend: 'kubernetes' | 'aws-batch';
   readonly verdicts: Verdicts;
+  /** Whether what somebody deletes stays until its host has seen its end. */
+  readonly holdsJobs?: boolean;
   /** Where its API is. */
   readonly upstream: string;
   /** The hosts' configuration (`backends` of the platform's), where the API is reached by `url`. */

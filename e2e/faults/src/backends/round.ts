@@ -46,9 +46,11 @@ export interface BackendRoundResult {
 /** Milliseconds from one run's start to the next at least: how hosts bear faults is asked, not how much they bear. */
 const betweenRunsMs = 150;
 
-/** Resolves to the real part of a shape. */
+/** Resolves to the real part of a shape. In every other round pods are held until their end was seen. */
 export const startPart = (shape: BackendShape, seed: number): Promise<Part> =>
-  shape === 'kubernetes' ? KubernetesPart.start() : BatchPart.start(new Random(seed, 'batch'));
+  shape === 'kubernetes'
+    ? KubernetesPart.start(new Random(seed, 'held').chance(50))
+    : BatchPart.start(new Random(seed, 'batch'));
 
 /** One backend with its hosts, one load, one plan of faults, one verdict. */
 export async function runBackendRound(settings: BackendRoundSettings): Promise<BackendRoundResult> {
@@ -138,7 +140,8 @@ async function underFaults(
     incidents.push(`only ${injector.records.length} of ${faults} faults were done in time`);
   return {
     seed,
-    shape: `${shape}, ${hosts.length === 1 ? 'one host' : 'two hosts'}`,
+    shape: `${shape}, ${hosts.length === 1 ? 'one host' : 'two hosts'}${part.holdsJobs ? ', pods held' : ''}`,
+    holdsJobs: part.holdsJobs ?? false,
     faults: injector.records,
     runs: propeller.runs,
     jobs: part.jobs.slice(earlier),
