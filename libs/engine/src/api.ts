@@ -14,6 +14,7 @@ import type { Identifier, WorkflowExecutionIdentifier } from '@aloft/idl/flyteid
 import type { Literal, LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
+import type { TaskNodeOverrides } from '@aloft/idl/flyteidl/core/workflow';
 import type { Routed } from './routing/routed.js';
 
 /**
@@ -147,6 +148,8 @@ export interface LaunchTaskEffect {
   arraySize?: number;
   /** Set where it is launched ahead: jobs of the same backend that must have succeeded before it begins (S-5). */
   dependsOn?: readonly string[];
+  /** Of a pod task: resources and image that the node says instead of its primary container's, which only the backend can apply. */
+  overrides?: TaskNodeOverrides | undefined;
 }
 
 export interface AbortTaskEffect {

@@ -43,6 +43,8 @@ export const Behaviour = {
   TellsItems: 1 << 18,
   /** Since November 2026. Where backends have dependencies between jobs, and runs use them, attempts are launched ahead of what they wait for (S-5). */
   LaunchesAhead: 1 << 19,
+  /** Since November 2026. Launches of pod tasks say what their nodes override of the primary container, which the backend applies (C-180). */
+  OverridesPods: 1 << 20,
 } as const;
 export type Behaviour = (typeof Behaviour)[keyof typeof Behaviour];
 

@@ -7,6 +7,7 @@ import {
   RuntimeMetadata_RuntimeType,
   TaskTemplate,
 } from '@aloft/idl/flyteidl/core/tasks';
+import { TaskNodeOverrides } from '@aloft/idl/flyteidl/core/workflow';
 import { BinaryWriter } from '@aloft/idl/wire';
 import { literalOf } from '@aloft/literals';
 import { describe, expect, it } from '@jest/globals';
@@ -401,5 +402,22 @@ describe('LaunchBuilder', () => {
     expect(built.launch.template!.target).toMatchObject({
       value: { podSpec: { containers: [{ args: [built.taskTemplateUri, 3] }] } },
     });
+  });
+
+  it('C-180: what a pod task’s node overrides is its own, also where settings and template are the same as before', () => {
+    const pod = TaskTemplate.fromPartial({
+      ...task('p'),
+      target: { $case: 'k8sPod', value: { podSpec: { containers: [{ name: 'primary' }] } } },
+    });
+    const own = builder();
+    const settings = ExecutionSettings.fromPartial({});
+    for (const containerImage of ['a', 'b', undefined]) {
+      const overrides = containerImage === undefined ? undefined : TaskNodeOverrides.fromPartial({ containerImage });
+      const { launch, encode } = own.build(effect(pod, { settings, overrides }), undefined);
+      expect(launch.podOverrides).toEqual(overrides);
+      const writer = new BinaryWriter();
+      encode(writer);
+      expect(LaunchTask.decode(writer.finish()).podOverrides).toEqual(overrides);
+    }
   });
 });

@@ -171,6 +171,7 @@ export class LaunchBuilder {
       route: undefined,
       resourceBounds: undefined,
       dependsOn: [...(effect.dependsOn ?? [])],
+      podOverrides: effect.overrides,
     };
     const launch: LaunchTask = {
       ...own,

@@ -2,6 +2,7 @@ import { errorOf } from '@aloft/backend-kit/testing';
 import { ResourceBounds } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { Resources_ResourceName as Name, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import { TaskNodeOverrides } from '@aloft/idl/flyteidl/core/workflow';
 import { FakeWorld } from './testing/fake-world.js';
 import { type Kube, startCluster } from './testing/kube.js';
 
@@ -71,6 +72,36 @@ describe('what pod tasks get (S-27, C-180)', () => {
       'Resources: fetch has cpu 1 instead of 4, since the platform allows 1. ' +
         'primary has cpu 100m by default; memory 1Gi instead of 8Gi, since the platform allows 1Gi; ' +
         'nvidia.com/gpu 1 instead of 2, since the platform allows 1.',
+    );
+  });
+
+  it('what a node overrides is the primary container’s, within the platform’s limits; the attempt says so', async () => {
+    await world.start();
+    const containers = [
+      { name: 'primary', image: 'i', resources: { limits: { cpu: '500m', memory: '128Mi' } } },
+      { name: 'proxy', image: 'i', resources: { limits: { cpu: '100m' } } },
+    ];
+    const launch = podTask('run1-n3-0', { containers });
+    launch.podOverrides = TaskNodeOverrides.fromPartial({
+      containerImage: 'other',
+      resources: { requests: [{ name: Name.GPU, value: '1' }], limits: [{ name: Name.MEMORY, value: '2Gi' }] },
+    });
+    await world.bus.command({ launch });
+    const gpus = { 'nvidia.com/gpu': '1' };
+    expect(await containersOf('run1-n3-0')).toEqual([
+      [
+        'primary',
+        { requests: { cpu: '500m', memory: '1Gi', ...gpus }, limits: { cpu: '500m', memory: '1Gi', ...gpus } },
+      ],
+      // The server's: what is not requested is the limit.
+      ['proxy', { requests: { cpu: '100m' }, limits: { cpu: '100m' } }],
+    ]);
+    const [pod] = await world.pods();
+    expect(pod?.spec?.containers.map(({ image }) => image)).toEqual(['other', 'i']);
+    const { customInfo } = await world.bus.report(launch.attempt, (report) => report.customInfo !== undefined);
+    expect(customInfo?.['resources']).toBe(
+      'Resources: primary asks for nvidia.com/gpu 1; memory 2Gi instead of 128Mi, as its node overrides it. ' +
+        'primary has memory 1Gi instead of 2Gi, since the platform allows 1Gi.',
     );
   });
 

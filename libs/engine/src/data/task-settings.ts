@@ -99,7 +99,7 @@ function overridden(task: TaskTemplate, overrides: TaskNodeOverrides): TaskTempl
 }
 
 /** Each named resource of the override replaces the task's. */
-function mergeResources(base: Resources | undefined, over: Resources): Resources {
+export function mergeResources(base: Resources | undefined, over: Resources): Resources {
   const merge = (mine: Resources['requests'], theirs: Resources['requests']) => [
     ...mine.filter((entry) => !theirs.some((other) => other.name === entry.name)),
     ...theirs,

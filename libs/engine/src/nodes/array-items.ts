@@ -7,6 +7,7 @@ import { itemAttemptOf, itemGenerationOf } from '../data/attempts.js';
 import { backoffMillis, mayRetry, ranOutOfMemory } from '../data/backoff.js';
 import { cut, systemError, userError } from '../data/failures.js';
 import { addItemUsage } from '../data/item-usage.js';
+import { podOverrides } from '../data/pod-overrides.js';
 import {
   executionTimeout,
   isCacheable,
@@ -119,6 +120,7 @@ export function launchItem(run: RunState, work: NodeWork, items: ArrayItems, ind
     executionTimeout: executionTimeout(run, scope, node),
     arraySize: items.size,
     routed: attemptRoute(run, work, means),
+    overrides: podOverrides(run, scope, node),
   });
   const wait = queueTimeout(run, scope, node);
   if (wait) {

@@ -4,6 +4,7 @@ import { Behaviour, behaves } from '../behaviours.js';
 import { attemptOf, generationOf } from '../data/attempts.js';
 import { cut, systemError, userError } from '../data/failures.js';
 import { isNews, rankOf } from '../data/phases.js';
+import { podOverrides } from '../data/pod-overrides.js';
 import { executionTimeout, isCacheable, taskPolicy, templateOf, workflowId } from '../data/task-settings.js';
 import { emptyValue } from '../data/values.js';
 import { nodeEvent } from '../events/node-events.js';
@@ -65,6 +66,7 @@ export function handOver(run: RunState, work: NodeWork, ahead?: { jobs: string[]
     executionTimeout: executionTimeout(run, scope, node),
     ...means,
     routed,
+    overrides: podOverrides(run, scope, node),
     ...(ahead ? { dependsOn: ahead.jobs } : {}),
   });
   if (!ahead) limitQueue(run, work);

@@ -1,7 +1,8 @@
 import { parseQuantity } from '@aloft/backend-kit';
-import { invalidArgument, toAloftError } from '@aloft/errors';
+import { invalidArgument } from '@aloft/errors';
 import type { V1Container, V1ResourceRequirements } from '@kubernetes/client-node';
 import type { Launch } from '../kind.js';
+import { amountOf, between, isMore, smaller, withAmounts, type Amount } from './amounts.js';
 import { quantities, resourceRequirements } from './resources.js';
 
 /** What the platform gives to containers and allows them (S-27, C-180), by the cluster's names of resources. */
@@ -23,11 +24,6 @@ export interface Bounded {
   changes: string[];
 }
 
-interface Amount {
-  request?: string | undefined;
-  limit?: string | undefined;
-}
-
 export function boundsOf({ resourceBounds }: Pick<Launch, 'resourceBounds'>, gpu: string): Bounds {
   const { defaults, limits, memoryFactor = 1 } = resourceBounds ?? {};
   return {
@@ -44,39 +40,26 @@ export function boundsOf({ resourceBounds }: Pick<Launch, 'resourceBounds'>, gpu
  * @throws INVALID_ARGUMENT for amounts that no container can have: which container, which resource, what it asks for, what would be right
  */
 export function bounded(container: V1Container, part: Part, bounds: Bounds): Bounded {
-  const requests = { ...container.resources?.requests };
-  const limits = { ...container.resources?.limits };
+  const amounts = new Map<string, Amount>();
   const changes: string[] = [];
   for (const name of ['cpu', 'memory', 'ephemeral-storage', bounds.gpu]) {
     const asked = askedFor(container, name, bounds.gpu);
     const raised = part === 'task' && name === 'memory' ? times(asked, bounds.memoryFactor) : asked;
     const given = cut(part === 'task' ? filled(raised, name, bounds) : raised, bounds.limits[name]);
-    put(requests, name, given.request);
-    put(limits, name, given.limit);
+    amounts.set(name, given);
     const change = changeOf(name, asked, given, bounds.limits[name]);
     if (change !== undefined) changes.push(change);
   }
-  const { requests: _, limits: __, ...more } = container.resources ?? {};
-  const { resources: ___, ...rest } = container;
-  const whole = { ...more, ...unlessEmpty('requests', requests), ...unlessEmpty('limits', limits) };
-  return { container: { ...rest, ...unlessEmpty('resources', whole) }, changes };
+  return { container: withAmounts(container, amounts), changes };
 }
 
-/** What a container says of a resource; what is empty or 0 is not said, as in Flyte. */
-function askedFor({ name: container, resources }: V1Container, name: string, gpu: string): Amount {
-  const text = (value: unknown): string | undefined => {
-    if (value === undefined || value === null || value === '') return undefined;
-    const written = String(value as string | number);
-    const amount = quantity(written, `container "${container}": ${name}`);
-    if (name === gpu && !Number.isInteger(amount))
-      throw invalidArgument(`container "${container}" asks for ${written} of ${name}: only whole ones can be had`);
-    return amount === 0 ? undefined : written;
-  };
-  const asked = { request: text(resources?.requests?.[name]), limit: text(resources?.limits?.[name]) };
+/** What a container says of a resource. */
+function askedFor(container: V1Container, name: string, gpu: string): Amount {
+  const asked = amountOf(container, name, gpu);
   const { request, limit } = asked;
   if (request !== undefined && limit !== undefined && isMore(request, limit))
     throw invalidArgument(
-      `container "${container}" requests ${request} of ${name} and allows itself only ${limit}: a request cannot be above its limit`,
+      `container "${container.name}" requests ${request} of ${name} and allows itself only ${limit}: a request cannot be above its limit`,
     );
   // Devices are not shared: what is requested is the limit.
   return name === gpu ? { request: limit ?? request, limit: limit ?? request } : asked;
@@ -112,27 +95,3 @@ function changeOf(name: string, asked: Amount, given: Amount, allowed = ''): str
   if (isMore(has, had)) return `${name} ${has} instead of ${had}, since it was out of memory`;
   return undefined;
 }
-
-const between = ({ request, limit }: Amount) =>
-  request === limit || limit === undefined ? `${request}` : `${request} to ${limit}`;
-
-function put(amounts: Record<string, string>, name: string, value: string | undefined): void {
-  if (value === undefined) delete amounts[name];
-  else amounts[name] = value;
-}
-
-const unlessEmpty = <T extends object>(name: string, value: T): Record<string, T> =>
-  Object.keys(value).length > 0 ? { [name]: value } : {};
-
-function quantity(text: string, what: string): number {
-  try {
-    return parseQuantity(text);
-  } catch (error) {
-    throw invalidArgument(`${what}: ${toAloftError(error).message}`);
-  }
-}
-
-const isMore = (a: string, b: string): boolean => parseQuantity(a) > parseQuantity(b);
-
-const smaller = (value: string | undefined, bound: string | undefined): string | undefined =>
-  value !== undefined && bound !== undefined && isMore(value, bound) ? bound : value;

@@ -1,8 +1,10 @@
 import { launchOf } from '@aloft/backend-kit/testing';
+import { ResourceBounds } from '@aloft/idl/aloft/v1/bus';
 import { Resources_ResourceName as Name } from '@aloft/idl/flyteidl/core/tasks';
 import { Secret_MountType } from '@aloft/idl/flyteidl/core/security';
 import { QualityOfService_Tier } from '@aloft/idl/flyteidl/core/execution';
 import { DataLoadingConfig, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
+import { TaskNodeOverrides } from '@aloft/idl/flyteidl/core/workflow';
 import type { V1Pod } from '@kubernetes/client-node';
 import { kubernetesConfigSchema } from '../config.js';
 import { podOf, primaryOf } from './build-pod.js';
@@ -201,6 +203,113 @@ describe('the pod of a pod task', () => {
       kind.refuse(podTask({ containers: [{ name: 'a' }] }, { config: { primary_container_name: 'x' } })),
     ).toContain('no container "x"');
     expect(kind.refuse(podTask({ containers: [{ name: 'a' }] }))).toBeUndefined();
+  });
+});
+
+describe('the pod of a pod task whose node overrides it (S-27, C-180)', () => {
+  const gpu = 'nvidia.com/gpu';
+  const made = async (podOverrides: Parameters<typeof TaskNodeOverrides.fromPartial>[0], resources: object) => {
+    const launch = launchOf({ name: 'run1-n0-0' });
+    const containers = [
+      { name: 'proxy', image: 'p', resources },
+      { name: 'work', image: 'w', resources },
+    ];
+    launch.template = TaskTemplate.fromPartial({
+      ...launch.template,
+      type: 'sidecar',
+      target: { $case: 'k8sPod', value: { podSpec: { containers } as never, primaryContainerName: 'work' } },
+    });
+    launch.podOverrides = TaskNodeOverrides.fromPartial(podOverrides);
+    launch.resourceBounds = ResourceBounds.fromPartial({
+      defaults: { requests: [{ name: Name.CPU, value: '100m' }] },
+      limits: [{ name: Name.MEMORY, value: '4Gi' }],
+      memoryFactor: 2,
+    });
+    const kind = new PodKind(optionsOf({ gpu: { tolerations: [{ key: gpu, operator: 'Exists' }] } }));
+    const refused = kind.refuse(launch);
+    if (refused !== undefined) return { refused };
+    const { spec, metadata } = (await kind.build(launch, {
+      client: {} as never,
+      namespace: 'n',
+      name: 'run1-n0-0',
+    })) as V1Pod;
+    const [proxy, work] = spec?.containers ?? [];
+    return { proxy, work, tolerations: spec?.tolerations, told: metadata?.annotations?.['aloft.dev/resources'] };
+  };
+
+  it('its primary container gets image, requests and limits, by name, before defaults, limits and factor; others nothing', async () => {
+    const own = { requests: { memory: '1Gi' }, limits: { memory: '1Gi', 'ephemeral-storage': '1Gi' } };
+    const { proxy, work, tolerations, told } = await made(
+      {
+        containerImage: 'other',
+        resources: {
+          requests: [
+            { name: Name.MEMORY, value: '2Gi' },
+            { name: Name.GPU, value: '1' },
+          ],
+          limits: [{ name: Name.MEMORY, value: '3Gi' }],
+        },
+      },
+      own,
+    );
+    expect(proxy).toMatchObject({ image: 'p', resources: own });
+    expect(work?.image).toBe('other');
+    expect(work?.resources).toEqual({
+      requests: { cpu: '100m', memory: '4096Mi', 'ephemeral-storage': '1Gi', [gpu]: '1' },
+      limits: { cpu: '100m', memory: '4Gi', 'ephemeral-storage': '1Gi', [gpu]: '1' },
+    });
+    expect(tolerations).toEqual([{ key: gpu, operator: 'Exists' }]);
+    expect(told).toContain(
+      `work asks for memory 2Gi to 3Gi instead of 1Gi; ${gpu} 1, as its node overrides it. work has cpu 100m by default`,
+    );
+  });
+
+  it.each<[string, [string, string?], object, object | undefined, string]>([
+    [
+      'a request above its limit is cut to it, as a container’s is',
+      ['4'],
+      { requests: { cpu: 1 }, limits: { cpu: 2 } },
+      { requests: { cpu: '2' }, limits: { cpu: '2' } },
+      'cpu 2 instead of 1 to 2 (a request of 4 is above its limit)',
+    ],
+    [
+      'so is one above the limit that is overridden',
+      ['', '500m'],
+      { requests: { cpu: '1' } },
+      { requests: { cpu: '500m' }, limits: { cpu: '500m' } },
+      'cpu 500m instead of 1',
+    ],
+    [
+      '0 is what nobody said',
+      ['2', '0'],
+      { limits: { cpu: '1' } },
+      { requests: { cpu: '2' }, limits: { cpu: '2' } },
+      'cpu 2 instead of 1',
+    ],
+  ])('%s', async (_, [request, limit = ''], resources, given, told) => {
+    const override = {
+      requests: [{ name: Name.CPU, value: request }],
+      limits: [{ name: Name.CPU, value: limit }],
+    };
+    const { work, told: text } = await made({ resources: override }, resources);
+    expect(work?.resources).toEqual(given);
+    expect(text).toContain(told);
+  });
+
+  it('GPUs are one amount, whatever the pod calls them; none is none', async () => {
+    const gpus = { requests: { gpu: '1' }, limits: { gpu: '1' } };
+    const of = (value: string) => ({ resources: { limits: [{ name: Name.GPU, value }] } });
+    const two = await made(of('2'), gpus);
+    expect(two.work?.resources).toMatchObject({ requests: { [gpu]: '2' }, limits: { [gpu]: '2' } });
+    expect(two.proxy?.resources).toEqual({ requests: { [gpu]: '1' }, limits: { [gpu]: '1' } });
+    const none = await made(of('0'), { requests: { cpu: '1' }, limits: { gpu: '1' } });
+    expect(none.work?.resources).toEqual({ requests: { cpu: '1' }, limits: { cpu: '1' } });
+    expect(none.told).toContain(`work asks for no ${gpu} instead of 1`);
+  });
+
+  it('what is no quantity is refused', async () => {
+    const { refused } = await made({ resources: { requests: [{ name: Name.CPU, value: 'much' }] } }, {});
+    expect(refused).toContain('container "work": cpu');
   });
 });
 

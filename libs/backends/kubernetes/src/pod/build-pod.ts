@@ -4,7 +4,7 @@ import type { V1Container, V1EnvVar, V1PodSpec, V1PodTemplateSpec } from '@kuber
 import type { Launch } from '../kind.js';
 import { merged } from './merge.js';
 import type { PodOptions } from './pod-options.js';
-import { resourceRequirements } from './resources.js';
+import { resourceRequirements, withGpus } from './resources.js';
 import { scheduling, withRequirements } from './scheduling.js';
 import { secretMounts, type SecretMounts } from './secrets.js';
 
@@ -66,26 +66,6 @@ function ownPod(launch: Launch, options: PodOptions): Required<Pick<V1PodTemplat
 /** What the task itself says, where the bounds that all containers are kept in come with the launch. */
 function resourcesOf({ resources, resourceBounds }: Launch, container: Container | undefined): Resources | undefined {
   return resourceBounds ? container?.resources : resources;
-}
-
-/** SDKs call GPUs `gpu`, whatever the cluster calls them. */
-function withGpus(spec: V1PodSpec, gpu: string): V1PodSpec {
-  const named = (amounts: Record<string, string> | undefined) =>
-    amounts && Object.fromEntries(Object.entries(amounts).map(([name, value]) => [name === 'gpu' ? gpu : name, value]));
-  const renamed = (container: V1Container): V1Container => {
-    const { requests, limits, ...rest } = container.resources ?? {};
-    if (requests?.['gpu'] === undefined && limits?.['gpu'] === undefined) return container;
-    const amounts = {
-      ...(requests ? { requests: named(requests)! } : {}),
-      ...(limits ? { limits: named(limits)! } : {}),
-    };
-    return { ...container, resources: { ...rest, ...amounts } };
-  };
-  return {
-    ...spec,
-    containers: (spec.containers ?? []).map(renamed),
-    ...(spec.initContainers ? { initContainers: spec.initContainers.map(renamed) } : {}),
-  };
 }
 
 /** What every container of an attempt gets: the launch's environment, secrets, and its last words where it fails. */

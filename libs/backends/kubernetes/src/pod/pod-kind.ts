@@ -14,6 +14,7 @@ import { usageOf } from './usage.js';
 import { annotationOf, boundPod, impossible, withChanges } from './bound-object.js';
 import { boundsOf } from './bounds.js';
 import { dataContainers, refuseRaw, withData } from './raw-container.js';
+import { overridden } from './overrides.js';
 import { onTemplate, PodTemplates } from './pod-templates.js';
 
 /** Container, Python and pod tasks as pods (C-180). */
@@ -51,13 +52,16 @@ export class PodKind implements ObjectKind {
       return `The task's pod has ${names.length} containers (${names.join(', ')}) and does not say whose end is the task's: set primary_container_name.`;
     if (!names.includes(primary))
       return `The task's pod has no container "${primary}", which it names as its primary one; it has ${names.join(', ') || 'none'}.`;
-    return impossible(() =>
-      boundPod(podOf(launch as Launch, this.options).spec!, primary, boundsOf(launch, this.options.gpu.resource)),
-    );
+    const gpu = this.options.gpu.resource;
+    return impossible(() => {
+      const { launch: whole } = overridden(launch as Launch, gpu);
+      return boundPod(podOf(whole, this.options).spec!, primary, boundsOf(launch, gpu));
+    });
   }
 
-  async build(launch: Launch, { client, namespace }: Place): Promise<ClusterObject> {
-    const { podTemplate, podTemplateNamespace } = this.options;
+  async build(given: Launch, { client, namespace }: Place): Promise<ClusterObject> {
+    const { podTemplate, podTemplateNamespace, gpu, dataSidecar } = this.options;
+    const { launch, changes: overrides } = overridden(given, gpu.resource);
     const primary = primaryOf(launch) ?? '';
     let pod = podOf(launch, this.options);
     const name = launch.template?.metadata?.podTemplateName || podTemplate;
@@ -65,11 +69,10 @@ export class PodKind implements ObjectKind {
       const places = [...new Set([namespace, podTemplateNamespace ?? namespace])];
       pod = onTemplate(await this.templates.find(client, name, places), pod, primary);
     }
-    const { gpu, dataSidecar } = this.options;
     const { object: spec, changes } = boundPod(pod.spec ?? { containers: [] }, primary, boundsOf(launch, gpu.resource));
     const { metadata } = pod;
     return {
-      metadata: { ...metadata, annotations: { ...metadata?.annotations, ...annotationOf(changes) } },
+      metadata: { ...metadata, annotations: { ...metadata?.annotations, ...annotationOf([...overrides, ...changes]) } },
       spec: withData(launch, spec, primary, dataSidecar),
     };
   }

@@ -3,7 +3,7 @@ import {
   type Resources,
   type Resources_ResourceEntry,
 } from '@aloft/idl/flyteidl/core/tasks';
-import type { V1ResourceRequirements } from '@kubernetes/client-node';
+import type { V1Container, V1PodSpec, V1ResourceRequirements } from '@kubernetes/client-node';
 
 /** Requests and limits as a container has them; GPUs are the resource `gpu`, in both. */
 export function resourceRequirements(resources: Resources | undefined, gpu: string): V1ResourceRequirements {
@@ -40,4 +40,24 @@ export function quantities(
     if (key !== undefined && value !== '') result[key] = value;
   }
   return result;
+}
+
+/** SDKs call GPUs `gpu`, whatever the cluster calls them. */
+export function withGpus(spec: V1PodSpec, gpu: string): V1PodSpec {
+  const named = (amounts: Record<string, string> | undefined) =>
+    amounts && Object.fromEntries(Object.entries(amounts).map(([name, value]) => [name === 'gpu' ? gpu : name, value]));
+  const renamed = (container: V1Container): V1Container => {
+    const { requests, limits, ...rest } = container.resources ?? {};
+    if (requests?.['gpu'] === undefined && limits?.['gpu'] === undefined) return container;
+    const amounts = {
+      ...(requests ? { requests: named(requests)! } : {}),
+      ...(limits ? { limits: named(limits)! } : {}),
+    };
+    return { ...container, resources: { ...rest, ...amounts } };
+  };
+  return {
+    ...spec,
+    containers: (spec.containers ?? []).map(renamed),
+    ...(spec.initContainers ? { initContainers: spec.initContainers.map(renamed) } : {}),
+  };
 }
