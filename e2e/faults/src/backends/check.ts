@@ -34,9 +34,7 @@ export function checkBackend(evidence: BackendEvidence, verdicts: Verdicts): Bac
       .map((id) => ({ rule: 'two jobs' as const, text: `a job was made for ${id}, which nobody launched` })),
     ...evidence.runs.flatMap((run) => [
       ...checkRun(run, verdicts, evidence.endedAt),
-      ...run.attempts.flatMap((attempt) =>
-        checkAttempt(run, attempt, jobs.get(attempt.id) ?? [], evidence, verdicts),
-      ),
+      ...run.attempts.flatMap((attempt) => checkAttempt(run, attempt, jobs.get(attempt.id) ?? [], evidence, verdicts)),
     ]),
   ];
 }
