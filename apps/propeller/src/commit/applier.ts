@@ -1,5 +1,12 @@
 import type { IncomingMessage } from '@aloft/bus';
-import { executionPrefix, type Effect, type Graph, type LaunchTaskEffect, type Request } from '@aloft/engine';
+import {
+  executionPrefix,
+  type Effect,
+  type Graph,
+  type LaunchTaskEffect,
+  type ReleaseReservation,
+  type Request,
+} from '@aloft/engine';
 import { errorMapping, toAloftError } from '@aloft/errors';
 import { ExecutionEvent, TaskReport, WaitReason_Kind, type LiteralsValue } from '@aloft/idl/aloft/v1/bus';
 import type { LogEntry } from '@aloft/idl/aloft/v1/engine';
@@ -45,6 +52,8 @@ export interface AppliedEffects {
   releaseSettled(message: IncomingMessage): void;
   /** Begins a request that only reads: its answer is applied after, and logged behind, what asked for it. */
   startEarly(entry: RunEntry, request: Request): boolean;
+  /** Its row goes with the commit that says so: else whoever takes the run over would keep up a reservation that nobody gives back. */
+  reservationOver(effect: ReleaseReservation): void;
   /** The answer came too late: nobody waits for it any more. */
   unwanted(entry: RunEntry, ask: Request['ask']): void;
 }
@@ -226,6 +235,7 @@ export class Applier {
         batch.deeds.push({ kind: 'effect', entry, effect });
         return;
       case 'release-reservation':
+        this.observer.reservationOver(effect);
         batch.deeds.push({ kind: 'effect', entry, effect });
         return;
       case 'ended': {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from '@aloft/bus';
-import type { Request } from '@aloft/engine';
+import type { ReleaseReservation, Request } from '@aloft/engine';
 import { toAloftError, type AloftError } from '@aloft/errors';
 import type { StartExecution } from '@aloft/idl/aloft/v1/bus';
 import type { RequestAnswered } from '@aloft/idl/aloft/v1/engine';
@@ -123,6 +123,10 @@ export class Dispatcher implements AppliedEffects {
 
   quarantined(): void {
     this.deps.metrics.quarantined.inc();
+  }
+
+  reservationOver(effect: ReleaseReservation): void {
+    this.host.requests.reservationOver(effect);
   }
 
   startEarly(entry: RunEntry, request: Request): boolean {

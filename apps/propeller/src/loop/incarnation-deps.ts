@@ -37,6 +37,9 @@ export interface Requests {
   /** Reads change nothing and may begin before the commit of what asked for them. */
   mayStartEarly(ask: Request['ask']): boolean;
   abortChild(entry: RunEntry, effect: AbortChildEffect): void;
+  /** The attempt holds no reservation any more; its row is one of those that {@link takeReservations} takes. */
+  reservationOver(effect: ReleaseReservation): void;
+  /** Tells the catalog, once that is durable. */
   releaseReservation(entry: RunEntry, effect: ReleaseReservation): void;
   /** Rows of reservations taken or given up since the last call, for the next commit. */
   takeReservations(batch: CommitBatch): void;

@@ -13,6 +13,7 @@ import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { explainLiteralMismatch } from '@aloft/literals';
 import type { RpcClient } from '@aloft/rpc';
 import type { Logger } from '@aloft/telemetry';
+import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { attemptKey } from '../events/outgoing.js';
 import { toMs, toTimestamp } from '../runs/clock.js';
 import type { LiteralStore } from '../commit/literal-store.js';
@@ -57,7 +58,7 @@ export class CatalogRequests {
    * Attempts whose nodes are over, the latest last: a look-up that is still on its way must not hold a reservation for one. Attempts
    * are never used twice.
    */
-  private readonly over = new Set<string>();
+  private readonly ended = new Set<string>();
 
   constructor(private readonly options: CatalogRequestsOptions) {}
 
@@ -105,17 +106,20 @@ export class CatalogRequests {
     }
   }
 
+  /** The attempt's node is over: nothing is held for it from now on. */
+  over(attempt: TaskAttempt): void {
+    const key = attemptKey(attempt);
+    if (this.ended.size >= overKept) this.ended.delete(this.ended.values().next().value!);
+    this.ended.add(key);
+    this.options.reservations.giveUp(key);
+  }
+
   async release(ask: Pick<LookUpCache, 'template' | 'attempt' | 'inputs'>, signal: AbortSignal): Promise<void> {
-    const key = attemptKey(ask.attempt);
-    if (this.over.size >= overKept) this.over.delete(this.over.values().next().value!);
-    this.over.add(key);
-    const request = this.options.reservations.giveUp(key);
+    this.over(ask.attempt);
     try {
-      const reservationId = request?.reservationId ?? {
-        datasetId: datasetOf(ask),
-        tagName: tagOf(ask, await this.options.literals.load(ask.inputs)),
-      };
-      const ownerId = request?.ownerId ?? ownerOf(ask);
+      const inputs = await this.options.literals.load(ask.inputs);
+      const reservationId = { datasetId: datasetOf(ask), tagName: tagOf(ask, inputs) };
+      const ownerId = ownerOf(ask);
       await withRetries(
         () => this.options.client().releaseReservation({ reservationId, ownerId }, { signal }),
         policy,
@@ -182,10 +186,10 @@ export class CatalogRequests {
     // A dataset that does not exist yet cannot be reserved in.
     await this.createDataset(ask, datasetId);
     const key = attemptKey(ask.attempt);
-    if (this.over.has(key)) return looked(Result.MISS);
+    if (this.ended.has(key)) return looked(Result.MISS);
     const { reservation } = await client.getOrExtendReservation(request);
     if (reservation === undefined || reservation.ownerId === request.ownerId) {
-      if (this.over.has(key))
+      if (this.ended.has(key))
         await client.releaseReservation({ reservationId: request.reservationId, ownerId: request.ownerId });
       else reservations.hold(key, run, request);
       return looked(Result.MISS);

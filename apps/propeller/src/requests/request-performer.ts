@@ -94,6 +94,10 @@ export class RequestPerformer {
     for (const abort of aborts) this.stopChild(abort);
   }
 
+  reservationOver(effect: ReleaseReservation): void {
+    this.options.catalog.over(effect.attempt);
+  }
+
   releaseReservation(_entry: RunEntry, effect: ReleaseReservation): void {
     void this.catalogCalls.run(() => this.options.catalog.release(effect, this.stopping.signal));
   }

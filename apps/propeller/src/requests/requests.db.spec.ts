@@ -103,6 +103,19 @@ describe('what runs ask of catalog, admin and blob storage', () => {
     expect(await rig.rows('SELECT attempt FROM reservations')).toEqual([]);
   });
 
+  it('C-95: a reservation’s row goes in the commit in which its node ends, so that no later owner keeps it up', async () => {
+    await rig.rows('CREATE TABLE kept (reservations int)');
+    await rig.rows(`CREATE FUNCTION note_kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NEW.ended_at IS NOT NULL THEN INSERT INTO kept SELECT count(*) FROM reservations; END IF;
+      RETURN NULL; END $$`);
+    // At the end of the transaction, whatever the order of its statements.
+    await rig.rows(`CREATE CONSTRAINT TRIGGER note_kept AFTER UPDATE ON runs DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION note_kept()`);
+    const run = await rig.start(chain(1, cached(true)));
+    expect(await rig.events.ended(run.uid)).toBe(Phase.SUCCEEDED);
+    expect((await rig.rows('SELECT reservations FROM kept'))[0]).toEqual({ reservations: 0 });
+  });
+
   it('C-95, C-98: the reservation of an owner that died is taken over when it expires; until then the node says for whom it waits', async () => {
     catalog.dead = { ownerId: 'p/d/dead-n0-0', forMs: 500 };
     const run = await rig.start(chain(1, cached(true)));
