@@ -1,15 +1,15 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startCluster, type Kube } from '@aloft/backend-kubernetes/testing';
-import { BenchClient } from '@aloft/bench/client';
+import type { BenchClient } from '@aloft/bench/client';
 import { ExecutionCreateRequest } from '@aloft/idl/flyteidl/admin/execution';
 import { TaskExecutionListRequest } from '@aloft/idl/flyteidl/admin/task_execution';
 import { ResourceType } from '@aloft/idl/flyteidl/core/identifier';
 import { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { aloftAt, withClient } from '../trace/clients.js';
 import { Embedded } from '../trace/embedded.js';
 
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -77,24 +77,8 @@ describe('runs on Kubernetes, by settings alone', () => {
     rmSync(folder, { recursive: true, force: true });
   }, 60_000);
 
-  /** The command line as people use it. */
-  function aloft(domain: string, ...args: string[]): string {
-    const { NODE_OPTIONS: _, ...env } = process.env;
-    const where = ['--endpoint', platform.grpc, '--project', 'aloft', '--domain', domain];
-    const command = [at('apps/cli/dist/main.js'), ...args, ...where];
-    const { status, stdout, stderr } = spawnSync(process.execPath, command, { env, encoding: 'utf8' });
-    if (status !== 0) throw new Error(`aloft ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`);
-    return stdout;
-  }
-
-  const client = async <T>(use: (client: BenchClient) => Promise<T>): Promise<T> => {
-    const made = new BenchClient(platform.grpc);
-    try {
-      return await use(made);
-    } finally {
-      made.close();
-    }
-  };
+  const aloft = (domain: string, ...args: string[]) => aloftAt(platform.grpc, domain, args);
+  const client = <T>(use: (client: BenchClient) => Promise<T>) => withClient(platform.grpc, use);
   const idOf = (name: string, domain: string) => ({ org: '', project: 'aloft', domain, name });
   const run = (name: string, domain: string, version = 'v1') => {
     aloft(domain, 'run', 'kube.wf', '--version', version, '--name', name);

@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BenchClient } from '@aloft/bench/client';
+import type { BenchClient } from '@aloft/bench/client';
 import { JobServerProcess } from '@aloft/example-job-server-backend/testing';
 import type { GetUsageResponse } from '@aloft/idl/aloft/v1/attempts';
 import { TaskExecutionListRequest } from '@aloft/idl/flyteidl/admin/task_execution';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { aloftAt, withClient } from '../trace/clients.js';
 import { Embedded } from '../trace/embedded.js';
 
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -64,17 +65,7 @@ describe('where tasks run is configuration (U-23)', () => {
     await platform.start();
   }
 
-  /** The command line as people use it. */
-  function aloft(...args: string[]): string {
-    const { NODE_OPTIONS: _, ...env } = process.env;
-    const where = ['--endpoint', platform.grpc, '--project', 'aloft', '--domain', 'development'];
-    const { status, stdout, stderr } = spawnSync(process.execPath, [at('apps/cli/dist/main.js'), ...args, ...where], {
-      env,
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(`aloft ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`);
-    return stdout;
-  }
+  const aloft = (...args: string[]) => aloftAt(platform.grpc, 'development', args);
 
   function launch(): string {
     const name = `run${++runs}`;
@@ -82,14 +73,7 @@ describe('where tasks run is configuration (U-23)', () => {
     return name;
   }
 
-  const client = async <T>(use: (client: BenchClient) => Promise<T>): Promise<T> => {
-    const made = new BenchClient(platform.grpc);
-    try {
-      return await use(made);
-    } finally {
-      made.close();
-    }
-  };
+  const client = <T>(use: (client: BenchClient) => Promise<T>) => withClient(platform.grpc, use);
   const idOf = (name: string) => ({ org: '', project: 'aloft', domain: 'development', name });
   const succeeded = (name: string) => client((made) => made.succeeded(idOf(name)));
   const attemptsOf = (name: string) => JSON.parse(aloft('get', 'attempts', name, '--json')) as ListedAttempt[];

@@ -144,6 +144,25 @@ describe('attempts: where they went (U-23), and what they used (U-25)', () => {
     ).rejects.toMatchObject({ message: expect.stringContaining('parts: 5000 is more than 1000') });
   });
 
+  it('S-2: a run that began before that while and ended in it counts', async () => {
+    const launchPlan = await register(platform, 'ended');
+    await platform.admin.createExecution(
+      ExecutionCreateRequest.fromPartial({ project, domain, name: 'ended', inputs: x(1), spec: { launchPlan } }),
+    );
+    const run = await platform.commands.start('ended');
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const now = Math.floor(Date.now() / 1000);
+    await platform.emit(
+      run,
+      workflow(Phase.RUNNING, now - 3),
+      { ...task(run, taskId, 'n0', 0, TaskPhase.RUNNING, now - 3), route: { backend: 'brief' } },
+      task(run, taskId, 'n0', 0, TaskPhase.SUCCEEDED, now + 1),
+      workflow(Phase.SUCCEEDED, now + 1),
+    );
+    const { backends } = await platform.attempts.getLoad({ org: '', project, domain, seconds: 1, parts: 1 });
+    expect(backends.find(({ backend }) => backend === 'brief')?.running).toEqual([1]);
+  });
+
   it('are summed by node and over the run, used beside requested', async () => {
     const { total, nodes, nodeCount } = await platform.attempts.getUsage({ id, limit: 2 });
     expect(nodeCount).toBe(3);

@@ -55,7 +55,7 @@ export class AttemptsRepository {
     return rows;
   }
 
-  /** Runs of a project and domain that began since then, or go on; the newest first, at most `limit` of either. */
+  /** Runs of a project and domain that were told of since then (their ends are), or go on; the newest first, at most `limit` of either. Reads an index of all. */
   async runsSince(
     db: Queryable,
     { org, project, domain }: { org: string; project: string; domain: string },
@@ -63,7 +63,7 @@ export class AttemptsRepository {
     limit: number,
   ): Promise<bigint[]> {
     const { rows } = await db.query<{ id: bigint }>(
-      `(SELECT id, created_at FROM executions WHERE org = $1 AND project = $2 AND domain = $3 AND created_at >= $4
+      `(SELECT id, created_at FROM executions WHERE org = $1 AND project = $2 AND domain = $3 AND updated_at >= $4
           ORDER BY created_at DESC, id DESC LIMIT $5)
        UNION
        (SELECT id, created_at FROM executions WHERE org = $1 AND project = $2 AND domain = $3 AND phase = ANY($6)

@@ -1,19 +1,20 @@
 import { createHash } from 'node:crypto';
 import { nodeDataPrefix, type LookUpCache, type StoreInCache } from '@aloft/engine';
 import { AloftError, toAloftError } from '@aloft/errors';
+import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { CacheLookedUp_Result as Result } from '@aloft/idl/aloft/v1/engine';
 import type { LiteralMap } from '@aloft/idl/flyteidl/core/literals';
 import type {
   ArtifactData,
   DatasetID,
   DataCatalogService,
+  GetOrExtendReservationRequest,
   Metadata,
 } from '@aloft/idl/flyteidl/datacatalog/datacatalog';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { explainLiteralMismatch } from '@aloft/literals';
 import type { RpcClient } from '@aloft/rpc';
 import type { Logger } from '@aloft/telemetry';
-import type { TaskAttempt } from '@aloft/idl/aloft/v1/bus';
 import { attemptKey } from '../events/outgoing.js';
 import { toMs, toTimestamp } from '../runs/clock.js';
 import type { LiteralStore } from '../commit/literal-store.js';
@@ -55,10 +56,10 @@ export class CatalogRequests {
   /** Metadata of datasets seen; they never change. */
   private readonly datasets = new Map<string, Metadata>();
   /**
-   * Attempts whose nodes are over, the latest last: a look-up that is still on its way must not hold a reservation for one. Attempts
-   * are never used twice.
+   * Attempts whose nodes are over, the latest last, with what they had reserved: a look-up that is still on its way must not hold a reservation for
+   * one. Attempts are never used twice.
    */
-  private readonly ended = new Set<string>();
+  private readonly ended = new Map<string, GetOrExtendReservationRequest | undefined>();
 
   constructor(private readonly options: CatalogRequestsOptions) {}
 
@@ -106,20 +107,23 @@ export class CatalogRequests {
     }
   }
 
-  /** The attempt's node is over: nothing is held for it from now on. */
-  over(attempt: TaskAttempt): void {
+  /** The attempt's node is over: nothing is held for it from now on. Returns what was, if that is known. */
+  over(attempt: TaskAttempt): GetOrExtendReservationRequest | undefined {
     const key = attemptKey(attempt);
-    if (this.ended.size >= overKept) this.ended.delete(this.ended.values().next().value!);
-    this.ended.add(key);
-    this.options.reservations.giveUp(key);
+    const request = this.options.reservations.giveUp(key) ?? this.ended.get(key);
+    if (this.ended.size >= overKept) this.ended.delete(this.ended.keys().next().value!);
+    this.ended.set(key, request);
+    return request;
   }
 
   async release(ask: Pick<LookUpCache, 'template' | 'attempt' | 'inputs'>, signal: AbortSignal): Promise<void> {
-    this.over(ask.attempt);
+    const request = this.over(ask.attempt);
     try {
-      const inputs = await this.options.literals.load(ask.inputs);
-      const reservationId = { datasetId: datasetOf(ask), tagName: tagOf(ask, inputs) };
-      const ownerId = ownerOf(ask);
+      const reservationId = request?.reservationId ?? {
+        datasetId: datasetOf(ask),
+        tagName: tagOf(ask, await this.options.literals.load(ask.inputs)),
+      };
+      const ownerId = request?.ownerId ?? ownerOf(ask);
       await withRetries(
         () => this.options.client().releaseReservation({ reservationId, ownerId }, { signal }),
         policy,

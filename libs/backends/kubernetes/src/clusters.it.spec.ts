@@ -4,7 +4,8 @@ import { errorOf } from '@aloft/backend-kit/testing';
 import { LaunchTask } from '@aloft/idl/aloft/v1/bus';
 import { ErrorDocument } from '@aloft/idl/flyteidl/core/errors';
 import { ExecutionError_ErrorKind, TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
-import { FakeWorld } from './testing/fake-world.js';
+import { eachInFakeWorld } from './testing/each-in-fake-world.js';
+import type { FakeWorld } from './testing/fake-world.js';
 import { type Kube, startCluster } from './testing/kube.js';
 import { createOperatorTypes } from './testing/operator-crds.js';
 import { endedOperatorObjects } from './testing/operator-objects.js';
@@ -13,14 +14,7 @@ import { endedOperatorObjects } from './testing/operator-objects.js';
 let kube: Kube;
 let world: FakeWorld;
 
-beforeAll(async () => {
-  kube = await startCluster({ kwok: 1 });
-}, 900_000);
-afterAll(() => kube?.stop(), 60_000);
-beforeEach(async () => {
-  world = await FakeWorld.open(kube);
-});
-afterEach(() => world.close());
+eachInFakeWorld({ kwok: 1 }, (...given) => ([kube, world] = given));
 
 describe('several clusters (S-26)', () => {
   let other: Kube;

@@ -3,28 +3,15 @@ import { dice } from '@aloft/backend-kit/testing';
 import { type TaskReport, WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import { Route } from '@aloft/idl/aloft/v1/routing';
 import type { Fate } from './testing/faulty-proxy.js';
-import { FakeWorld } from './testing/fake-world.js';
-import { type Kube, startCluster } from './testing/kube.js';
+import { eachInFakeWorld } from './testing/each-in-fake-world.js';
+import type { FakeWorld } from './testing/fake-world.js';
+import type { Kube } from './testing/kube.js';
 
 // Real: etcd, API server, scheduler. Nodes pretend (kwok): what befalls pods, and requests on their way (a proxy), is up to each case.
 let kube: Kube;
 let world: FakeWorld;
 
-beforeAll(async () => {
-  kube = await startCluster({ kwok: 3 });
-}, 900_000);
-
-afterAll(async () => {
-  await kube?.stop();
-}, 60_000);
-
-beforeEach(async () => {
-  world = await FakeWorld.open(kube);
-});
-
-afterEach(async () => {
-  await world.close();
-});
+eachInFakeWorld({ kwok: 3 }, (...given) => ([kube, world] = given));
 
 const errorOf = ({ outcome, phase, reason }: TaskReport) => {
   if (outcome?.result?.$case !== 'error') throw new Error(`no error in ${Phase[phase]}: ${reason}`);

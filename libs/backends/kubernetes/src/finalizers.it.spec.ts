@@ -1,8 +1,9 @@
 import { dice } from '@aloft/backend-kit/testing';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { finalizer } from './driver/finalizer.js';
-import { FakeWorld } from './testing/fake-world.js';
-import { type Kube, startCluster } from './testing/kube.js';
+import { eachInFakeWorld } from './testing/each-in-fake-world.js';
+import type { FakeWorld } from './testing/fake-world.js';
+import type { Kube } from './testing/kube.js';
 
 const seed = Number(process.env['ALOFT_TEST_SEED'] ?? Date.now() % 100_000);
 
@@ -11,14 +12,7 @@ describe('pods that somebody deletes, where they are held (0131)', () => {
   let kube: Kube;
   let world: FakeWorld;
 
-  beforeAll(async () => {
-    kube = await startCluster({ kwok: 3 });
-  }, 900_000);
-  afterAll(() => kube?.stop(), 60_000);
-  beforeEach(async () => {
-    world = await FakeWorld.open(kube);
-  });
-  afterEach(() => world.close());
+  eachInFakeWorld({ kwok: 3 }, (...given) => ([kube, world] = given));
 
   const config = { finalizers: true };
   const path = (name: string) => `/api/v1/namespaces/${world.namespace}/pods/${name}`;

@@ -3,8 +3,9 @@ import { WaitReason_Kind } from '@aloft/idl/aloft/v1/bus';
 import { Route } from '@aloft/idl/aloft/v1/routing';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { errorOf } from '@aloft/backend-kit/testing';
-import { FakeWorld } from './testing/fake-world.js';
-import { type Kube, startCluster } from './testing/kube.js';
+import { eachInFakeWorld } from './testing/each-in-fake-world.js';
+import type { FakeWorld } from './testing/fake-world.js';
+import type { Kube } from './testing/kube.js';
 
 jest.setTimeout(60_000);
 
@@ -13,14 +14,7 @@ describe('what a pod names and the cluster does not have', () => {
   let kube: Kube;
   let world: FakeWorld;
 
-  beforeAll(async () => {
-    kube = await startCluster({ kwok: 1, accounts: true });
-  }, 900_000);
-  afterAll(() => kube?.stop(), 60_000);
-  beforeEach(async () => {
-    world = await FakeWorld.open(kube);
-  });
-  afterEach(() => world.close());
+  eachInFakeWorld({ kwok: 1, accounts: true }, (...given) => ([kube, world] = given));
 
   const launchThat = (name: string, { waits }: { waits: boolean }) => {
     const launch = world.launch(name);

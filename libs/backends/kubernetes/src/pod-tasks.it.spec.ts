@@ -3,22 +3,16 @@ import { ResourceBounds } from '@aloft/idl/aloft/v1/bus';
 import { TaskExecution_Phase as Phase } from '@aloft/idl/flyteidl/core/execution';
 import { Resources_ResourceName as Name, TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import { TaskNodeOverrides } from '@aloft/idl/flyteidl/core/workflow';
-import { FakeWorld } from './testing/fake-world.js';
-import { type Kube, startCluster } from './testing/kube.js';
+import { eachInFakeWorld } from './testing/each-in-fake-world.js';
+import type { FakeWorld } from './testing/fake-world.js';
+import type { Kube } from './testing/kube.js';
 
 // Real: etcd, API server, scheduler, which take no pod that is not one. Nodes pretend (kwok).
 describe('what pod tasks get (S-27, C-180)', () => {
   let kube: Kube;
   let world: FakeWorld;
 
-  beforeAll(async () => {
-    kube = await startCluster({ kwok: 1 });
-  }, 900_000);
-  afterAll(() => kube?.stop(), 60_000);
-  beforeEach(async () => {
-    world = await FakeWorld.open(kube);
-  });
-  afterEach(() => world.close());
+  eachInFakeWorld({ kwok: 1 }, (...given) => ([kube, world] = given));
 
   const amounts = (cpu: string, memory: string) => [
     { name: Name.CPU, value: cpu },

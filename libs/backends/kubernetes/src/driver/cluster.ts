@@ -61,7 +61,8 @@ export class Cluster {
               logger,
               slim: (object) => kind.slim(object),
               onChanged: (object) => {
-                this.cleaning.hold();
+                // What a deletion changes is no work that goes on: each would hold up the next one.
+                if (!object.metadata?.deletionTimestamp) this.cleaning.hold();
                 listener.changed(this, kind, object);
               },
               onGone: (object) => {
