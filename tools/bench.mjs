@@ -7,5 +7,5 @@ prepare();
 const args = process.argv.slice(2);
 // Its load comes from outside: Flyte's own stubs, in Python.
 if (args.includes('admin'))
-  process.env.ALOFT_BENCH_PYTHON ??= pythonEnvironment(join(root, 'e2e', 'admin', 'requirements.txt'));
+  process.env.ALOFT_BENCH_PYTHON ??= await pythonEnvironment(join(root, 'e2e', 'admin', 'requirements.txt'));
 run(process.execPath, [join(root, 'bench', 'dist', 'main.js'), ...args], 'the benchmark failed');

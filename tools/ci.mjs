@@ -54,12 +54,15 @@ function show([command, ...args]) {
   });
 }
 
-/** What names a failure in the output of Jest ("● suite › case"), pytest ("FAILED file::case - why") and our suites ("suite name: why"). */
+/** What names a failure in the output of Jest ("FAIL file", "● suite › case"), pytest ("FAILED file::case - why") and our suites ("suite name: why"). */
 function failures(output) {
   const lines = output.replace(/\x1b\[[0-9;]*m/g, '').split('\n');
   return lines.flatMap(
     (line) =>
-      /^(?: {2}(● .+ › .+)|((?:FAILED|ERROR) \S+::.+)|(suite \S+: .+))$/.exec(line)?.slice(1).filter(Boolean) ?? [],
+      /^(?: {2}(● (?!Console).+)|(FAIL \S+).*|((?:FAILED|ERROR) \S+::.+)|(suite \S+: .+))$/
+        .exec(line)
+        ?.slice(1)
+        .filter(Boolean) ?? [],
   );
 }
 

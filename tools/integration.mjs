@@ -1,5 +1,6 @@
-// npm run test:integration [-- flytekit …]: the suites against real outside parts, each of which they start themselves.
-import { spawnSync } from 'node:child_process';
+// npm run test:integration [-- flytekit …]: the suites against real outside parts, each of which they start themselves. All of
+// them: two at a time, since most of their time they wait for those parts; what a suite says is shown when it has ended.
+import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { prepare, root } from './prepare.mjs';
 import { startDistributed } from './distributed-suite.mjs';
@@ -27,9 +28,9 @@ const integration = (...paths) => {
 const flytekitRequirements = join(root, 'e2e', 'flytekit', 'requirements.txt');
 
 /** A Python suite: files of e2e/<suite>/tests ('' = all), in an environment with what its requirements.txt names. */
-const pytestIn = (suite) => (files, args, env) => {
+const pytestIn = (suite) => async (files, args, env) => {
   const folder = join(root, 'e2e', suite);
-  const python = pythonEnvironment(join(folder, 'requirements.txt'));
+  const python = await pythonEnvironment(join(folder, 'requirements.txt'));
   const tests = files.map((file) => join(folder, 'tests', file));
   const options = ['--rootdir', folder, '-c', join(folder, 'pytest.ini')];
   run(python, ['-m', 'pytest', ...options, ...tests, ...args], `the ${suite} suite failed`, env);
@@ -38,15 +39,14 @@ const pytestIn = (suite) => (files, args, env) => {
 const pytest = pytestIn('flytekit');
 
 /** Runs every one of them, then throws what failed. */
-function all(...parts) {
-  const failures = parts.flatMap((part) => {
+async function all(...parts) {
+  const failures = [];
+  for (const part of parts)
     try {
-      part();
-      return [];
+      await part();
     } catch (error) {
-      return [error.message];
+      failures.push(error.message);
     }
-  });
   if (failures.length > 0) throw new Error(failures.join('; '));
 }
 
@@ -54,14 +54,14 @@ const suites = {
   /** The bus's contract over a real Kafka broker, and what only Kafka can do to it. */
   kafka: integration('libs/bus'),
   /** The local backend over a real S3 server: the conformance suite, Python tasks, output followed while it runs. */
-  hosts: (args) => {
-    const python = pythonEnvironment(join(root, 'e2e', 'flytekit', 'requirements.txt'));
+  hosts: async (args) => {
+    const python = await pythonEnvironment(join(root, 'e2e', 'flytekit', 'requirements.txt'));
     integration('libs/backends/local-process')(args, { ALOFT_TEST_PYTHON: python });
   },
   /** The connector backend over flytekit's own connector process: the conformance suite, what only connectors do, and stock flytekit with both. */
-  connector: (args) => {
-    const python = pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
-    all(
+  connector: async (args) => {
+    const python = await pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
+    await all(
       () => integration('libs/backends/connector')(args, { ALOFT_TEST_PYTHON: python }),
       () => pytestIn('connector')(['test_connectors.py'], args),
     );
@@ -71,31 +71,31 @@ const suites = {
   /** Where tasks run and why, by configuration alone; what has no place; what was used: the platform, its command line, a second backend. */
   routing: integration('e2e/routing'),
   /** The AWS Batch backend over moto, whose jobs run as processes: the conformance suite, what only Batch does, maps of stock flytekit as array jobs. */
-  'aws-batch': (args) => {
-    const python = pythonEnvironment(flytekitRequirements);
+  'aws-batch': async (args) => {
+    const python = await pythonEnvironment(flytekitRequirements);
     integration('libs/backends/aws-batch', 'e2e/aws-batch')(args, { ALOFT_TEST_PYTHON: python });
   },
   /** The Kubernetes backend on a real API server, with a real node and pretended ones, and all of the platform with two clusters; the first time builds these programs. */
-  kubernetes: (args) => {
-    const python = pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
+  kubernetes: async (args) => {
+    const python = await pythonEnvironment(join(root, 'e2e', 'connector', 'requirements.txt'));
     integration('libs/backends/kubernetes', 'e2e/kubernetes')(args, { ALOFT_TEST_PYTHON: python });
   },
   /** The Spark backend over the real spark-submit: the conformance suite, a given master, stock flytekit with its Spark plugin. */
-  spark: (args) => {
-    const python = pythonEnvironment(join(root, 'e2e', 'spark', 'requirements.txt'));
-    all(
+  spark: async (args) => {
+    const python = await pythonEnvironment(join(root, 'e2e', 'spark', 'requirements.txt'));
+    await all(
       () => integration('libs/backends/spark')(args, { ALOFT_TEST_PYTHON: python }),
       () => pytestIn('spark')(['test_spark.py'], args),
     );
   },
   /** The Python example on each backend by configuration alone: local, Kubernetes (a real node), AWS Batch (moto), spark-submit. */
-  'flight-delays': (args) => {
-    const python = pythonEnvironment(join(root, 'e2e', 'flight-delays', 'requirements.txt'));
+  'flight-delays': async (args) => {
+    const python = await pythonEnvironment(join(root, 'e2e', 'flight-delays', 'requirements.txt'));
     integration('e2e/flight-delays')(args, { ALOFT_TEST_PYTHON: python });
   },
   /** The local backend's specs with a Python that has flytekit: warm workers, maps, bundles. */
-  workers: () => {
-    const python = pythonEnvironment(flytekitRequirements);
+  workers: async () => {
+    const python = await pythonEnvironment(flytekitRequirements);
     jest(['libs/backends/local-process/src/python'], { ALOFT_TEST_PYTHON: python });
   },
   /** Stock flytekit (pip, its own environment) against a platform of its own: part C's checks, more shapes, kills, bad input. */
@@ -117,9 +117,9 @@ const suites = {
    * what only several processes can show.
    */
   distributed: async (args) => {
-    const platform = await startDistributed(pythonEnvironment(flytekitRequirements));
+    const platform = await startDistributed(await pythonEnvironment(flytekitRequirements));
     try {
-      all(
+      await all(
         () => integration('e2e/distributed', 'e2e/sdk/part-c')(args, platform.environment),
         () =>
           pytest(
@@ -137,11 +137,14 @@ const suites = {
   /** 100 seeded faults of the backends kubernetes and aws-batch and of their hosts; ALOFT_SEED repeats them. */
   'backend-faults': integration('e2e/faults/src/backends'),
   /** Image folders, the Helm chart on a real kube-apiserver, the compose file, the IAM policies; the first time builds these tools. */
-  deploy: (args) => {
-    const python = pythonEnvironment(join(root, 'deploy', 'tests', 'requirements.txt'));
+  deploy: async (args) => {
+    const python = await pythonEnvironment(join(root, 'deploy', 'tests', 'requirements.txt'));
     integration('deploy/tests')(args, { ALOFT_TEST_PYTHON: python });
   },
 };
+
+/** They keep both cores busy, or what they find depends on how fast things go. */
+const alone = ['simulation', 'faults'];
 
 prepare();
 const [only, ...args] = process.argv.slice(2);
@@ -149,15 +152,42 @@ if (only && !suites[only]) {
   console.error(`There is no suite "${only}"; there are: ${Object.keys(suites).join(', ')}.`);
   process.exit(2);
 }
-for (const [name, suite] of Object.entries(suites)) {
-  if (only && only !== name) continue;
+if (only) await one(only);
+else {
+  const waiting = Object.keys(suites).filter((name) => !alone.includes(name));
+  const lane = async () => {
+    for (let name = waiting.shift(); name; name = waiting.shift()) await aside(name);
+  };
+  await Promise.all([lane(), lane()]);
+  for (const name of alone) await aside(name);
+}
+
+async function one(name) {
   const started = Date.now();
   console.log(`\n--- suite ${name}`);
   try {
-    await suite(args);
+    await suites[name](args);
   } catch (error) {
     console.error(`suite ${name}: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
   }
   console.log(`--- suite ${name}: ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+/** A suite in a process of its own. */
+function aside(name) {
+  console.log(`--- suite ${name} begins`);
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [import.meta.filename, name], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const output = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      process.stdout.write(Buffer.concat(output));
+      if (code === 0) return resolve();
+      process.exitCode = 1;
+      if (code !== 1) console.error(`suite ${name}: ended with ${signal ?? `exit code ${code}`}`);
+      resolve();
+    });
+  });
 }

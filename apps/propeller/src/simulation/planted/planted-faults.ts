@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { mutations } from './mutations.js';
 
-// node apps/propeller/dist/simulation/planted/planted-faults.js [--only N] [--seeds 3000] [--first 1] [--at-once 2]: the simulation on
+// node apps/propeller/dist/simulation/planted/planted-faults.js [--only N] [--seeds 10000] [--first 1] [--at-once 2]: the simulation on
 // each of the planted faults, one at a time, until it is caught. Fails if one is not.
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
-    seeds: { type: 'string', default: '3000' },
+    seeds: { type: 'string', default: '10000' },
     first: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '2' },
   },
