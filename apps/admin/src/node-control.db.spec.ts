@@ -140,6 +140,10 @@ describe('a run that goes on', () => {
     await refusedWith(rerun({ task: needsY }), 'INVALID_ARGUMENT', "task: it needs input 'y'");
     const cpu = (value: string) => ({ requests: [{ name: Resources_ResourceName.CPU, value }] });
     await refusedWith(rerun({ resources: cpu('lots') }), 'INVALID_ARGUMENT', 'resources.requests.CPU');
+    const query = { target: { $case: 'sql' as const, value: { statement: 'select 1' } } };
+    const sql = idOf(ResourceType.TASK, 'steps', 'sql');
+    await platform.admin.createTask({ id: sql, spec: taskSpec(query) });
+    await refusedWith(rerun({ task: sql, resources: cpu('2') }), 'INVALID_ARGUMENT', 'neither a container nor a pod');
     await refusedWith(
       nodes.retryNode(RetryNodeRequest.fromPartial({ id: nodeOf('bad', 'n77') })),
       'NOT_FOUND',
@@ -183,6 +187,19 @@ describe('a run that goes on', () => {
     expect(answer.status).toBe(200);
     const listed = await fetch(`${platform.http}/api/v1/node_control/revisions/${project}/${domain}/rest`);
     expect(await listed.json()).toMatchObject({ revisions: [{ number: 1, state: 'APPLIED' }] });
+  });
+
+  test('X-6: a pod task runs again with other resources', async () => {
+    const run = await start('pod');
+    const pod = idOf(ResourceType.TASK, 'steps', 'pod');
+    const podSpec = { containers: [{ name: 'primary', image: 'image:1' }] };
+    const target = { $case: 'k8sPod' as const, value: { podSpec } };
+    const config = { primary_container_name: 'primary' };
+    await platform.admin.createTask({ id: pod, spec: taskSpec({ target, config }) });
+    const resources = { requests: [{ name: Resources_ResourceName.MEMORY, value: '4Gi' }] };
+    const request = RerunNodeRequest.fromPartial({ id: nodeOf('pod', 'n1'), commandId: 'more', task: pod, resources });
+    const [{ revision }] = await Promise.all([platform.nodes.rerunNode(request), decide(run, 'more')]);
+    expect(revision).toMatchObject({ state: State.APPLIED });
   });
 
   test('X-6: revisions are listed in pages', async () => {

@@ -79,8 +79,11 @@ export function checkedResources(
 ): TaskNodeOverrides | undefined {
   if (!resources || (resources.requests.length === 0 && resources.limits.length === 0)) return undefined;
   const runs = task ?? taskOf(place, 'resources');
-  if (runs.target?.$case !== 'container')
-    throw invalidArgument(`resources: ${place.nodeId} runs no container of its own; give another version of its task`);
+  // Of a pod, the primary container's: the backend applies them, within what the platform allows (C-180).
+  if (runs.target?.$case !== 'container' && runs.target?.$case !== 'k8sPod')
+    throw invalidArgument(
+      `resources: ${place.nodeId} runs neither a container nor a pod; give another version of its task`,
+    );
   for (const side of ['requests', 'limits'] as const) {
     for (const { name, value } of resources[side]) {
       if (Resources_ResourceName[name] === undefined || name === Resources_ResourceName.UNKNOWN)

@@ -1,3 +1,4 @@
+import type { Identifier } from '@aloft/idl/flyteidl/core/identifier';
 import { isTerminalNode } from './phases.js';
 import type { ProjectedNode, ProjectedTask } from './projection.repository.js';
 
@@ -13,8 +14,23 @@ export interface RunRows {
   tasks: Map<string, ProjectedTask>;
   /** Nodes that are over and whose rows, with their tasks', are stored but not here any more. */
   shed: Set<string>;
-  /** Rows there were when it was last looked for some to shed. */
+  /** Rows there were when all were last looked through for some to shed. */
   looked: number;
+}
+
+/** Of {@link RunRows.tasks}. */
+export function taskKeyOf(
+  nodeId: string,
+  attempt: number,
+  { org, project, domain, name, version }: Identifier,
+): string {
+  return `${nodeId}\n${attempt}\n${org}\n${project}\n${domain}\n${name}\n${version}`;
+}
+
+/** What a batch wrote of a run. */
+export interface Written {
+  nodes: Iterable<ProjectedNode>;
+  tasks: Iterable<ProjectedTask>;
 }
 
 export const noRows = (complete: boolean): RunRows => ({
@@ -35,40 +51,77 @@ export const mayBeStored = ({ complete, shed }: RunRows, nodeId: string): boolea
  * shows in the run's stored sequence, which is not theirs any more.
  *
  * Of a large run, nodes that are over leave: hardly anything is told of them any more, and a run of any size keeps as many rows as it
- * has nodes under way.
+ * has nodes under way. So do runs of which nothing was told for a while: those that wait are many.
  */
 export class KeptRows {
   /** Oldest first. */
-  private readonly runs = new Map<string, RunRows>();
+  private readonly runs = new Map<string, { rows: RunRows; since: number }>();
   private size = 0;
+  private sweeping: NodeJS.Timeout | undefined;
 
-  /** `max`: rows at most, of all runs. */
-  constructor(private readonly max: number) {}
+  /** `max`: rows at most, of all runs. `idleMs`: how long those of a run stay of which nothing is told. */
+  constructor(
+    private readonly max: number,
+    private readonly idleMs = 10_000,
+  ) {}
 
   /** The rows of a run as they are at that sequence, if they are here. */
   take(uid: string, sequence: bigint): RunRows | undefined {
-    const rows = this.runs.get(uid);
-    if (!rows) return undefined;
-    this.runs.delete(uid);
-    this.size -= weightOf(rows);
-    return rows.sequence === sequence ? rows : undefined;
+    const rows = this.drop(uid);
+    return rows?.sequence === sequence ? rows : undefined;
   }
 
-  put(uid: string, rows: RunRows): void {
-    this.take(uid, rows.sequence);
+  put(uid: string, rows: RunRows, written: Written): void {
+    this.drop(uid);
+    shedWritten(rows, written);
     shedEnded(rows);
     if (weightOf(rows) > this.max) shedAll(rows);
-    this.runs.set(uid, rows);
+    this.runs.set(uid, { rows, since: Date.now() });
     this.size += weightOf(rows);
-    for (const [oldest, { sequence }] of this.runs) {
-      if (this.size <= this.max) return;
-      this.take(oldest, sequence);
+    for (const oldest of this.runs.keys()) {
+      if (this.size <= this.max) break;
+      this.drop(oldest);
     }
+    this.sweeping ??= setTimeout(() => this.sweep(), this.idleMs).unref();
+  }
+
+  private sweep(): void {
+    this.sweeping = undefined;
+    const now = Date.now();
+    for (const [oldest, { since }] of this.runs) {
+      const left = since + this.idleMs - now;
+      if (left > 0) {
+        this.sweeping = setTimeout(() => this.sweep(), left).unref();
+        return;
+      }
+      this.drop(oldest);
+    }
+  }
+
+  private drop(uid: string): RunRows | undefined {
+    const kept = this.runs.get(uid);
+    if (!kept) return undefined;
+    this.runs.delete(uid);
+    this.size -= weightOf(kept.rows);
+    return kept.rows;
   }
 }
 
 /** Rows of a run below which none is looked for that could go. */
 const small = 1000;
+
+/** Of what a batch wrote, what is over: most of a large run's rows go with the batch that ends them. */
+function shedWritten(rows: RunRows, written: Written): void {
+  const { nodes, tasks, shed } = rows;
+  if (nodes.size + tasks.size < small) return;
+  for (const { state } of written.nodes) {
+    if (!isTerminalNode(state.closure.phase)) continue;
+    nodes.delete(state.nodeId);
+    shed.add(state.nodeId);
+  }
+  for (const { state } of written.tasks)
+    if (shed.has(state.nodeId)) tasks.delete(taskKeyOf(state.nodeId, state.retryAttempt, state.task));
+}
 
 /** Looks through the rows when there are twice as many as the last time left: every row is looked at a few times, however many there are. */
 function shedEnded(rows: RunRows): void {

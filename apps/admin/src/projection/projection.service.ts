@@ -16,7 +16,7 @@ import { foldExecutionEvent } from './fold-execution.js';
 import { foldAttemptOfNode, foldNodeEvent, newNodeState } from './fold-node.js';
 import { foldTaskEvent, newTaskState } from './fold-task.js';
 import { foldWait, nodeToldOf } from './fold-wait.js';
-import { KeptRows, mayBeStored, noRows, type RunRows } from './kept-rows.js';
+import { KeptRows, mayBeStored, noRows, taskKeyOf, type RunRows } from './kept-rows.js';
 import { isTerminalExecution } from './phases.js';
 import { ProjectedItems } from './projected-items.js';
 import type {
@@ -56,7 +56,7 @@ interface EventOf {
 }
 
 /** Rows of nodes and tasks that the projection keeps in memory, about 2 KB each. */
-const maxKeptRows = 20_000;
+const maxKeptRows = 32_000;
 const maxLately = 10_000;
 /** Events folded before the event loop gets its turn. */
 const foldSlice = 2_000;
@@ -139,10 +139,10 @@ export class ProjectionService {
   }
 
   private keep({ runs }: Batch): void {
-    for (const [uid, { execution, rows }] of runs) {
+    for (const [uid, { execution, rows, nodes, tasks }] of runs) {
       if (isTerminalExecution(execution.state.closure.phase)) continue;
       rows.sequence = execution.lastSequence;
-      this.kept.put(uid, rows);
+      this.kept.put(uid, rows, { nodes, tasks });
     }
   }
 
@@ -305,7 +305,3 @@ function taskOf({ execution, rows, tasks }: BatchRun, event: TaskExecutionEvent)
 const noTask = Identifier.fromPartial({});
 
 const keyOf = (executionId: bigint, nodeId: string, attempt = 0): string => `${executionId}\n${nodeId}\n${attempt}`;
-
-function taskKeyOf(nodeId: string, attempt: number, { org, project, domain, name, version }: Identifier): string {
-  return `${nodeId}\n${attempt}\n${org}\n${project}\n${domain}\n${name}\n${version}`;
-}

@@ -112,14 +112,17 @@ function sealChange(change: RunChange, sealed: SealedCommit, now: number, policy
   if (change.events.length > 0) sealed.events.push(...eventMessages(identity, change.events, toTimestamp(now)));
 }
 
+/** Log that a snapshot is worth, as a multiple of its own bytes. */
+const logPerSnapshot = 2;
+
 /**
- * A snapshot is due when the log since the last one outgrew both the minimum and that snapshot itself: what is written for
- * snapshots stays within what is written for the log, however large the state.
+ * A snapshot is due when the log since the last one outgrew both the minimum and twice that snapshot itself: what is written for
+ * snapshots stays within half of what is written for the log, however large the state, and a run is read back in a time that its state is worth.
  */
 function sealSnapshot(change: RunChange, sealed: SealedCommit, policy: SnapshotPolicy): void {
   const { entry } = change;
   if (!entry.run || entry.archiving || entry.logBytes === 0) return;
-  const due = entry.logBytes > Math.max(policy.minLogBytes, entry.snapshotBytes);
+  const due = entry.logBytes > Math.max(policy.minLogBytes, logPerSnapshot * entry.snapshotBytes);
   if (!due && !change.pageOut) return;
   const state = entry.run.snapshot();
   const graphs = Object.fromEntries(entry.graphUris);

@@ -1,5 +1,5 @@
 import { WorkflowExecutionIdentifier } from '@aloft/idl/flyteidl/core/identifier';
-import type { Queryable, Statement, Transaction } from '@aloft/database';
+import { arrayParameter, type Queryable, type Statement, type Transaction } from '@aloft/database';
 
 /** A run's row as the loader needs it. */
 export interface RunRow {
@@ -236,11 +236,17 @@ export class RunsRepository {
   writeSnapshots(tx: Transaction, snapshots: readonly SnapshotWrite[]): void {
     if (snapshots.length === 0) return;
     tx.send(writeSnapshots, [
-      column(snapshots, 'uid'),
-      column(snapshots, 'nextSeq'),
-      snapshots.map(({ state }) => hex(state)),
-      snapshots.map(({ graphs }) => JSON.stringify(graphs)),
-      snapshots.map(({ times }) => (times ? JSON.stringify(times) : null)),
+      arrayParameter('uuid', column(snapshots, 'uid')),
+      arrayParameter('bigint', column(snapshots, 'nextSeq')),
+      arrayParameter('bytea', column(snapshots, 'state')),
+      arrayParameter(
+        'jsonb',
+        snapshots.map(({ graphs }) => JSON.stringify(graphs)),
+      ),
+      arrayParameter(
+        'jsonb',
+        snapshots.map(({ times }) => (times ? JSON.stringify(times) : null)),
+      ),
     ]);
   }
 

@@ -1,7 +1,7 @@
 import type { BindingData, Literal } from '@aloft/idl/flyteidl/core/literals';
 import { SimpleType, type LiteralType } from '@aloft/idl/flyteidl/core/types';
 import type { LiteralSource } from '../api.js';
-import { Kind, START } from '../graph/graph.js';
+import { Kind, START, type GraphTemplate } from '../graph/graph.js';
 import type { Scope } from '../state/scope.js';
 import { resolveAttributePath } from '@aloft/literals';
 import { failureMessage } from './failures.js';
@@ -44,7 +44,7 @@ export function composeInputs(scope: Scope, node: number): Sources {
   const sources: Sources = {};
   for (const binding of scope.template.spec(node).inputs) {
     try {
-      sources[binding.var] = sourceOf(scope, binding.binding, types?.[binding.var]?.type);
+      sources[binding.var] = sourceOf(scope, node, binding.binding, types?.[binding.var]?.type);
     } catch (error) {
       if (!(error instanceof BindingError)) throw error;
       const Kind = error instanceof AttributeError ? AttributeError : BindingError;
@@ -89,7 +89,12 @@ function isErrorType(type: LiteralType | undefined): boolean {
   return type?.type?.$case === 'simple' && type.type.value === SimpleType.ERROR;
 }
 
-function sourceOf(scope: Scope, data: BindingData | undefined, type: LiteralType | undefined): LiteralSource {
+function sourceOf(
+  scope: Scope,
+  node: number,
+  data: BindingData | undefined,
+  type: LiteralType | undefined,
+): LiteralSource {
   switch (data?.value?.$case) {
     case 'scalar':
       return { literal: literal({ $case: 'scalar', value: data.value.value }) };
@@ -98,11 +103,11 @@ function sourceOf(scope: Scope, data: BindingData | undefined, type: LiteralType
     case 'promise': {
       const { nodeId, var: variable, attrPath } = data.value.value;
       const path = attrPath.map((step) => step.value?.value ?? '');
-      return promised(scope, nodeId, variable, path, type);
+      return promised(scope, node, nodeId, variable, path, type);
     }
     case 'collection': {
       const element = elementType(type, 'collectionType');
-      const parts = data.value.value.bindings.map((each) => sourceOf(scope, each, element));
+      const parts = data.value.value.bindings.map((each) => sourceOf(scope, node, each, element));
       const literals = parts.map((part) => ('literal' in part ? part.literal : undefined));
       if (literals.every((each) => each !== undefined)) {
         return { literal: literal({ $case: 'collection', value: { literals: literals as Literal[] } }) };
@@ -115,7 +120,7 @@ function sourceOf(scope: Scope, data: BindingData | undefined, type: LiteralType
       const literals: Record<string, Literal> = {};
       let whole = true;
       for (const [key, each] of Object.entries(data.value.value.bindings)) {
-        const part = sourceOf(scope, each, element);
+        const part = sourceOf(scope, node, each, element);
         parts[key] = part;
         if ('literal' in part) literals[key] = part.literal;
         else whole = false;
@@ -130,18 +135,16 @@ function sourceOf(scope: Scope, data: BindingData | undefined, type: LiteralType
 
 function promised(
   scope: Scope,
+  node: number,
   nodeId: string,
   variable: string,
   path: (string | number)[],
   type: LiteralType | undefined,
 ): LiteralSource {
-  const source = nodeId === '' ? START : scope.template.indexOf(nodeId);
+  const source = nodeId === '' ? START : sourceNamed(scope.template, node, nodeId);
   const outputs = source === undefined ? undefined : scope.outputs.get(source);
-  const alias =
-    source === undefined
-      ? undefined
-      : scope.template.spec(source).outputAliases.find((each) => each.alias === variable);
-  const name = alias?.var ?? variable;
+  const aliases = source === undefined ? undefined : scope.template.aliases.get(source);
+  const name = aliases?.find((each) => each.alias === variable)?.var ?? variable;
   const uri = storedUri(outputs);
   if (uri !== undefined) return { uri, variable: name, path, type };
   const found = inlined(outputs)?.[name];
@@ -161,6 +164,20 @@ function promised(
       `output "${variable}" of node ${nodeId || 'start-node'}, path ${path.join('.')}: ${(error as Error).message}`,
     );
   }
+}
+
+/** Sources of a node that are looked through for an id; most have fewer, and finding one among all ids of a large workflow takes longer. */
+const fewSources = 8;
+
+function sourceNamed(
+  { firstSource, sources, ids, indexOf }: GraphTemplate,
+  node: number,
+  id: string,
+): number | undefined {
+  const first = firstSource[node]!;
+  const end = Math.min(firstSource[node + 1]!, first + fewSources);
+  for (let at = first; at < end; at++) if (ids[sources[at]!] === id) return sources[at];
+  return indexOf(id);
 }
 
 function elementType(type: LiteralType | undefined, kind: 'collectionType' | 'mapValueType'): LiteralType | undefined {

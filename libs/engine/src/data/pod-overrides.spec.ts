@@ -87,4 +87,16 @@ eachWay('what nodes of pod tasks override (S-27, C-180)', () => {
     const behaviours = currentBehaviours & ~BigInt(Behaviour.OverridesPods);
     for (const { said } of launchesOf(driverOf('pod', overrides, { behaviours }))) expect(said).toBeUndefined();
   });
+
+  it('X-6: reruns with other resources are refused in runs that began before it was told, of pods alone', () => {
+    const behaviours = currentBehaviours & ~BigInt(Behaviour.OverridesPods);
+    const refusals = (['pod', 'container'] as const).map((of) => {
+      const driver = driverOf(of, undefined, { behaviours });
+      driver.succeed('n0', { o: int(1) });
+      const said = TaskNodeOverrides.fromPartial({ resources: { requests: [cpu('4')] } });
+      driver.control('n0', { $case: 'rerun', value: { inputs: undefined, task: undefined, overrides: said } });
+      return driver.revisions().map(({ refused }) => refused);
+    });
+    expect(refusals).toEqual([[expect.stringContaining('its run began before')], ['']]);
+  });
 });

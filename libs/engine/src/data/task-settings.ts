@@ -61,8 +61,9 @@ export function templateOf(scope: Scope, node: number): TaskTemplate {
   }
   const known = templates.get(spec);
   if (known) return known;
-  const task = withOverrides(taskOf(scope, node), spec);
-  templates.set(spec, task);
+  const own = taskOf(scope, node);
+  const task = withOverrides(own, spec);
+  if (task !== own) templates.set(spec, task);
   return task;
 }
 

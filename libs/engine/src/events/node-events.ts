@@ -31,7 +31,6 @@ export function nodeEvent(
   facts: NodeFacts = {},
 ): void {
   const { template } = scope;
-  const spec = template.spec(node);
   const kind = template.kinds[node];
   const branch = template.branchOf[node]!;
   const event = NodeExecutionEvent.create();
@@ -50,7 +49,7 @@ export function nodeEvent(
     event.retryGroup = String(scope.parentAttempt);
   }
   event.specNodeId = template.ids[node]!;
-  event.nodeName = spec.metadata?.name ?? '';
+  event.nodeName = template.names[node]!;
   event.eventVersion = 1;
   event.isDynamic = work !== undefined && work.graphUri !== '';
   event.isParent = kind === Kind.SubWorkflow || kind === Kind.Branch || event.isDynamic;
@@ -91,14 +90,15 @@ function taskMetadata(scope: Scope, node: number, work: NodeWork): TaskNodeMetad
 /** The registered thing that the node runs. */
 function targetOf(scope: Scope, node: number): Identifier | undefined {
   const { template, graph } = scope;
-  const target = template.spec(node).target;
   switch (template.kinds[node]) {
     case Kind.Task:
       return taskOf(scope, node).id;
     case Kind.SubWorkflow:
       return graph.templates[template.targets[node]!]!.workflow.id;
-    case Kind.ChildExecution:
+    case Kind.ChildExecution: {
+      const { target } = template.spec(node);
       return target?.$case === 'workflowNode' ? target.value.reference?.value : undefined;
+    }
     case Kind.Array:
       return taskIfAny(scope, node)?.id;
     default:

@@ -3,7 +3,7 @@ import type { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler'
 import type { BooleanExpression } from '@aloft/idl/flyteidl/core/condition';
 import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { Error as UserError, LiteralType } from '@aloft/idl/flyteidl/core/types';
-import type { Node, WorkflowTemplate } from '@aloft/idl/flyteidl/core/workflow';
+import type { Alias, Node, WorkflowTemplate } from '@aloft/idl/flyteidl/core/workflow';
 
 export const Kind = {
   Start: 0,
@@ -40,6 +40,8 @@ export interface GraphTemplate {
   readonly workflow: WorkflowTemplate;
   readonly count: number;
   readonly ids: readonly string[];
+  /** What people call each (its metadata's name); '' without one. */
+  readonly names: readonly string[];
   readonly kinds: Uint8Array;
   /** Task: index into {@link CompiledGraph.tasks}; sub-workflow: into templates; array: its items' task; else -1. */
   readonly targets: Int32Array;
@@ -55,6 +57,8 @@ export interface GraphTemplate {
   /** The branch that a node inside one belongs to; -1 for others. */
   readonly branchOf: Int32Array;
   readonly branches: ReadonlyMap<number, BranchCases>;
+  /** Other names of outputs, of the few nodes that have them. */
+  readonly aliases: ReadonlyMap<number, readonly Alias[]>;
   /** -1 without one. */
   readonly failureNode: number;
   /** A node as its workflow says it. From the compact form it is decoded anew now and then: not to be compared by identity. */

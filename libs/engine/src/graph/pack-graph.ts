@@ -1,12 +1,12 @@
 import { CompiledWorkflowClosure } from '@aloft/idl/flyteidl/core/compiler';
-import { Node, WorkflowTemplate } from '@aloft/idl/flyteidl/core/workflow';
+import { Alias, Node, WorkflowTemplate } from '@aloft/idl/flyteidl/core/workflow';
 import { ByteReader, ByteWriter } from '../snapshot/bytes.js';
 import type { BranchCases, CompiledGraph, GraphTemplate } from './graph.js';
 import { PackedNodes } from './packed-nodes.js';
 import { casesOf } from './template-builder.js';
 
 /** First number of a packed graph. Another version is not read: whoever keeps packed graphs makes them anew from their closures. */
-export const packedGraphVersion = 1;
+export const packedGraphVersion = 2;
 
 /**
  * A compiled graph as bytes: its arrays, what of the closure belongs to no single node, and the nodes, encoded one by one. Reading it takes
@@ -51,6 +51,7 @@ function writeTemplate(out: ByteWriter, template: GraphTemplate): void {
   }
   out.bytes(nodes);
   out.list(template.ids, (id) => out.string(id));
+  writeNames(out, template.names);
   out.bytes(template.kinds);
   for (const values of [
     template.targets,
@@ -67,7 +68,29 @@ function writeTemplate(out: ByteWriter, template: GraphTemplate): void {
     out.int(branch);
     out.ints(cases);
   });
+  out.list(template.aliases, ([node, aliases]) => {
+    out.int(node);
+    out.list(aliases, (alias) => out.message(Alias, alias));
+  });
   out.int(template.failureNode);
+}
+
+/** Many nodes have the same: each name once, and which it is. */
+function writeNames(out: ByteWriter, names: readonly string[]): void {
+  const distinct = new Map<string, number>();
+  const which = names.map((name) => {
+    let at = distinct.get(name);
+    if (at === undefined) distinct.set(name, (at = distinct.size));
+    return at;
+  });
+  out.list(distinct.keys(), (name) => out.string(name));
+  out.ints(which);
+}
+
+function readNames(from: ByteReader): string[] {
+  const distinct: string[] = [];
+  from.list(() => void distinct.push(from.string()));
+  return Array.from(from.manyInts(), (at) => distinct[at]!);
 }
 
 function readTemplate(from: ByteReader, index: number): GraphTemplate {
@@ -78,6 +101,7 @@ function readTemplate(from: ByteReader, index: number): GraphTemplate {
   const spec = (node: number): Node => packed.get(node);
   const ids: string[] = [];
   from.list(() => void ids.push(from.string()));
+  const names = readNames(from);
   const kinds = from.bytes();
   const [targets, firstDown, down, unmet] = [from.manyInts(), from.manyInts(), from.manyInts(), from.manyInts()];
   const [firstSource, sources, readers, branchOf] = [
@@ -93,6 +117,13 @@ function readTemplate(from: ByteReader, index: number): GraphTemplate {
     if (target?.$case !== 'branchNode') throw new Error(`engine: node ${ids[branch]} of the packed graph is no branch`);
     branches.set(branch, casesOf(target.value, [...from.manyInts()]));
   });
+  const aliases = new Map<number, Alias[]>();
+  from.list(() => {
+    const node = from.int();
+    const own: Alias[] = [];
+    from.list(() => void own.push(from.message(Alias)!));
+    aliases.set(node, own);
+  });
   const failureNode = from.int();
   const byId = new Map<string, number>();
   ids.forEach((id, node) => {
@@ -103,6 +134,7 @@ function readTemplate(from: ByteReader, index: number): GraphTemplate {
     workflow,
     count: ids.length,
     ids,
+    names,
     kinds,
     targets,
     spec,
@@ -114,6 +146,7 @@ function readTemplate(from: ByteReader, index: number): GraphTemplate {
     readers,
     branchOf,
     branches,
+    aliases,
     failureNode,
     indexOf: (id) => byId.get(id),
   };

@@ -1,9 +1,12 @@
 import { Node } from '@aloft/idl/flyteidl/core/workflow';
 
 /** Decoded nodes kept at least, and half of those kept at most. */
-const keptNodes = 8192;
+const keptNodes = 1024;
 
-/** The nodes of a workflow, encoded one behind the other. Those that are asked for are decoded, and kept until enough others were. */
+/**
+ * The nodes of a workflow, encoded one behind the other. Those that are asked for are decoded, and kept until enough others were: while a node begins
+ * it is asked for several times, later hardly ever.
+ */
 export class PackedNodes {
   /** How many were decoded: what tests count instead of time. */
   decoded = 0;

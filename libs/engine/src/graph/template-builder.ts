@@ -141,6 +141,7 @@ export class TemplateBuilder {
       workflow: this.workflow,
       count,
       ids,
+      names: specs.map(({ metadata }) => metadata?.name ?? ''),
       kinds: Uint8Array.from(this.kinds),
       targets: Int32Array.from(this.targets),
       spec: (node) => specs[node]!,
@@ -152,6 +153,9 @@ export class TemplateBuilder {
       readers: sources.degrees(sources.rows('forward')),
       branchOf: Int32Array.from(this.branchOf),
       branches: this.branches,
+      aliases: new Map(
+        specs.flatMap(({ outputAliases }, node) => (outputAliases.length > 0 ? [[node, outputAliases]] : [])),
+      ),
       failureNode,
       indexOf: (id) => byId.get(id),
     };

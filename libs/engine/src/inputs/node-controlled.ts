@@ -29,7 +29,7 @@ export function nodeControlled(run: RunState, command: ControlNode): boolean {
   run.controls.add(command.commandId);
   const place = locate(run, command.nodeId);
   const refused = place
-    ? refusalOf(place, command)
+    ? refusalOf(run, place, command)
     : `there is no node ${command.nodeId} that could take it: either the run has none, or the node that it ran under is over ` +
       'too, and takes it in its stead';
   const specPath = place && place.node > END ? place.scope.specPath(place.node) : '';
@@ -107,7 +107,7 @@ export function performHeld(run: RunState): boolean {
     done = true;
     // Another control that it waited for together has put its node back already: it will begin anew.
     if (isOpen && command.control?.$case === 'retry' && scope.states[node] === NodeState.Waiting) continue;
-    const refused = isOpen ? refusalOf(control, command) : 'the node that it ran under came to its end first';
+    const refused = isOpen ? refusalOf(run, control, command) : 'the node that it ran under came to its end first';
     if (refused === undefined) {
       perform(run, control, command);
       continue;

@@ -1,15 +1,18 @@
 import type { ControlNode } from '@aloft/idl/aloft/v1/bus';
 import type { Literal } from '@aloft/idl/flyteidl/core/literals';
+import type { TaskTemplate } from '@aloft/idl/flyteidl/core/tasks';
 import type { LiteralType } from '@aloft/idl/flyteidl/core/types';
 import { explainLiteralMismatch, formatType } from '@aloft/literals';
+import { Behaviour, behaves } from '../behaviours.js';
 import { typesOf } from '../data/compose.js';
-import { taskIfAny, taskOf } from '../data/task-settings.js';
+import { taskIfAny, taskOf, templateOf } from '../data/task-settings.js';
 import { acceptsNone } from '../data/values.js';
 import { END, Kind, START } from '../graph/graph.js';
 import { forEachPromise } from '../graph/template-builder.js';
 import type { Place } from '../lifecycle/locate.js';
 import { Because } from '../state/ending.js';
 import { isOver, isSatisfied, nameOf, NodeState } from '../state/node-state.js';
+import type { RunState } from '../state/run-state.js';
 import { ScopeStatus, type Scope } from '../state/scope.js';
 
 const S = NodeState;
@@ -30,7 +33,7 @@ const attempted: ReadonlySet<number> = new Set([
 type Types = Record<string, { type: LiteralType | undefined }>;
 
 /** Why the node can't take the control as it is, and what would; undefined if it can. */
-export function refusalOf(place: Place, command: ControlNode): string | undefined {
+export function refusalOf(run: RunState, place: Place, command: ControlNode): string | undefined {
   const general = ofAny(place, command.control);
   if (general !== undefined) return general;
   const { control } = command;
@@ -46,12 +49,20 @@ export function refusalOf(place: Place, command: ControlNode): string | undefine
       if ((task || overrides) && !taskIfAny(place.scope, place.node)) {
         return 'it runs no task, so neither its task nor its resources can be changed';
       }
+      if (overrides && ignoresOverrides(run, place, task)) {
+        return 'its run began before the resources of pods could be changed: give another version of its task, or relaunch the run';
+      }
       const types = task?.interface?.inputs?.variables ?? typesOf(place.scope, place.node);
       return types && mismatchOf('input', inputs?.literals ?? {}, types);
     }
     default:
       return 'the command says neither cancel, retry, set_outputs nor rerun';
   }
+}
+
+/** Whether the attempts would be told nothing of what is overridden: those of pod tasks in runs that began before they were. */
+function ignoresOverrides(run: RunState, { scope, node }: Place, task: TaskTemplate | undefined): boolean {
+  return (task ?? templateOf(scope, node)).target?.$case === 'k8sPod' && !behaves(run, Behaviour.OverridesPods);
 }
 
 function ofAny({ scope, node }: Place, control: ControlNode['control']): string | undefined {
