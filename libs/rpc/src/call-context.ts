@@ -1,6 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Principal } from '@aloft/auth';
-import type { TraceContext } from '@aloft/telemetry';
+import { ambient, withAmbient, type TraceContext } from '@aloft/telemetry';
 
 /** What a handler may know of its call besides the request. */
 export interface CallContext {
@@ -22,13 +21,12 @@ export interface CallContext {
   header(name: string): string | undefined;
 }
 
-const storage = new AsyncLocalStorage<CallContext>();
-
 /** The rpc that this code runs for, if any. */
 export function currentCall(): CallContext | undefined {
-  return storage.getStore();
+  return ambient()?.call as CallContext | undefined;
 }
 
+/** In its trace, too. */
 export function runInCall<T>(call: CallContext, work: () => T): T {
-  return storage.run(call, work);
+  return withAmbient({ trace: call.trace, call }, work);
 }

@@ -1,3 +1,4 @@
+export { ambient, withAmbient, type Ambient } from './ambient.js';
 export * from './health.js';
 export * from './logger.js';
 export * from './metrics.js';

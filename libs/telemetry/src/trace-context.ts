@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomFillSync } from 'node:crypto';
+import { ambient, withAmbient } from './ambient.js';
 
 /** W3C trace context of what is being done. */
 export interface TraceContext {
@@ -13,16 +13,14 @@ export interface TraceContext {
   lasting?: boolean;
 }
 
-const storage = new AsyncLocalStorage<TraceContext | undefined>();
-
 /** The trace of the call, message or job that this code runs for. */
 export function currentTrace(): TraceContext | undefined {
-  return storage.getStore();
+  return ambient()?.trace;
 }
 
 /** `undefined`: for what outlives the call or message that happened to wake it. */
 export function withTrace<T>(trace: TraceContext | undefined, work: () => T): T {
-  return storage.run(trace, work);
+  return withAmbient({ trace, call: ambient()?.call }, work);
 }
 
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;

@@ -135,14 +135,16 @@ export class AttributesService {
     );
   }
 
-  private async matching(scope: AttributeScope, resourceType: MatchableResource): Promise<Target[]> {
-    const key = `${scope.org}\n${scope.project}`;
-    const rows = await this.rows.get(key, async () =>
-      (await this.attributes.ofProject(this.registry.read, scope.org, scope.project)).flatMap(decode),
+  /** The rows of the project, decoded: the same list until they are read anew, so that what follows from them can be kept beside it. */
+  rowsOf({ org, project }: AttributeScope): Promise<readonly DecodedRow[] | undefined> {
+    return this.rows.get(`${org}\n${project}`, async () =>
+      (await this.attributes.ofProject(this.registry.read, org, project)).flatMap(decode),
     );
-    return (rows ?? [])
-      .filter((row) => row.resourceType === resourceType && covers(row.scope, scope))
-      .map((row) => row.target);
+  }
+
+  private async matching(scope: AttributeScope, resourceType: MatchableResource): Promise<Target[]> {
+    const rows = (await this.rowsOf(scope)) ?? [];
+    return rows.filter((row) => row.resourceType === resourceType && covers(row.scope, scope)).map((row) => row.target);
   }
 
   /** A-92, A-93: archived projects have attributes too. */

@@ -61,7 +61,7 @@ export class CallPipeline {
     const begun = begin(method, incoming);
     try {
       const [request, call] = await this.admit(method, bytes, incoming, begun);
-      const response = await run(call, () => method.handle(request, call));
+      const response = await runInCall(call, () => method.handle(request, call));
       const encoded = this.encode(method, response);
       this.finished(method, begun, undefined);
       return encoded;
@@ -77,12 +77,12 @@ export class CallPipeline {
     const stop = () => void iterator?.return?.();
     try {
       const [request, call] = await this.admit(method, bytes, incoming, begun);
-      const iterable = (await run(call, () => method.handle(request, call))) as AsyncIterable<unknown>;
+      const iterable = (await runInCall(call, () => method.handle(request, call))) as AsyncIterable<unknown>;
       iterator = iterable[Symbol.asyncIterator]();
       incoming.signal.addEventListener('abort', stop, { once: true });
       if (incoming.signal.aborted) return;
       for (;;) {
-        const next = await run(call, () => iterator!.next());
+        const next = await runInCall(call, () => iterator!.next());
         if (next.done) break;
         yield this.encode(method, next.value);
       }
@@ -175,10 +175,6 @@ function begin({ definition: { path } }: RegisteredMethod, incoming: IncomingCal
   const attributes = { 'rpc.system.name': 'grpc', 'rpc.method': path.slice(1) };
   const span = spanFrom(caller, path.slice(1), attributes, { kind: 'server', scope: 'aloft.rpc' });
   return { started: performance.now(), span };
-}
-
-function run<T>(call: CallContext, work: () => T): T {
-  return withTrace(call.trace, () => runInCall(call, work));
 }
 
 function cancelled(): AloftError {
