@@ -149,7 +149,7 @@ export interface ConsumerOptions {
   handleRepeatable?(messages: readonly IncomingMessage[]): { count: number; done: Promise<void> } | undefined;
   /**
    * Milliseconds (`leased`; default 0) that a batch which isn't full waits for more, unless one of its messages is `urgent`:
-   * fewer commits where nobody waits for each.
+   * fewer commits where nobody waits for each. (Where a batch takes longer than this, what is urgent waits as long as the one before took.)
    */
   gatherMs?: number;
   /**

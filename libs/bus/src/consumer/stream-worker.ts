@@ -11,7 +11,7 @@ import type {
   ReadBatch,
   StreamReader,
 } from '../port.js';
-import { gather, gatherTime } from './gather.js';
+import { gather, gatherTime, urgentTime } from './gather.js';
 import type { LoadedParkingStore } from './parking.js';
 import { LeaseLostError } from './positions.js';
 import { RepeatableMessages } from './repeatable-messages.js';
@@ -88,8 +88,11 @@ export class StreamWorker {
     const { gatherMs, maxGatherMs, urgent } = this.environment.options;
     const batch = await this.reader.next(maxBatch);
     if (!batch || !gatherMs) return batch;
-    const wait = gatherTime({ gatherMs, maxGatherMs, tookMs: this.#tookMs });
-    return gather(this.reader, batch, { maxBatch, gatherMs: wait, urgent });
+    const times = { gatherMs, maxGatherMs, tookMs: this.#tookMs };
+    return gather(this.reader, batch, {
+      ...{ maxBatch, urgent },
+      ...{ gatherMs: gatherTime(times), urgentMs: urgentTime(times) },
+    });
   }
 
   /** Returns what is left for `handle`. */
