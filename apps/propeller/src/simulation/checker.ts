@@ -171,9 +171,9 @@ export class Checker {
       case 'task': {
         const { phase, retryAttempt, parentNodeExecutionId } = event.value;
         if (!terminalTask.has(phase)) return;
-        // Who has generated a workflow holds other nodes only.
-        if (phase === TaskPhase.SUCCEEDED) told.busy.delete(parentNodeExecutionId?.nodeId ?? '');
         const nodeId = parentNodeExecutionId?.nodeId ?? '';
+        // Who has generated a workflow holds other nodes only; whose attempt, launched ahead, was taken back waits again, and takes nobody's place.
+        if (phase === TaskPhase.SUCCEEDED || phase === TaskPhase.ABORTED) told.busy.delete(nodeId);
         if (phase === TaskPhase.FAILED) told.failures.set(nodeId, (told.failures.get(nodeId) ?? 0) + 1);
         told.attemptsOver.add(`${parentNodeExecutionId?.nodeId ?? ''}/${retryAttempt}`);
         return;
