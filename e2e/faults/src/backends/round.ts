@@ -104,7 +104,7 @@ async function underFaults(
   fleet: Fleet,
   weather: Weather,
 ): Promise<BackendEvidence> {
-  const { seed, shape, faults, tell, concurrency = 8, settleMs = 120_000, limitMs = 30 * 60_000 } = settings;
+  const { seed, shape, faults, tell, concurrency = 8, settleMs = 240_000, limitMs = 30 * 60_000 } = settings;
   const { propeller, hosts } = fleet;
   const earlier = part.jobs.length;
   const random = new Random(seed, 'load');
