@@ -33,6 +33,8 @@ export const propellerConfigSchema = z
       .object({
         /** Inputs in one commit at most. */
         maxInputs: positive(4096),
+        /** Launches, events, timers … in one commit; the input that reaches it is the last. */
+        maxEffects: positive(20_000),
         maxLogBytes: positive(8 * 1024 * 1024),
         /** Messages of one stream whose runs are being loaded, before its reading pauses. */
         maxWaiting: positive(20_000),

@@ -48,6 +48,27 @@ describe('Propeller on Postgres and its bus', () => {
     expect(rig.events.problems).toEqual([]);
   });
 
+  it('runs that begin at once do not make one commit of all that they want', async () => {
+    const backend = await open(undefined, { config: { commit: { maxEffects: 500 } } });
+    const closure = await rig.closure(fanOut(100));
+    const runs = Array.from({ length: 30 }, () => rig.startCommand(closure.uri, closure.digest));
+    await rig.database.transaction((tx) =>
+      rig.bus.publish(
+        tx,
+        runs.map(({ message }) => message),
+      ),
+    );
+    await rig.started();
+    await Promise.all(runs.map(({ uid }) => rig.events.ended(uid)));
+    expect(backend.launches).toHaveLength(3000);
+    // Of a run of 100 nodes no more than 400 effects come of its start: what goes beyond the limit is one run's.
+    const commits = await rig.rows<{ launches: string }>(
+      `SELECT sum(last - first + 1) AS launches FROM bus.messages WHERE topic = 'tasks.commands.local' GROUP BY xmin`,
+    );
+    expect(Math.max(...commits.map(({ launches }) => Number(launches)))).toBeLessThanOrEqual(400);
+    expect(rig.events.problems).toEqual([]);
+  });
+
   it('passes trace context and principal of the start on to launches and events', async () => {
     await open();
     await rig.started();

@@ -186,6 +186,7 @@ export class Propeller {
       metrics,
       limits: {
         maxBatchInputs: config.commit.maxInputs,
+        maxBatchEffects: config.commit.maxEffects,
         maxBatchBytes: config.commit.maxLogBytes,
         maxWaiting: config.commit.maxWaiting,
         maxIdleRuns: config.memory.maxIdleRuns,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CommitStatement, Statement } from '@aloft/database';
 import { internal } from '@aloft/errors';
 import { Envelope } from '@aloft/idl/aloft/v1/bus';
@@ -6,6 +7,8 @@ import type { OutgoingMessage, Stream } from './port.js';
 
 const maxRowMessages = 256;
 const maxRowBytes = 256 * 1024;
+/** Messages encoded before the event loop gets its turn. */
+const encodedAtOnce = 16_384;
 
 /** What one transaction publishes, in order of publishing. */
 export interface Encoded {
@@ -32,6 +35,19 @@ export function encodeAll(messages: readonly OutgoingMessage[], partitions: (top
     envelope: message.envelope,
     bytes: encodeMessage(message),
   }));
+}
+
+/** As {@link encodeAll}; where they are many, other work gets its turns. */
+export async function encodeInTurns(
+  messages: readonly OutgoingMessage[],
+  partitions: (topic: string) => number,
+): Promise<Encoded[]> {
+  const encoded = encodeAll(messages.slice(0, encodedAtOnce), partitions);
+  for (let from = encodedAtOnce; from < messages.length; from += encodedAtOnce) {
+    await nextTurn();
+    for (const message of encodeAll(messages.slice(from, from + encodedAtOnce), partitions)) encoded.push(message);
+  }
+  return encoded;
 }
 
 /**

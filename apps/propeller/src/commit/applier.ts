@@ -103,7 +103,10 @@ export class Applier {
     const mark = batch.mark(change);
     try {
       const changed = run.apply(logEntry, (digest) => this.graph(entry, digest));
-      for (const effect of run.takeEffects()) this.take(entry, change, effect, at, time, batch);
+      for (const effect of run.takeEffects()) {
+        this.take(entry, change, effect, at, time, batch);
+        batch.effects += 1;
+      }
       if (changed) batch.bytes += change.append(encodeEntry(logEntry, pending.encoded));
       else if (asked) this.observer.unwanted(entry, asked);
     } catch (error) {

@@ -77,6 +77,8 @@ export class CommitBatch {
   readonly dropped: { uid: string; attempt: string }[] = [];
   inputs = 0;
   bytes = 0;
+  /** What its inputs made runs want: launches, events, timers … */
+  effects = 0;
 
   /** Nothing to commit and nobody waiting to hear of it. */
   get empty(): boolean {

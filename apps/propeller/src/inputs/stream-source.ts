@@ -12,6 +12,8 @@ export class StreamSource {
   durable: bigint;
   /** There may be something to take. */
   readable = false;
+  /** Messages that are taken at once. */
+  portion = 1;
   private readonly reader: StreamReader;
   private drained: (() => void) | undefined;
   private closed = false;

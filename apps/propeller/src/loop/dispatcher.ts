@@ -63,11 +63,11 @@ export class Dispatcher implements AppliedEffects {
     return this.inbox.length > 0 || this.resumed.length > 0;
   }
 
-  /** Deals with them, at most `limit` answers; returns how many were left of the limit. */
-  work(limit: number, full: () => boolean): number {
-    while (limit > 0 && this.resumed.length > 0) this.resume(this.resumed.shift()!);
+  /** Deals with them until it is `enough`, at most `limit` answers; returns how many were left of the limit. */
+  work(limit: number, enough: () => boolean): number {
+    while (limit > 0 && this.resumed.length > 0 && !enough()) this.resume(this.resumed.shift()!);
     let left = limit;
-    while (left > 0 && this.inbox.length > 0 && !full()) {
+    while (left > 0 && this.inbox.length > 0 && !enough()) {
       const { entry, request, pending } = this.inbox.shift()!;
       if (this.isAwaited(entry, request)) this.feedEntry(entry, pending);
       left -= 1;

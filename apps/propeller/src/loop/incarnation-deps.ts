@@ -20,6 +20,8 @@ import type { Timing } from '../runs/timing.js';
 export interface IncarnationLimits {
   /** Inputs in one commit at most. */
   maxBatchInputs: number;
+  /** Effects (launches, events, timers …) in one commit, and one input's more at most. */
+  maxBatchEffects: number;
   /** Log bytes in one commit at most. */
   maxBatchBytes: number;
   /** Messages of one stream taken and not yet applied (their runs are being loaded) before its reading pauses. */

@@ -22,7 +22,12 @@ interface Partition {
   reports: StreamSource;
 }
 
-const sliceInputs = 256;
+/** What is applied before everything else of the process gets its turn: inputs, and what they make runs want. */
+const sliceInputs = 512;
+const sliceEffects = 8192;
+/** Messages taken at once: one, then twice as many each time, until they make runs want so much more than most do. */
+const maxPortion = 64;
+const usualEffects = 64;
 /** Milliseconds between looks for idle runs when there are too many in memory; and how many leave it in one commit at most. */
 const crowdedSweepMs = 1000;
 const pagedAtOnce = 2000;
@@ -228,8 +233,9 @@ export class Incarnation {
     if (this.caution.oneByOne && (this.committing || !this.open.empty)) return true;
     // Inputs that changed nothing are not committed, so no commit would ever make room again.
     if (this.open.empty) return false;
-    const { maxBatchInputs, maxBatchBytes } = this.deps.limits;
-    return this.open.inputs >= maxBatchInputs || this.open.bytes >= maxBatchBytes;
+    const { maxBatchInputs, maxBatchEffects, maxBatchBytes } = this.deps.limits;
+    const { inputs, effects, bytes } = this.open;
+    return inputs >= maxBatchInputs || effects >= maxBatchEffects || bytes >= maxBatchBytes;
   }
 
   private hasWork(): boolean {
@@ -251,26 +257,36 @@ export class Incarnation {
   /** Applies a slice of what is there: a long one would keep the answer of the commit on its way waiting. */
   private collect(): void {
     const started = process.hrtime.bigint();
-    const before = this.open.inputs;
-    let limit = this.dispatcher.work(this.caution.oneByOne ? 1 : sliceInputs, () => this.full);
+    const { inputs: before, effects } = this.open;
+    const enough = () => this.full || this.open.effects - effects >= sliceEffects;
+    let limit = this.dispatcher.work(this.caution.oneByOne ? 1 : sliceInputs, enough);
     if (this.paused) return;
-    for (const { uid, timer } of limit > 0 ? this.timers.due(limit) : []) this.dispatcher.fire(uid, timer);
-    for (const { commands, reports } of this.partitions.values()) {
-      for (const source of [commands, reports]) {
-        if (limit <= 0 || this.full || !this.readable(source)) continue;
-        const batch = source.take(limit);
-        if (!batch) continue;
-        limit -= batch.messages.length;
-        const group = new MessageGroup(batch, source.stream.partition, () => this.groups.delete(group));
-        this.groups.add(group);
-        for (const message of batch.messages) this.dispatcher.receive(source, message, group);
-      }
-    }
+    for (const { uid, timer } of limit > 0 && !enough() ? this.timers.due(limit) : []) this.dispatcher.fire(uid, timer);
+    for (const { commands, reports } of this.partitions.values())
+      for (const source of [commands, reports]) limit -= this.receive(source, limit, enough);
     const applied = this.open.inputs - before;
     if (applied > 0) {
       this.deps.metrics.applied.inc(applied);
       this.deps.metrics.applyTime.observe(Number(process.hrtime.bigint() - started) / 1e9);
     }
+  }
+
+  /** Takes and applies messages of a stream until it is empty or it is `enough`, at most `limit`; returns how many. */
+  private receive(source: StreamSource, limit: number, enough: () => boolean): number {
+    let received = 0;
+    while (received < limit && !enough() && this.readable(source)) {
+      const { effects } = this.open;
+      const batch = source.take(Math.min(source.portion, limit - received));
+      if (!batch) break;
+      const { length } = batch.messages;
+      received += length;
+      const group = new MessageGroup(batch, source.stream.partition, () => this.groups.delete(group));
+      this.groups.add(group);
+      for (const message of batch.messages) this.dispatcher.receive(source, message, group);
+      source.portion =
+        this.open.effects - effects > length * usualEffects ? 1 : Math.min(2 * source.portion, maxPortion);
+    }
+    return received;
   }
 
   private commit(): void {

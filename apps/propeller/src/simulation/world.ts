@@ -182,6 +182,7 @@ export class World {
       leaseMs: random.pick([3000, 10_000]),
       commit: {
         maxInputs: random.pick([1, 4, 4096]),
+        maxEffects: [1, 30, 20_000][this.options.seed % 3],
         snapshotMinLogBytes: random.pick([1, 2000, 512 * 1024]),
         maxWaiting: random.pick([2, 20_000]),
       },

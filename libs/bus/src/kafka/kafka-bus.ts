@@ -2,7 +2,7 @@ import type { Database, Transaction } from '@aloft/database';
 import { failedPrecondition, unavailable, type AloftError } from '@aloft/errors';
 import { createLogger, type Logger } from '@aloft/telemetry';
 import { Backoff } from '../backoff.js';
-import { append, encodeAll, streamName, type Encoded } from '../batch.js';
+import { append, encodeAll, encodeInTurns, streamName, type Encoded } from '../batch.js';
 import { startConsumer } from '../consumer/consumer.js';
 import { maxMessageBytes, type Bus, type Consumer, type ConsumerOptions, type OutgoingMessage } from '../port.js';
 import type { ReadOptions, Stream, StreamReader } from '../port.js';
@@ -150,9 +150,12 @@ export class KafkaBus implements Bus {
         'this bus was made without a database: it has no outbox, and can only deliver and consume',
       );
     if (messages.length === 0) return;
-    const encoded = encodeAll(messages, () => this.#partitions);
+    const encoded = await encodeInTurns(messages, () => this.#partitions);
     const waiting = this.#publishing.get(tx);
-    if (waiting) return void waiting.push(...encoded);
+    if (waiting) {
+      for (const message of encoded) waiting.push(message);
+      return;
+    }
     this.#publishing.set(tx, encoded);
     tx.withCommit(() => append(outboxStatement, encoded, (published) => relay.handOver(published)));
   }

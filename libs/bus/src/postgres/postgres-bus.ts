@@ -4,7 +4,7 @@ import { createLogger, type Logger } from '@aloft/telemetry';
 import { startConsumer } from '../consumer/consumer.js';
 import { checkMessage, type ReaderVersions } from '../envelope.js';
 import type { Bus, Consumer, ConsumerOptions, OutgoingMessage, ReadOptions, Stream, StreamReader } from '../port.js';
-import { append, encodeAll, streamName, type Encoded, type Published } from '../batch.js';
+import { append, encodeAll, encodeInTurns, streamName, type Encoded, type Published } from '../batch.js';
 import { PostgresReader } from './reader.js';
 import { Trimmer, type Retention } from './trimmer.js';
 import { Wake, type Head } from '../wake.js';
@@ -92,9 +92,12 @@ export class PostgresBus implements Bus {
   async publish(tx: Transaction, messages: readonly OutgoingMessage[]): Promise<void> {
     this.#checkOpen();
     if (messages.length === 0) return;
-    const encoded = encodeAll(messages, this.#partitions);
+    const encoded = await encodeInTurns(messages, this.#partitions);
     const waiting = this.#publishing.get(tx);
-    if (waiting) return void waiting.push(...encoded);
+    if (waiting) {
+      for (const message of encoded) waiting.push(message);
+      return;
+    }
     this.#publishing.set(tx, encoded);
     tx.withCommit(() => append(publishStatement, encoded, (published) => this.#handOver(published)));
   }
