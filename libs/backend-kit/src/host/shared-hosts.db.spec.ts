@@ -312,10 +312,13 @@ it.each(['host', 'anywhere'] as const)(
       await fleet.until(async () => ((await fleet.rows('work')).length === 0 ? true : undefined), 20);
       return true;
     };
-    if (!(await Promise.race([over(), pause(40_000)])))
-      throw new Error(
-        `seed ${seed}: not over: ${inspect({ did, ...(await fleet.describe()) }, { depth: 6, maxArrayLength: 200, breakLength: 200 })}`,
-      );
+    // Leases of 600 ms are lost again and again where others keep the cores busy.
+    if (!(await Promise.race([over(), pause(80_000)]))) {
+      const state = inspect({ did, ...(await fleet.describe()) }, { depth: 6, maxArrayLength: 200, breakLength: 200 });
+      // Else its timers outlive this file, and what they do then fails the next one.
+      await fleet.close();
+      throw new Error(`seed ${seed}: not over: ${state}`);
+    }
     const faults = did.filter((what) => !/rest|again|abort/.test(what)).length;
     const { violations } = fleet;
     const most = Math.max(...launches.map(({ attempt }) => fleet.starts(attempt).length));
@@ -323,5 +326,5 @@ it.each(['host', 'anywhere'] as const)(
     expect({ seed, did, violations }).toEqual({ seed, did, violations: [] });
     expect(most).toBeLessThanOrEqual(1 + faults);
   },
-  120_000,
+  180_000,
 );
