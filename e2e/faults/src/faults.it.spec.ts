@@ -28,8 +28,8 @@ describe(`faults (ALOFT_SEED=${seed})`, () => {
     'S-22: the %s shape: %i faults, nothing stuck, nothing wrong, nothing twice',
     async (shape, count, index) => {
       const own = String(derivedSeed(seed, index));
-      expect(await faults('--shape', shape, '--faults', String(count), '--seed', own, '--minutes', '20')).toBe(0);
+      expect(await faults('--shape', shape, '--faults', String(count), '--seed', own, '--minutes', '10')).toBe(0);
     },
-    25 * 60_000,
+    15 * 60_000,
   );
 });
